@@ -1,0 +1,106 @@
+//! CRDT libraries behind one trait, so that suites and load tests measure the
+//! same work on each.
+//!
+//! An [`Engine`] makes [`Replica`]s of one document that holds one text named
+//! `text`. Positions and lengths are Unicode scalar values, as in the
+//! editing-traces format. Peer ids are given, never random, so that encoded
+//! sizes and allocation counts repeat exactly.
+
+mod error;
+mod loro;
+mod version;
+pub mod workload;
+
+pub use error::EngineError;
+pub use loro::Loro;
+pub use version::{Counter, OpRange, PeerId, StateHash, VersionVector};
+
+/// A CRDT library at a version.
+pub trait Engine: Sync {
+    /// Short name, as used in benchmark ids and `--engine`: `loro`.
+    fn name(&self) -> &'static str;
+
+    /// Version of the library that is linked, such as `1.17.1`.
+    fn version(&self) -> &'static str;
+
+    /// A new, empty document for `peer`.
+    fn replica(&self, peer: PeerId) -> Box<dyn Replica>;
+}
+
+/// One peer's copy of a document.
+pub trait Replica {
+    /// The peer whose edits this replica makes.
+    fn peer(&self) -> PeerId;
+
+    /// Deletes `del` scalar values at `pos`, then inserts `ins` there. Not
+    /// visible to exports until [`Replica::commit`].
+    ///
+    /// # Errors
+    /// When `pos + del` is past the end of the text.
+    fn splice(&mut self, pos: usize, del: usize, ins: &str) -> Result<(), EngineError>;
+
+    /// Ends the transaction that the splices since the last commit form.
+    fn commit(&mut self);
+
+    /// Length of the text, in scalar values.
+    fn text_len(&self) -> usize;
+
+    /// Encodes what `what` asks for.
+    ///
+    /// # Errors
+    /// When the library cannot encode it, such as updates from before a
+    /// shallow replica's start.
+    fn export(&mut self, what: Export<'_>) -> Result<Vec<u8>, EngineError>;
+
+    /// Applies bytes that any replica of this engine exported.
+    ///
+    /// # Errors
+    /// When the bytes are not an export of this engine, or are damaged. The
+    /// document is then as before.
+    fn import(&mut self, bytes: &[u8]) -> Result<Imported, EngineError>;
+
+    /// All operations this replica contains.
+    fn version_vector(&self) -> VersionVector;
+
+    /// Whether operations wait for others that have not arrived.
+    fn has_pending(&self) -> bool;
+
+    /// The text.
+    fn text(&self) -> String;
+
+    /// The whole visible value, as JSON.
+    fn deep_value(&self) -> serde_json::Value;
+
+    /// Hash over the whole visible value: equal for replicas that show the
+    /// same, whatever their history.
+    fn state_hash(&self) -> StateHash {
+        StateHash::of(&self.deep_value())
+    }
+}
+
+/// What to encode.
+#[derive(Debug, Clone)]
+pub enum Export<'a> {
+    /// The whole history and the state.
+    Snapshot,
+    /// The state, and no history before it.
+    ShallowSnapshot,
+    /// All operations that a replica at this version lacks.
+    Updates {
+        /// The other replica's version.
+        since: &'a VersionVector,
+    },
+    /// Exactly these operations of one peer: what a client sends for its own
+    /// edits.
+    Range(OpRange),
+}
+
+/// What an import changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Operations that are visible now and were not before. Empty when all of
+    /// them were known already.
+    pub applied: Vec<OpRange>,
+    /// Operations kept aside until others that they depend on arrive.
+    pub pending: Vec<OpRange>,
+}

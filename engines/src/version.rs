@@ -1,0 +1,96 @@
+//! Versions that mean the same for every engine.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+
+/// Identifies the peer that made an operation.
+pub type PeerId = u64;
+
+/// Position of an operation in its peer's sequence, from 0.
+pub type Counter = u32;
+
+/// A run of consecutive operations of one peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpRange {
+    /// Who made the operations.
+    pub peer: PeerId,
+    /// Their counters, end exclusive.
+    pub counters: Range<Counter>,
+}
+
+impl fmt::Display for OpRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}:{}..{}",
+            self.peer, self.counters.start, self.counters.end
+        )
+    }
+}
+
+/// For each peer the number of its operations that a replica contains.
+/// A peer without operations is absent, so equal sets compare equal.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VersionVector(BTreeMap<PeerId, Counter>);
+
+impl VersionVector {
+    /// The version of an empty document.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Number of operations of `peer` contained, from its first on.
+    pub fn get(&self, peer: PeerId) -> Counter {
+        self.0.get(&peer).copied().unwrap_or(0)
+    }
+
+    /// Peers and their number of operations, ascending by peer.
+    pub fn iter(&self) -> impl Iterator<Item = (PeerId, Counter)> + '_ {
+        self.0.iter().map(|(&peer, &end)| (peer, end))
+    }
+
+    /// What `self` contains and `other` does not, ascending by peer.
+    pub fn missing_from(&self, other: &VersionVector) -> Vec<OpRange> {
+        self.iter()
+            .filter(|&(peer, end)| other.get(peer) < end)
+            .map(|(peer, end)| OpRange {
+                peer,
+                counters: other.get(peer)..end,
+            })
+            .collect()
+    }
+}
+
+impl FromIterator<(PeerId, Counter)> for VersionVector {
+    fn from_iter<I: IntoIterator<Item = (PeerId, Counter)>>(peers: I) -> Self {
+        Self(peers.into_iter().filter(|&(_, end)| end > 0).collect())
+    }
+}
+
+/// A hash over the visible value of a document.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct StateHash([u8; 32]);
+
+impl StateHash {
+    /// Hashes a value. Object keys are sorted, so equal values hash equal.
+    pub fn of(value: &serde_json::Value) -> Self {
+        // serde_json's map is sorted by key, so its text is canonical.
+        Self(*blake3::hash(value.to_string().as_bytes()).as_bytes())
+    }
+}
+
+impl fmt::Debug for StateHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for StateHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for byte in &self.0[..8] {
+            write!(f, "{byte:02x}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,1 @@
+//! The workloads that Criterion targets and cells share.

@@ -1,0 +1,312 @@
+//! The record: the JSON result of one run, and what `--json` prints.
+//!
+//! One shape for every command, versioned by [`SCHEMA`] and readable for ever:
+//! fields may be added, none may change its meaning. The JSON schema stands in
+//! `reports/schema/record.v1.json` and is checked in tests. This module only
+//! needs serde, so that a measured binary can link it without the renderers.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The schema identifier in the first field of every record.
+pub const SCHEMA: &str = "syncbench/record@1";
+
+/// The result of one run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Always [`SCHEMA`] for records that this version writes.
+    pub schema: String,
+    /// Which command made the record, and so which optional parts are present.
+    pub kind: Kind,
+    /// The conditions the figures were taken under.
+    pub run: Run,
+    /// What the run came to.
+    pub verdict: Verdict,
+    /// Whether the replicas of every room ended equal (kind `load`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub convergence: Option<Convergence>,
+    /// How much was done (kind `load`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<Counts>,
+    /// Latency distributions by metric name, such as `propagation`,
+    /// `propagation_from_send`, `generator_lag`, `transit`, `import`, `connect`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub latency: BTreeMap<String, Distribution>,
+    /// CPU time and memory of the generator and the relay (kind `load`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+    /// Figures over time (kind `load`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series: Option<Series>,
+    /// Files written beside the record, relative to its folder.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<String>,
+}
+
+/// Which command made a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// `syncbench run`.
+    Load,
+    /// `syncbench cell`.
+    Cell,
+    /// `syncbench gate`.
+    Gate,
+    /// `syncbench capacity`.
+    Capacity,
+    /// `syncbench audit`.
+    Audit,
+}
+
+/// The conditions of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Unique name of the run: UTC start time and seed, usable as a folder name.
+    pub id: String,
+    /// Start of the run, RFC 3339, UTC.
+    pub started_at: String,
+    /// Seed of everything random in the run.
+    pub seed: u64,
+    /// The command line, secrets left out.
+    pub command: String,
+    /// Version of syncbench.
+    pub syncbench: String,
+    /// The machine that made the record.
+    pub machine: Machine,
+    /// The data sets used, with the checksum of the file each came from.
+    pub datasets: Vec<DatasetRef>,
+    /// The engine the replicas ran on, as `name version`.
+    pub engine: String,
+    /// The whole scenario, defaults filled in.
+    pub scenario: Value,
+}
+
+/// The machine a run was made on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// Operating system and kernel release.
+    pub os: String,
+    /// CPU architecture, such as `x86_64`.
+    pub arch: String,
+    /// CPU model name, or `unknown`.
+    pub cpu: String,
+    /// Logical CPUs this process may run on.
+    pub cpus: usize,
+    /// Physical memory, bytes; 0 when unknown.
+    pub memory_bytes: u64,
+}
+
+/// A data set as it was used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatasetRef {
+    /// Catalog name, or path of the file.
+    pub name: String,
+    /// SHA-256 of the file, lower-case hex.
+    pub sha256: String,
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The exit code of the process, see [`Status::exit_code`].
+    pub exit_code: u8,
+    /// The one-word result.
+    pub status: Status,
+    /// Why, one sentence each; empty when all is well.
+    pub reasons: Vec<String>,
+}
+
+/// The one-word result of a run. This is the one place that defines exit codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// All is well.
+    Ok,
+    /// The tool failed, or what it needs (relay, disk) failed it.
+    Failure,
+    /// Bad usage or bad input; nothing was measured.
+    Usage,
+    /// A regression against the baseline.
+    Regression,
+    /// The samples do not allow a verdict.
+    Inconclusive,
+    /// The baseline is absent or not comparable.
+    NoBaseline,
+    /// Replicas differ or edits were lost.
+    NotConverged,
+    /// The generator, not the relay, was the bottleneck.
+    Invalid,
+    /// A threshold was missed.
+    Threshold,
+}
+
+impl Status {
+    /// The exit code of the process. An inconclusive result is a success
+    /// unless `strict` asks for its own code.
+    pub fn exit_code(self, strict: bool) -> u8 {
+        match self {
+            Status::Ok => 0,
+            Status::Failure => 1,
+            Status::Usage => 2,
+            Status::Regression => 3,
+            Status::Inconclusive => {
+                if strict {
+                    4
+                } else {
+                    0
+                }
+            }
+            Status::NoBaseline => 5,
+            Status::NotConverged => 6,
+            Status::Invalid => 7,
+            Status::Threshold => 99,
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Status::Ok => "ok",
+            Status::Failure => "failure",
+            Status::Usage => "usage",
+            Status::Regression => "regression",
+            Status::Inconclusive => "inconclusive",
+            Status::NoBaseline => "no baseline",
+            Status::NotConverged => "not converged",
+            Status::Invalid => "invalid",
+            Status::Threshold => "threshold missed",
+        })
+    }
+}
+
+/// Whether the replicas of every room ended equal.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Convergence {
+    /// Rooms checked.
+    pub rooms: u64,
+    /// Rooms in which all replicas have equal version vectors and equal
+    /// deep-value hashes, contain every edit sent, and have nothing pending.
+    pub converged: u64,
+    /// Edits sent that some replica of the room does not contain, counted once
+    /// per replica.
+    pub lost: u64,
+    /// Updates that reached a replica which already had all of them.
+    pub duplicated: u64,
+    /// Frames that could not be imported, or operations of a foreign room.
+    pub corrupt: u64,
+    /// One entry per room that did not converge (at most 100 are kept).
+    pub failures: Vec<ConvergenceFailure>,
+}
+
+/// Why one room did not converge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConvergenceFailure {
+    /// The room's name, as in its URL.
+    pub room: String,
+    /// The clients whose replicas are at fault, as `client-<n>`.
+    pub replicas: Vec<String>,
+    /// What each lacks, as `peer:from..to` operation counters.
+    pub missing: Vec<String>,
+    /// What was found, in words.
+    pub reason: String,
+}
+
+/// How much was done in a load run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Simulated clients.
+    pub clients: u64,
+    /// Rooms.
+    pub rooms: u64,
+    /// Edits the schedule asked for within the run.
+    pub scheduled: u64,
+    /// Edits made and handed to the sockets.
+    pub sent: u64,
+    /// Edits that ought to have become visible at other replicas: for each
+    /// edit sent, the other replicas of its room.
+    pub expected: u64,
+    /// Edits that did become visible at other replicas.
+    pub visible: u64,
+    /// WebSocket frames with updates received by clients.
+    pub frames_in: u64,
+    /// WebSocket frames with updates sent by clients.
+    pub frames_out: u64,
+    /// Payload bytes in those received frames.
+    pub bytes_in: u64,
+    /// Payload bytes in those sent frames.
+    pub bytes_out: u64,
+}
+
+/// A latency distribution. Percentiles are read off an HdrHistogram of three
+/// significant digits whose recorded unit is the nanosecond.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Distribution {
+    /// Unit of the figures: always `us` (microseconds).
+    pub unit: String,
+    /// Number of samples.
+    pub count: u64,
+    /// Smallest sample.
+    pub min: f64,
+    /// Arithmetic mean.
+    pub mean: f64,
+    /// Standard deviation.
+    pub stdev: f64,
+    /// Median.
+    pub p50: f64,
+    /// 90th percentile.
+    pub p90: f64,
+    /// 99th percentile.
+    pub p99: f64,
+    /// 99.9th percentile.
+    pub p99_9: f64,
+    /// Largest sample.
+    pub max: f64,
+    /// The whole histogram, HdrHistogram V2 serialisation, base64. Its values
+    /// are nanoseconds.
+    pub hdr: String,
+}
+
+/// CPU time and memory of both sides of a load run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Resources {
+    /// The load generator's process.
+    pub generator: ProcessUse,
+    /// The relay's process, where its pid is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay: Option<ProcessUse>,
+    /// CPU time of the generator's worker threads by activity, seconds:
+    /// `edit` (local edit and export), `import`, `other` (sockets, runtime).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub generator_cpu_by_activity: BTreeMap<String, f64>,
+}
+
+/// What one process used from the first connection to the end of the checks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProcessUse {
+    /// Process id.
+    pub pid: u32,
+    /// CPU time, user and system, seconds.
+    pub cpu_s: f64,
+    /// Peak resident memory, bytes.
+    pub rss_peak_bytes: u64,
+}
+
+/// Figures over time, one value per interval in every column; a value is null
+/// where the interval has no sample.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Series {
+    /// Length of one interval, seconds.
+    pub interval_s: f64,
+    /// Start of each interval, seconds since the schedule's start.
+    pub t: Vec<f64>,
+    /// Columns by name: `sent`, `visible` (counts within the interval),
+    /// `propagation_p50`, `propagation_p99`, `propagation_max`,
+    /// `generator_lag_p50`, `generator_lag_p99`, `generator_lag_max`
+    /// (microseconds, by the time the sample was taken).
+    pub columns: BTreeMap<String, Vec<Option<f64>>>,
+}
