@@ -1,3 +1,7 @@
 //! What a run leaves behind: the record and everything made from it.
 
+pub mod distribution;
+pub mod file;
+pub mod machine;
 pub mod record;
+pub mod stamp;

@@ -1,0 +1,196 @@
+//! Records and reports on disk: whole or not at all.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::record::{Record, SCHEMA};
+
+/// Why a file could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The file could not be written.
+    #[error("cannot write {}: {source}; name a folder you can write to with -o DIR", path.display())]
+    Write {
+        /// The file meant.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file could not be read.
+    #[error("cannot read {}: {source}; check the path", path.display())]
+    Read {
+        /// The file meant.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is not a record.
+    #[error("{} is not a record ({reason}); give the JSON file that a syncbench run wrote", path.display())]
+    NotARecord {
+        /// The file meant.
+        path: PathBuf,
+        /// What is wrong with it, and where.
+        reason: String,
+    },
+    /// The record is of a version that this program does not know.
+    #[error(
+        "{} has the schema `{found}`, this syncbench reads `{SCHEMA}`; read it with the version that wrote it",
+        path.display()
+    )]
+    Schema {
+        /// The file meant.
+        path: PathBuf,
+        /// The schema named in it.
+        found: String,
+    },
+}
+
+impl Record {
+    /// Writes the record as indented JSON, see [`write`].
+    ///
+    /// # Errors
+    /// When the folder cannot be made or the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), FileError> {
+        let mut json = serde_json::to_vec_pretty(self).map_err(|error| FileError::Write {
+            path: path.to_owned(),
+            source: error.into(),
+        })?;
+        json.push(b'\n');
+        write(path, &json)
+    }
+
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is not a record, or is a record of
+    /// another schema version.
+    pub fn read(path: &Path) -> Result<Record, FileError> {
+        let bytes = fs::read(path).map_err(|source| FileError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let not_a_record = |reason: String| FileError::NotARecord {
+            path: path.to_owned(),
+            reason,
+        };
+        // The schema is looked at first: what is missing from a record of
+        // another version says nothing to the user.
+        let value: Value =
+            serde_json::from_slice(&bytes).map_err(|error| not_a_record(error.to_string()))?;
+        match value.get("schema").and_then(Value::as_str) {
+            Some(SCHEMA) => {}
+            Some(other) => {
+                return Err(FileError::Schema {
+                    path: path.to_owned(),
+                    found: other.to_owned(),
+                });
+            }
+            None => return Err(not_a_record("it has no `schema` field".to_owned())),
+        }
+        // From the text once more, since errors then tell line and column.
+        serde_json::from_slice(&bytes).map_err(|error| not_a_record(error.to_string()))
+    }
+}
+
+/// Writes `bytes` to `path`, making its folder where it is missing. The bytes
+/// go to a temporary file beside it that is then renamed, so that `path` never
+/// holds a part of them, whenever the program or the machine stops.
+///
+/// # Errors
+/// When the folder cannot be made or the file cannot be written; nothing is
+/// left behind then.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    write_and_rename(path, bytes).map_err(|source| FileError::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn write_and_rename(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let partial = partial_path(path);
+    let result = write_synced(&partial, bytes).and_then(|()| fs::rename(&partial, path));
+    if result.is_err() {
+        // The first error is the one to tell; the partial file may not exist.
+        let _ = fs::remove_file(&partial);
+    }
+    result
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// A name beside `path` that no other process picks.
+fn partial_path(path: &Path) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{}.partial", std::process::id()));
+    path.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<OsString> {
+        fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect()
+    }
+
+    #[test]
+    fn a_file_is_written_whole_into_a_new_folder_and_replaces_the_old_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b/record.json");
+        write(&path, b"first").unwrap();
+        write(&path, b"second").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"second");
+        assert_eq!(names(path.parent().unwrap()), ["record.json"]);
+    }
+
+    #[test]
+    fn a_refused_write_names_the_path_and_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let taken = dir.path().join("taken");
+        fs::create_dir_all(taken.join("inside")).unwrap();
+        let error = write(&taken, b"text").unwrap_err().to_string();
+        assert!(
+            error.contains("taken") && error.contains("-o DIR"),
+            "{error}"
+        );
+        assert_eq!(names(dir.path()), ["taken"]);
+
+        let file = dir.path().join("taken/file");
+        write(&file, b"text").unwrap();
+        let error = write(&file.join("record.json"), b"text").unwrap_err();
+        assert!(error.to_string().contains("record.json"), "{error}");
+    }
+
+    #[test]
+    fn what_is_not_a_record_is_refused_with_the_reason() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("record.json");
+        let refusal = |text: &str| {
+            fs::write(&path, text).unwrap();
+            Record::read(&path).unwrap_err().to_string()
+        };
+        assert!(refusal("{").contains("line 1"));
+        assert!(refusal("[]").contains("no `schema` field"));
+        assert!(refusal(r#"{"schema": "syncbench/record@9"}"#).contains("`syncbench/record@9`"));
+        assert!(refusal(r#"{"schema": "syncbench/record@1"}"#).contains("missing field `kind`"));
+        let absent = Record::read(&dir.path().join("absent.json")).unwrap_err();
+        assert!(absent.to_string().contains("absent.json"), "{absent}");
+    }
+}
