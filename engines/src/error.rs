@@ -13,6 +13,9 @@ pub enum EngineError {
         /// Length of the text, scalar values.
         len: usize,
     },
+    /// The library refused the edit.
+    #[error("cannot edit: {0}")]
+    Edit(String),
     /// The library could not encode.
     #[error("cannot export: {0}")]
     Export(String),

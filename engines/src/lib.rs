@@ -15,6 +15,11 @@ pub use error::EngineError;
 pub use loro::Loro;
 pub use version::{Counter, OpRange, PeerId, StateHash, VersionVector};
 
+/// The engines that are compiled in, in the order in which tables show them.
+pub fn engines() -> &'static [&'static dyn Engine] {
+    &[&Loro]
+}
+
 /// A CRDT library at a version.
 pub trait Engine: Sync {
     /// Short name, as used in benchmark ids and `--engine`: `loro`.
@@ -24,6 +29,9 @@ pub trait Engine: Sync {
     fn version(&self) -> &'static str;
 
     /// A new, empty document for `peer`.
+    ///
+    /// # Panics
+    /// When `peer` is `u64::MAX`, which engines reserve for themselves.
     fn replica(&self, peer: PeerId) -> Box<dyn Replica>;
 }
 
@@ -32,11 +40,12 @@ pub trait Replica {
     /// The peer whose edits this replica makes.
     fn peer(&self) -> PeerId;
 
-    /// Deletes `del` scalar values at `pos`, then inserts `ins` there. Not
-    /// visible to exports until [`Replica::commit`].
+    /// Deletes `del` scalar values at `pos`, then inserts `ins` there. Call
+    /// [`Replica::commit`] before the next export or import: what those do
+    /// with open splices differs between engines.
     ///
     /// # Errors
-    /// When `pos + del` is past the end of the text.
+    /// When `pos + del` is past the end of the text, which is then unchanged.
     fn splice(&mut self, pos: usize, del: usize, ins: &str) -> Result<(), EngineError>;
 
     /// Ends the transaction that the splices since the last commit form.
@@ -48,8 +57,9 @@ pub trait Replica {
     /// Encodes what `what` asks for.
     ///
     /// # Errors
-    /// When the library cannot encode it, such as updates from before a
-    /// shallow replica's start.
+    /// When the library cannot encode it, or the replica does not have it: a
+    /// range it does not contain, or updates from before a shallow replica's
+    /// start.
     fn export(&mut self, what: Export<'_>) -> Result<Vec<u8>, EngineError>;
 
     /// Applies bytes that any replica of this engine exported.
@@ -98,9 +108,11 @@ pub enum Export<'a> {
 /// What an import changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Imported {
-    /// Operations that are visible now and were not before. Empty when all of
-    /// them were known already.
+    /// Operations that are visible now and were not before, ascending by peer.
+    /// Empty when all of them were known already, or are from before a shallow
+    /// replica's start, which an import passes over in silence.
     pub applied: Vec<OpRange>,
-    /// Operations kept aside until others that they depend on arrive.
+    /// Operations kept aside until others that they depend on arrive,
+    /// ascending by peer.
     pub pending: Vec<OpRange>,
 }

@@ -1,11 +1,12 @@
 //! Loro 1.x.
 //!
 //! Uses only calls that exist from 1.12 to 1.17, so that several versions can
-//! be compared.
+//! be compared. One call of the trait is one call of Loro, save for the bounds
+//! that Loro would clip without a word: those are refused here.
 
-use std::borrow::Cow;
-
-use ::loro::{ExportMode, ID, IdSpan, LoroDoc, LoroText, VersionVector as LoroVersion};
+use ::loro::{
+    ExportMode, IdSpan, LoroDoc, LoroText, ToJson, VersionRange, VersionVector as LoroVersion,
+};
 
 use crate::{
     Counter, Engine, EngineError, Export, Imported, OpRange, PeerId, Replica, VersionVector,
@@ -31,6 +32,199 @@ impl Engine for Loro {
 
 struct LoroReplica {
     doc: LoroDoc,
+    /// A handle to the one text; looking it up by name for each edit would
+    /// cost as much as a small edit.
     text: LoroText,
-    pending: bool,
+    /// Per peer, the end of what waits for other operations. Loro reports an
+    /// operation as pending once, when it arrives, and has no call in all of
+    /// 1.12 to 1.17 that asks later, so the reports are kept until the version
+    /// vector covers them.
+    waiting: Vec<(PeerId, Counter)>,
+}
+
+impl LoroReplica {
+    fn new(peer: PeerId) -> Self {
+        let doc = LoroDoc::new();
+        doc.set_peer_id(peer)
+            .expect("the caller gives a peer id below u64::MAX");
+        let text = doc.get_text("text");
+        Self {
+            doc,
+            text,
+            waiting: Vec::new(),
+        }
+    }
+
+    /// Loro leaves out what a shallow document does not have any more; the
+    /// receiver would then wait for it for ever.
+    fn refuse_below_shallow_root(
+        &self,
+        known: impl Fn(PeerId) -> Counter,
+    ) -> Result<(), EngineError> {
+        if !self.doc.is_shallow() {
+            return Ok(());
+        }
+        let root = self.doc.shallow_since_vv();
+        match root.iter().find(|&(&p, &c)| known(p) < counter(c)) {
+            None => Ok(()),
+            Some((&peer, &start)) => Err(EngineError::Export(format!(
+                "operations from {} on of peer {peer} are asked for, and this shallow document \
+                 starts at {start}",
+                known(peer),
+            ))),
+        }
+    }
+
+    fn export_range(&self, range: OpRange) -> Result<Vec<u8>, EngineError> {
+        let OpRange { peer, counters } = range;
+        // Loro commits as it exports; done first, so that the bound below
+        // counts these operations too.
+        self.doc.commit();
+        let end = self.doc.oplog_vv().get(&peer).copied().map_or(0, counter);
+        if counters.start > counters.end || counters.end > end {
+            return Err(EngineError::Export(format!(
+                "operations {}..{} of peer {peer} are asked for, and this document has 0..{end}",
+                counters.start, counters.end,
+            )));
+        }
+        self.refuse_below_shallow_root(|other| match other == peer {
+            true => counters.start,
+            false => Counter::MAX,
+        })?;
+        let span = IdSpan::new(
+            peer,
+            loro_counter(counters.start),
+            loro_counter(counters.end),
+        );
+        self.doc
+            .export(ExportMode::updates_in_range(vec![span]))
+            .map_err(export_error)
+    }
+
+    fn track_pending(&mut self, pending: &[OpRange]) {
+        let news = pending.iter().map(|range| (range.peer, range.counters.end));
+        self.waiting.extend(news);
+        if self.waiting.is_empty() {
+            return;
+        }
+        let contained = self.doc.oplog_vv();
+        self.waiting
+            .retain(|&(peer, end)| contained.get(&peer).copied().map_or(0, counter) < end);
+    }
+}
+
+impl Replica for LoroReplica {
+    fn peer(&self) -> PeerId {
+        self.doc.peer_id()
+    }
+
+    fn splice(&mut self, pos: usize, del: usize, ins: &str) -> Result<(), EngineError> {
+        let len = self.text.len_unicode();
+        if pos > len || del > len - pos {
+            return Err(EngineError::OutOfBounds { pos, del, len });
+        }
+        if del > 0 {
+            self.text.delete(pos, del).map_err(edit_error)?;
+        }
+        if !ins.is_empty() {
+            self.text.insert(pos, ins).map_err(edit_error)?;
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self) {
+        self.doc.commit();
+    }
+
+    fn text_len(&self) -> usize {
+        self.text.len_unicode()
+    }
+
+    fn export(&mut self, what: Export<'_>) -> Result<Vec<u8>, EngineError> {
+        let mode = match what {
+            Export::Snapshot => ExportMode::Snapshot,
+            Export::ShallowSnapshot => {
+                // Splices not committed yet belong to the latest version.
+                self.doc.commit();
+                ExportMode::shallow_snapshot_owned(self.doc.oplog_frontiers())
+            }
+            Export::Updates { since } => {
+                self.refuse_below_shallow_root(|peer| since.get(peer))?;
+                ExportMode::updates_owned(loro_version(since))
+            }
+            Export::Range(range) => return self.export_range(range),
+        };
+        self.doc.export(mode).map_err(export_error)
+    }
+
+    fn import(&mut self, bytes: &[u8]) -> Result<Imported, EngineError> {
+        let status = self
+            .doc
+            .import(bytes)
+            .map_err(|e| EngineError::Import(e.to_string()))?;
+        let imported = Imported {
+            applied: op_ranges(&status.success),
+            pending: status.pending.as_ref().map(op_ranges).unwrap_or_default(),
+        };
+        self.track_pending(&imported.pending);
+        Ok(imported)
+    }
+
+    fn version_vector(&self) -> VersionVector {
+        self.doc
+            .oplog_vv()
+            .iter()
+            .map(|(&peer, &end)| (peer, counter(end)))
+            .collect()
+    }
+
+    fn has_pending(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    fn text(&self) -> String {
+        self.text.to_string()
+    }
+
+    fn deep_value(&self) -> serde_json::Value {
+        self.doc.get_deep_value().to_json_value()
+    }
+}
+
+/// Loro counts operations in an `i32` that is never negative.
+fn counter(loro: i32) -> Counter {
+    loro.unsigned_abs()
+}
+
+fn loro_counter(counter: Counter) -> i32 {
+    i32::try_from(counter).unwrap_or(i32::MAX)
+}
+
+fn loro_version(version: &VersionVector) -> LoroVersion {
+    version
+        .iter()
+        .map(|(peer, end)| (peer, loro_counter(end)))
+        .collect()
+}
+
+/// Sorted by peer, since Loro's own order is that of a hash map.
+fn op_ranges(range: &VersionRange) -> Vec<OpRange> {
+    let mut ranges: Vec<_> = range
+        .iter()
+        .filter(|(_, (start, end))| start < end)
+        .map(|(&peer, &(start, end))| OpRange {
+            peer,
+            counters: counter(start)..counter(end),
+        })
+        .collect();
+    ranges.sort_by_key(|range| range.peer);
+    ranges
+}
+
+fn edit_error(e: ::loro::LoroError) -> EngineError {
+    EngineError::Edit(e.to_string())
+}
+
+fn export_error(e: ::loro::LoroEncodeError) -> EngineError {
+    EngineError::Export(e.to_string())
 }
