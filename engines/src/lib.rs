@@ -72,6 +72,12 @@ pub trait Replica {
     /// All operations this replica contains.
     fn version_vector(&self) -> VersionVector;
 
+    /// Number of operations that this replica's own peer has made and
+    /// committed: the counter after its last edit.
+    fn own_counter(&self) -> Counter {
+        self.version_vector().get(self.peer())
+    }
+
     /// Whether operations wait for others that have not arrived.
     fn has_pending(&self) -> bool;
 

@@ -178,6 +178,12 @@ impl Replica for LoroReplica {
             .collect()
     }
 
+    fn own_counter(&self) -> Counter {
+        // Asked for after every keystroke: no conversion of the whole version.
+        let own = self.doc.peer_id();
+        self.doc.oplog_vv().get(&own).copied().map_or(0, counter)
+    }
+
     fn has_pending(&self) -> bool {
         !self.waiting.is_empty()
     }
