@@ -3,5 +3,8 @@
 pub mod distribution;
 pub mod file;
 pub mod machine;
+#[cfg(feature = "render")]
+pub mod plot;
+pub mod quantity;
 pub mod record;
 pub mod stamp;
