@@ -1,1 +1,31 @@
-//! Editing traces.
+//! Editing traces and documents to measure with.
+//!
+//! [`load`] takes a name from the [`catalog()`] or a path to a file in the
+//! editing-traces format and gives a [`Trace`]: who inserted and deleted what,
+//! where, after what. A trace that does not replay to its end text is an error.
+//!
+//! ```
+//! let trace = syncbench_datasets::load_bytes(
+//!     "greeting",
+//!     br#"{"startContent":"","endContent":"hi!","txns":[{"patches":[[0,0,"hi"]]},{"patches":[[2,0,"!"]]}]}"#,
+//! )?;
+//! assert_eq!(trace.end_content(), "hi!");
+//! assert_eq!(trace.patches().map(|patch| patch.ins).collect::<String>(), "hi!");
+//! # Ok::<(), syncbench_datasets::DatasetError>(())
+//! ```
+
+mod body;
+mod catalog;
+mod check;
+mod error;
+mod json;
+mod load;
+mod source;
+mod timestamp;
+mod trace;
+
+pub use catalog::{Catalog, Check, Counts, Derived, Entry, Kind, catalog};
+pub use error::{DatasetError, Place};
+pub use load::{load, load_bytes};
+pub use source::{Location, cache_dir, has_embedded_trace, locate, read_entry};
+pub use trace::{Patch, Trace, TraceKind, Txn};

@@ -1,0 +1,163 @@
+//! Where a data set's bytes come from: embedded, mirror, cache, or a path.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::catalog::Entry;
+use crate::error::DatasetError;
+
+/// Largest file that is read, in bytes: a hundred times the largest known one.
+const MAX_FILE: u64 = 256 << 20;
+
+#[cfg(embedded_trace)]
+static EMBEDDED: Option<&[u8]> = Some(include_bytes!(concat!(
+    env!("OUT_DIR"),
+    "/automerge-paper.json.gz"
+)));
+#[cfg(not(embedded_trace))]
+static EMBEDDED: Option<&[u8]> = None;
+
+/// Name of the entry that the build embeds.
+const EMBEDDED_NAME: &str = "automerge-paper";
+
+/// Whether the entry `automerge-paper` is part of this executable, so that it
+/// needs no file.
+pub fn has_embedded_trace() -> bool {
+    EMBEDDED.is_some()
+}
+
+/// Where an entry's file is on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// In this executable.
+    Embedded,
+    /// In the folder that `SYNCBENCH_DATASETS` names.
+    Mirror(PathBuf),
+    /// In the cache folder.
+    Cache(PathBuf),
+}
+
+impl std::fmt::Display for Location {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Embedded => f.pad("embedded"),
+            Self::Mirror(_) => f.pad("mirror"),
+            Self::Cache(_) => f.pad("cache"),
+        }
+    }
+}
+
+/// The mirror folder, `SYNCBENCH_DATASETS`.
+fn mirror() -> Option<PathBuf> {
+    std::env::var_os("SYNCBENCH_DATASETS")
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
+}
+
+/// The folder that downloads and converted traces are kept in: `SYNCBENCH_CACHE`,
+/// else `syncbench` in the user's cache folder.
+///
+/// # Errors
+/// When neither is known.
+pub fn cache_dir() -> Result<PathBuf, DatasetError> {
+    if let Some(dir) = std::env::var_os("SYNCBENCH_CACHE").filter(|value| !value.is_empty()) {
+        return Ok(PathBuf::from(dir));
+    }
+    let dirs = directories::ProjectDirs::from("", "", "syncbench").ok_or(DatasetError::NoCache)?;
+    Ok(dirs.cache_dir().to_owned())
+}
+
+/// Where a downloaded entry is kept.
+pub(crate) fn download_path(entry: &Entry) -> Result<PathBuf, DatasetError> {
+    Ok(cache_dir()?.join("datasets").join(&entry.file))
+}
+
+/// Where the entry's file is: embedded first, then the mirror, then the cache.
+pub fn locate(entry: &Entry) -> Option<Location> {
+    if entry.name == EMBEDDED_NAME && has_embedded_trace() {
+        return Some(Location::Embedded);
+    }
+    let mirrored = mirror()
+        .map(|dir| dir.join(&entry.file))
+        .filter(|path| path.is_file());
+    if let Some(path) = mirrored {
+        return Some(Location::Mirror(path));
+    }
+    download_path(entry)
+        .ok()
+        .filter(|path| path.is_file())
+        .map(Location::Cache)
+}
+
+/// The bytes of a catalog entry's file, checked against its checksum.
+///
+/// # Errors
+/// When the file is not on this machine, cannot be read, or is not the one that
+/// the catalog promises.
+pub fn read_entry(entry: &Entry) -> Result<Cow<'static, [u8]>, DatasetError> {
+    let Some(location) = locate(entry) else {
+        return Err(DatasetError::NotHere {
+            name: entry.name.clone(),
+            fetch: entry.name.clone(),
+            file: entry.file.clone(),
+        });
+    };
+    let (path, bytes, mend) = match location {
+        // The build has checked it.
+        Location::Embedded => return Ok(Cow::Borrowed(EMBEDDED.unwrap_or_default())),
+        Location::Mirror(path) => (
+            path.clone(),
+            read_file(&path)?,
+            "replace it in the mirror folder".to_owned(),
+        ),
+        Location::Cache(path) => (
+            path.clone(),
+            read_file(&path)?,
+            format!("`syncbench datasets fetch {}` replaces it", entry.name),
+        ),
+    };
+    let found = sha256_hex(&bytes);
+    if found != entry.sha256 {
+        return Err(DatasetError::Checksum {
+            path,
+            found,
+            expected: entry.sha256.clone(),
+            mend,
+        });
+    }
+    Ok(Cow::Owned(bytes))
+}
+
+/// A whole file, unless it is larger than any trace could be.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, DatasetError> {
+    let failed = |source| DatasetError::Io {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    };
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(failed)?;
+    file.take(MAX_FILE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    if bytes.len() as u64 > MAX_FILE {
+        let reason = format!(
+            "larger than {} MiB; split the trace or pack it with gzip",
+            MAX_FILE >> 20
+        );
+        return Err(failed(std::io::Error::other(reason)));
+    }
+    Ok(bytes)
+}
+
+/// sha256 in lower-case hex.
+pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}

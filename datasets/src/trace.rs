@@ -1,0 +1,322 @@
+//! A recorded editing history, as the other crates see it.
+
+use std::ops::Range;
+
+use crate::body::{Body, NO_TIME};
+use crate::catalog::Counts;
+
+/// Whether a trace can be replayed edit after edit into one text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TraceKind {
+    /// Every txn builds on the one before it.
+    Sequential,
+    /// Txns form a graph: agents edited at the same time.
+    Concurrent,
+}
+
+impl std::fmt::Display for TraceKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Sequential => "sequential",
+            Self::Concurrent => "concurrent",
+        })
+    }
+}
+
+/// A recorded editing history that has been checked to be consistent.
+///
+/// All inserted text lies in one string and the edits in flat tables, so a trace
+/// of 260,000 edits is a handful of allocations. A repeated trace
+/// ([`Trace::repeated`]) holds its base only once. Share it behind an `Arc`.
+#[derive(Debug, Clone)]
+pub struct Trace {
+    name: String,
+    sha256: String,
+    body: Body,
+    heads: Vec<u32>,
+    repeat: usize,
+}
+
+impl Trace {
+    /// Wraps a checked body.
+    pub(crate) fn new(name: &str, sha256: String, body: Body) -> Self {
+        let heads = body.heads();
+        Self {
+            name: name.to_owned(),
+            sha256,
+            body,
+            heads,
+            repeat: 1,
+        }
+    }
+
+    /// The trace played `times` over into one document: positions stay as they
+    /// are, the roots of each copy follow the final version of the copy before,
+    /// so the end text is the base's `times` over. Takes no memory beyond the
+    /// longer end text.
+    ///
+    /// # Panics
+    /// If `times` is zero, if the trace is already a repeated one, or if it starts
+    /// from a text (a second copy could not start there).
+    #[must_use]
+    pub fn repeated(mut self, name: &str, times: usize) -> Self {
+        assert!(
+            times > 0 && self.repeat == 1 && self.body.start.is_empty(),
+            "cannot repeat"
+        );
+        self.body.end = self.body.end.repeat(times);
+        self.name = name.to_owned();
+        self.repeat = times;
+        self
+    }
+
+    /// Catalog name, or the path as given.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// sha256 of the file it came from, lower-case hex (a repeated trace: of its base).
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// How often the base is played: 1 for an ordinary trace.
+    pub fn repeats(&self) -> usize {
+        self.repeat
+    }
+
+    /// Whether edits overlap in time.
+    pub fn kind(&self) -> TraceKind {
+        match self.body.parents {
+            None => TraceKind::Sequential,
+            Some(_) => TraceKind::Concurrent,
+        }
+    }
+
+    /// The text before the first txn, mostly empty.
+    pub fn start_content(&self) -> &str {
+        &self.body.start
+    }
+
+    /// The text after the last txn, all branches merged.
+    pub fn end_content(&self) -> &str {
+        &self.body.end
+    }
+
+    /// What it contains, counted over the whole trace.
+    pub fn counts(&self) -> Counts {
+        let inserted = self.body.text.chars().count() * self.repeat;
+        let deleted = self
+            .body
+            .patches
+            .iter()
+            .map(|patch| patch.del as usize)
+            .sum::<usize>()
+            * self.repeat;
+        Counts {
+            txns: self.txn_count(),
+            patches: self.patch_count(),
+            inserted,
+            deleted,
+            end_chars: self.body.end.chars().count(),
+            end_bytes: self.body.end.len(),
+            agents: self.agent_count(),
+            merges: self.txns().filter(|txn| txn.parents().len() > 1).count(),
+        }
+    }
+
+    /// Number of txns.
+    pub fn txn_count(&self) -> usize {
+        self.body.txn_count() * self.repeat
+    }
+
+    /// Number of patches over all txns.
+    pub fn patch_count(&self) -> usize {
+        self.body.patches.len() * self.repeat
+    }
+
+    /// Number of agents; agents are numbered from 0.
+    pub fn agent_count(&self) -> usize {
+        self.body.agent_count as usize
+    }
+
+    /// The txn at `index`, in file order (parents always come first).
+    ///
+    /// # Panics
+    /// If `index` is not below [`Trace::txn_count`].
+    pub fn txn(&self, index: usize) -> Txn<'_> {
+        assert!(
+            index < self.txn_count(),
+            "txn {index} of {}",
+            self.txn_count()
+        );
+        let base = self.body.txn_count();
+        Txn {
+            trace: self,
+            index,
+            copy: index / base,
+            local: index % base,
+        }
+    }
+
+    /// All txns in file order.
+    pub fn txns(&self) -> impl ExactSizeIterator<Item = Txn<'_>> {
+        (0..self.txn_count()).map(|index| self.txn(index))
+    }
+
+    /// The patch at `index` in file order, in constant time.
+    ///
+    /// # Panics
+    /// If `index` is not below [`Trace::patch_count`].
+    #[inline]
+    pub fn patch(&self, index: usize) -> Patch<'_> {
+        let base = self.body.patches.len();
+        let local = if index < base {
+            index
+        } else {
+            assert!(
+                index < self.patch_count(),
+                "patch {index} of {}",
+                self.patch_count()
+            );
+            index % base
+        };
+        let row = self.body.patches[local];
+        Patch {
+            pos: row.pos as usize,
+            del: row.del as usize,
+            ins: self.body.inserted(local),
+        }
+    }
+
+    /// All patches in file order. For a sequential trace, applying them one by
+    /// one to the start text gives the end text.
+    pub fn patches(&self) -> impl ExactSizeIterator<Item = Patch<'_>> {
+        (0..self.patch_count()).map(|index| self.patch(index))
+    }
+}
+
+/// One transaction: edits made by one agent on top of its parents.
+#[derive(Debug, Clone, Copy)]
+pub struct Txn<'a> {
+    trace: &'a Trace,
+    index: usize,
+    copy: usize,
+    local: usize,
+}
+
+impl<'a> Txn<'a> {
+    /// Place in the trace, from 0.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Who made it, from 0.
+    pub fn agent(&self) -> usize {
+        self.trace.body.agent(self.local) as usize
+    }
+
+    /// The txns it builds on, by index; all are smaller than its own. Empty for
+    /// a root. More than one means that it merges branches.
+    pub fn parents(&self) -> impl ExactSizeIterator<Item = usize> + use<'a> {
+        let (list, offset) = self.parent_slice();
+        ParentIter { list, offset }
+    }
+
+    fn parent_slice(&self) -> (ParentList<'a>, usize) {
+        let body = &self.trace.body;
+        let base = body.txn_count();
+        let own = match &body.parents {
+            None if self.local == 0 => ParentList::Slice(&[]),
+            None => ParentList::Previous(self.local as u32 - 1),
+            Some(parents) => ParentList::Slice(parents.of(self.local)),
+        };
+        if own.is_empty() && self.copy > 0 {
+            (ParentList::Slice(&self.trace.heads), (self.copy - 1) * base)
+        } else {
+            (own, self.copy * base)
+        }
+    }
+
+    /// When it was made, in milliseconds since 1970-01-01T00:00:00Z, where the
+    /// file says so. Copies of a repeated trace have the times of the base.
+    pub fn time(&self) -> Option<i64> {
+        self.trace
+            .body
+            .times
+            .get(self.local)
+            .copied()
+            .filter(|&time| time != NO_TIME)
+    }
+
+    /// Indices of its patches, for [`Trace::patch`].
+    pub fn patch_range(&self) -> Range<usize> {
+        let range = self.trace.body.patch_range(self.local);
+        let offset = self.copy * self.trace.body.patches.len();
+        range.start + offset..range.end + offset
+    }
+
+    /// Its edits; each position counts in the text that the edit before it left.
+    pub fn patches(&self) -> impl ExactSizeIterator<Item = Patch<'a>> + use<'a> {
+        let trace = self.trace;
+        self.patch_range().map(move |index| trace.patch(index))
+    }
+}
+
+#[derive(Clone, Copy)]
+enum ParentList<'a> {
+    Previous(u32),
+    Slice(&'a [u32]),
+}
+
+impl ParentList<'_> {
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::Slice([]))
+    }
+}
+
+struct ParentIter<'a> {
+    list: ParentList<'a>,
+    offset: usize,
+}
+
+impl Iterator for ParentIter<'_> {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        let parent = match self.list {
+            ParentList::Previous(parent) => {
+                self.list = ParentList::Slice(&[]);
+                parent
+            }
+            ParentList::Slice(slice) => {
+                let (&parent, rest) = slice.split_first()?;
+                self.list = ParentList::Slice(rest);
+                parent
+            }
+        };
+        Some(parent as usize + self.offset)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = match self.list {
+            ParentList::Previous(_) => 1,
+            ParentList::Slice(slice) => slice.len(),
+        };
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for ParentIter<'_> {}
+
+/// One edit: at `pos`, remove `del` and insert `ins`. Positions and lengths
+/// count Unicode scalar values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patch<'a> {
+    /// Where, in Unicode scalar values from the start of the text.
+    pub pos: usize,
+    /// How many Unicode scalar values are removed at `pos`.
+    pub del: usize,
+    /// What is inserted at `pos` afterwards.
+    pub ins: &'a str,
+}
