@@ -1,2 +1,41 @@
-//! placeholder
-fn main() {}
+//! `syncbench`: benchmarks and load tests for CRDT sync.
+
+mod cmd;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use syncbench_reports::record::Status;
+
+use crate::cmd::BadInput;
+
+/// Benchmarks and load tests for CRDT sync, Loro first.
+#[derive(Parser)]
+#[command(name = "syncbench", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Run(cmd::run::Args),
+    Relay(cmd::relay::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Run(args) => cmd::run::run(args),
+        Command::Relay(args) => cmd::relay::run(args),
+    };
+    let status = result.unwrap_or_else(|error| {
+        eprintln!("syncbench: {error:#}");
+        if error.is::<BadInput>() {
+            Status::Usage
+        } else {
+            Status::Failure
+        }
+    });
+    ExitCode::from(status.exit_code(false))
+}

@@ -1,0 +1,123 @@
+//! Addresses of relays: URL templates with a room and a client in them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Serialize, Serializer};
+use tokio_tungstenite::tungstenite::http::Uri;
+
+/// Where a relay listens, for any room and client: a `ws://` URL in which
+/// `{room}` and `{client}` stand for their names. Without `{room}` the room is
+/// appended as the last part of the path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UrlTemplate(String);
+
+/// Why a relay URL cannot be used.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    /// Another scheme, or none.
+    #[error("relay URL `{0}`: must start with ws://, as in ws://127.0.0.1:7000/{{room}}")]
+    Scheme(String),
+    /// TLS is not built in yet.
+    #[error("relay URL `{0}`: wss:// is not supported; use the relay's ws:// address")]
+    Tls(String),
+    /// Not a URL.
+    #[error("relay URL `{url}`: {reason}; write it as ws://127.0.0.1:7000/{{room}}")]
+    Malformed {
+        /// As given.
+        url: String,
+        /// What the parser says.
+        reason: String,
+    },
+}
+
+impl UrlTemplate {
+    /// The URL of one client in one room.
+    ///
+    /// # Errors
+    /// When the names make it an invalid URL.
+    pub fn url(&self, room: &str, client: &str) -> Result<Uri, UrlError> {
+        let url = self.0.replace("{room}", room).replace("{client}", client);
+        let malformed = |reason: String| UrlError::Malformed {
+            url: self.0.clone(),
+            reason,
+        };
+        let uri: Uri = url.parse().map_err(|err| malformed(format!("{err}")))?;
+        if uri.host().is_none_or(str::is_empty) {
+            return Err(malformed("it names no host".to_owned()));
+        }
+        Ok(uri)
+    }
+}
+
+impl FromStr for UrlTemplate {
+    type Err = UrlError;
+
+    fn from_str(url: &str) -> Result<Self, UrlError> {
+        if url.starts_with("wss://") {
+            return Err(UrlError::Tls(url.to_owned()));
+        }
+        if !url.starts_with("ws://") {
+            return Err(UrlError::Scheme(url.to_owned()));
+        }
+        let template = if url.contains("{room}") {
+            Self(url.to_owned())
+        } else {
+            Self(format!("{}/{{room}}", url.trim_end_matches('/')))
+        };
+        template.url("room-0", "client-0")?;
+        Ok(template)
+    }
+}
+
+impl fmt::Display for UrlTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for UrlTemplate {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(template: &str) -> String {
+        template
+            .parse::<UrlTemplate>()
+            .unwrap()
+            .url("room-3", "client-9")
+            .unwrap()
+            .to_string()
+    }
+
+    #[test]
+    fn room_and_client_are_filled_in_or_the_room_is_appended() {
+        assert_eq!(
+            url("ws://h:1/doc/{room}?user={client}"),
+            "ws://h:1/doc/room-3?user=client-9"
+        );
+        assert_eq!(url("ws://127.0.0.1:7000"), "ws://127.0.0.1:7000/room-3");
+        assert_eq!(url("ws://127.0.0.1:7000/"), "ws://127.0.0.1:7000/room-3");
+    }
+
+    #[test]
+    fn unusable_urls_are_refused_with_the_mend() {
+        for bad in [
+            "",
+            "http://h",
+            "127.0.0.1:7000",
+            "wss://h",
+            "ws://",
+            "ws://:80",
+            "ws://a b/",
+        ] {
+            let message = bad.parse::<UrlTemplate>().unwrap_err().to_string();
+            assert!(message.contains("ws://"), "{bad}: {message}");
+        }
+    }
+}

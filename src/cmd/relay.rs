@@ -1,0 +1,90 @@
+//! `syncbench relay`: an embedded relay as a server of its own.
+
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use clap::ValueEnum;
+use syncbench_loadgen::relay::{announce, broadcast};
+use syncbench_reports::record::Status;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
+
+use super::BadInput;
+
+/// Serve an embedded relay until Ctrl-C.
+///
+/// Prints where it listens as one JSON line: {"listening":"127.0.0.1:7000"}.
+/// A room is a URL path: ws://127.0.0.1:7000/my-room.
+#[derive(clap::Args)]
+#[command(after_help = "Example: syncbench relay --listen 127.0.0.1:7000")]
+pub struct Args {
+    /// How clients speak to it
+    #[arg(long, value_enum, default_value_t = Protocol::Broadcast)]
+    protocol: Protocol,
+
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7000")]
+    listen: SocketAddr,
+
+    /// Frames that may wait for one client before it is disconnected as a slow reader
+    #[arg(long, value_name = "N", default_value_t = broadcast::Config::default().queue_frames,
+          value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1 << 20))]
+    queue_frames: usize,
+
+    /// End when stdin does and ignore Ctrl-C: how a run owns its relay
+    #[arg(long, hide = true)]
+    owned: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Protocol {
+    /// Forwards raw updates to everyone else in the room, keeps nothing
+    Broadcast,
+}
+
+/// Serves until it is told to end.
+pub fn run(args: Args) -> anyhow::Result<Status> {
+    // One thread: what one core can relay is the figure people plan with.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(serve(args))?;
+    // Not the destructor, which would wait for a read of stdin to return.
+    runtime.shutdown_background();
+    Ok(Status::Ok)
+}
+
+async fn serve(args: Args) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(args.listen)
+        .await
+        .map_err(|error| BadInput::new(format!("cannot listen on {}: {error}", args.listen)))?;
+    announce(listener.local_addr()?).context("cannot print the address")?;
+    let shutdown = until_told(args.owned);
+    let config = broadcast::Config {
+        queue_frames: args.queue_frames,
+    };
+    match args.protocol {
+        Protocol::Broadcast => broadcast::run(listener, shutdown, config).await,
+    }
+    Ok(())
+}
+
+async fn until_told(owned: bool) {
+    if !owned {
+        let _ = tokio::signal::ctrl_c().await;
+        return;
+    }
+    // A terminal sends Ctrl-C to the relay as well as to the run that owns it;
+    // the run still needs it to end in order.
+    let ignored = tokio::spawn(async {
+        loop {
+            if tokio::signal::ctrl_c().await.is_err() {
+                return;
+            }
+        }
+    });
+    let mut stdin = tokio::io::stdin();
+    let mut buffer = [0; 64];
+    while stdin.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
+    ignored.abort();
+}
