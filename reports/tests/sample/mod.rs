@@ -1,0 +1,318 @@
+//! Records made up from seeded distributions, for tests and for looking at
+//! reports. They are samples of the format and measurements of nothing.
+
+#![allow(dead_code, reason = "each test uses some of it")]
+
+use std::collections::BTreeMap;
+
+use hdrhistogram::Histogram;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::json;
+use syncbench_reports::record::{
+    Convergence, ConvergenceFailure, Counts, DatasetRef, Distribution, Kind, Machine, ProcessUse,
+    Record, Resources, Run, SCHEMA, Series, Status, Verdict,
+};
+
+const SECONDS: usize = 10;
+const EDITS_PER_SECOND: usize = 1_000;
+const OTHER_REPLICAS: usize = 4;
+
+/// Nanoseconds of each metric, by name.
+#[derive(Default)]
+struct Samples(BTreeMap<&'static str, Histogram<u64>>);
+
+impl Samples {
+    fn add(&mut self, metric: &'static str, nanos: f64) {
+        let histogram = self
+            .0
+            .entry(metric)
+            .or_insert_with(|| Histogram::new(3).expect("3 digits are valid"));
+        histogram.saturating_record(nanos as u64);
+    }
+
+    fn merge(&mut self, other: &Samples) {
+        for (metric, histogram) in &other.0 {
+            match self.0.get_mut(metric) {
+                Some(sum) => sum.add(histogram).expect("histograms grow"),
+                None => drop(self.0.insert(metric, histogram.clone())),
+            }
+        }
+    }
+
+    fn micros(&self, metric: &str, quantile: f64) -> Option<f64> {
+        let histogram = self.0.get(metric)?;
+        Some(histogram.value_at_quantile(quantile) as f64 / 1e3)
+    }
+}
+
+/// A log-normal figure around `median`.
+fn log_normal(rng: &mut StdRng, median: f64, sigma: f64) -> f64 {
+    let (u, v): (f64, f64) = (1.0 - rng.random::<f64>(), rng.random());
+    let normal = (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos();
+    median * (sigma * normal).exp()
+}
+
+/// One second of the run; in second 6 the relay stalls.
+fn second(rng: &mut StdRng, at: usize) -> Samples {
+    let mut samples = Samples::default();
+    for edit in 0..EDITS_PER_SECOND {
+        let lag = log_normal(rng, 55e3, 0.7);
+        let made = log_normal(rng, 38e3, 0.3);
+        samples.add("generator_lag", lag);
+        samples.add("edit", made);
+        let stall = match (at, edit) {
+            (6, 300..420) => (420 - edit) as f64 * 1e6,
+            _ => 0.0,
+        };
+        for _ in 0..OTHER_REPLICAS {
+            let transit = log_normal(rng, 310e3, 0.55) + stall;
+            let import = log_normal(rng, 62e3, 0.4);
+            samples.add("transit", transit);
+            samples.add("import", import);
+            samples.add("propagation_from_send", transit + import);
+            samples.add("propagation", lag + made + transit + import);
+        }
+    }
+    samples
+}
+
+fn latency_and_series(seconds: usize) -> (BTreeMap<String, Distribution>, Series) {
+    let mut rng = StdRng::seed_from_u64(7);
+    let mut total = Samples::default();
+    for _ in 0..200 {
+        total.add("connect", log_normal(&mut rng, 2.4e6, 0.5));
+    }
+    let mut columns: BTreeMap<String, Vec<Option<f64>>> = BTreeMap::new();
+    for at in 0..seconds {
+        let samples = second(&mut rng, at);
+        let mut put = |column: String, value| columns.entry(column).or_default().push(value);
+        let delivered = (EDITS_PER_SECOND * OTHER_REPLICAS) as f64;
+        put("sent".into(), Some(EDITS_PER_SECOND as f64));
+        put(
+            "visible".into(),
+            Some(delivered - rng.random_range(0.0..9.0f64).round()),
+        );
+        for metric in ["propagation", "generator_lag"] {
+            for (name, quantile) in [("p50", 0.5), ("p99", 0.99), ("max", 1.0)] {
+                put(format!("{metric}_{name}"), samples.micros(metric, quantile));
+            }
+        }
+        total.merge(&samples);
+    }
+    let distributions = total
+        .0
+        .iter()
+        .map(|(&metric, histogram)| (metric.to_owned(), Distribution::from_histogram(histogram)));
+    let series = Series {
+        interval_s: 1.0,
+        t: (0..seconds).map(|at| at as f64).collect(),
+        columns,
+    };
+    (distributions.collect(), series)
+}
+
+fn counts(seconds: usize) -> Counts {
+    let sent = (EDITS_PER_SECOND * seconds) as u64;
+    let delivered = sent * OTHER_REPLICAS as u64;
+    Counts {
+        clients: 200,
+        rooms: 40,
+        scheduled: sent,
+        sent,
+        expected: delivered,
+        visible: delivered,
+        frames_in: delivered,
+        frames_out: sent,
+        bytes_in: delivered * 112,
+        bytes_out: sent * 112,
+    }
+}
+
+fn verdict(status: Status, reasons: &[&str]) -> Verdict {
+    Verdict {
+        exit_code: status.exit_code(false),
+        status,
+        reasons: reasons.iter().map(|&reason| reason.to_owned()).collect(),
+    }
+}
+
+/// A run in which all is well. It has every optional part.
+pub fn healthy() -> Record {
+    let (latency, series) = latency_and_series(SECONDS);
+    Record {
+        schema: SCHEMA.into(),
+        kind: Kind::Load,
+        run: Run {
+            id: "20260131T081500.250Z-1".into(),
+            started_at: "2026-01-31T08:15:00Z".into(),
+            seed: 1,
+            command: "syncbench run --clients 200 --rooms 40".into(),
+            syncbench: "0.1.0".into(),
+            machine: Machine {
+                os: "Sample OS 1, Linux 6.1.0".into(),
+                arch: "x86_64".into(),
+                cpu: "Sample CPU".into(),
+                cpus: 2,
+                memory_bytes: 16 << 30,
+            },
+            datasets: vec![DatasetRef {
+                name: "automerge-paper".into(),
+                sha256: "0123456789abcdef".repeat(4),
+            }],
+            engine: "loro 1.17.1".into(),
+            scenario: json!({
+                "relay": "embedded", "protocol": "broadcast", "clients": 200, "rooms": 40,
+                "rate": 1000.0, "duration_s": 10.0, "arrivals": "constant", "phase": "spread",
+                "dataset": "automerge-paper", "seed": 1, "workers": 1, "drain_timeout_s": 10.0,
+            }),
+        },
+        verdict: verdict(Status::Ok, &[]),
+        convergence: Some(Convergence {
+            rooms: 40,
+            converged: 40,
+            ..Convergence::default()
+        }),
+        counts: Some(counts(SECONDS)),
+        latency,
+        resources: Some(Resources {
+            generator: ProcessUse {
+                pid: 4242,
+                cpu_s: 6.31,
+                rss_peak_bytes: 182 << 20,
+            },
+            relay: Some(ProcessUse {
+                pid: 4243,
+                cpu_s: 1.87,
+                rss_peak_bytes: 14 << 20,
+            }),
+            generator_cpu_by_activity: [("edit", 0.41), ("import", 2.66), ("other", 3.24)]
+                .map(|(activity, cpu_s)| (activity.to_owned(), cpu_s))
+                .into(),
+        }),
+        series: Some(series),
+        artifacts: vec!["report.html".into()],
+    }
+}
+
+/// Two rooms lost edits; the texts try to break out of where they are shown.
+pub fn not_converged() -> Record {
+    let failure = |room: &str, replicas: &[&str], missing: &[&str], reason: &str| {
+        let own = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
+        ConvergenceFailure {
+            room: room.to_owned(),
+            replicas: own(replicas),
+            missing: own(missing),
+            reason: reason.to_owned(),
+        }
+    };
+    let mut record = healthy();
+    record.run.command = "syncbench run --relay 'ws://relay/?<script>alert(1)</script>'".into();
+    record.verdict = verdict(
+        Status::NotConverged,
+        &[
+            "2 of 40 rooms did not converge; room-7: 2 of 5 replicas lack edits",
+            "31 deliveries of edits were lost",
+        ],
+    );
+    record.convergence = Some(Convergence {
+        rooms: 40,
+        converged: 38,
+        lost: 31,
+        duplicated: 3,
+        corrupt: 1,
+        failures: vec![
+            failure(
+                "room-7",
+                &["client-47", "client-87"],
+                &["8:210..231", "8:210..219"],
+                "2 of 5 replicas lack edits",
+            ),
+            failure(
+                "<img src=x onerror=alert(1)>",
+                &["client-12"],
+                &["13:0..1"],
+                "a reason with \"quotes\" & <b>markup</b>",
+            ),
+        ],
+    });
+    if let Some(counts) = &mut record.counts {
+        counts.visible -= 31;
+    }
+    record
+}
+
+/// The generator could not keep up.
+pub fn invalid() -> Record {
+    let mut record = healthy();
+    record.verdict = verdict(
+        Status::Invalid,
+        &[
+            "the generator sent 10000 of 100000 scheduled edits (10.0 %, at least 99.9 % are needed); \
+             the largest rate it held was 1000 edits/s, with its workers' CPU 100 % busy: use fewer \
+             edits per second, or more cores",
+        ],
+    );
+    if let Some(counts) = &mut record.counts {
+        counts.scheduled = 100_000;
+    }
+    record
+}
+
+/// The relay died after three seconds.
+pub fn ended_early() -> Record {
+    let mut record = healthy();
+    let (latency, series) = latency_and_series(3);
+    record.latency = latency;
+    record.series = Some(series);
+    record.counts = Some(counts(3));
+    record.verdict = verdict(
+        Status::NotConverged,
+        &[
+            "the relay process ended 3.1 s into the run (signal: 9 (SIGKILL))",
+            "200 of 200 clients lost their connection; first client-3, 3.1 s into the run: closed",
+            "40 of 40 rooms did not converge",
+        ],
+    );
+    record.convergence = Some(Convergence {
+        rooms: 40,
+        ..Convergence::default()
+    });
+    if let Some(resources) = &mut record.resources {
+        resources.relay = None;
+    }
+    record
+}
+
+/// Nothing was ever measured.
+pub fn nothing() -> Record {
+    let empty = Histogram::new(3).expect("3 digits are valid");
+    let mut record = healthy();
+    record.verdict = verdict(
+        Status::Failure,
+        &["the relay closed every connection at once"],
+    );
+    record.convergence = None;
+    record.counts = Some(Counts {
+        clients: 200,
+        rooms: 40,
+        ..Counts::default()
+    });
+    for distribution in record.latency.values_mut() {
+        *distribution = Distribution::from_histogram(&empty);
+    }
+    record.series = None;
+    record.resources = None;
+    record
+}
+
+/// All of them, with a name.
+pub fn all() -> [(&'static str, Record); 5] {
+    [
+        ("healthy", healthy()),
+        ("not-converged", not_converged()),
+        ("invalid", invalid()),
+        ("ended-early", ended_early()),
+        ("nothing", nothing()),
+    ]
+}
