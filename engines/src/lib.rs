@@ -84,6 +84,10 @@ pub trait Replica {
     /// The text.
     fn text(&self) -> String;
 
+    /// Builds the whole visible value in the engine's own form and drops it:
+    /// what an application pays to read the document.
+    fn materialize(&self);
+
     /// The whole visible value, as JSON.
     fn deep_value(&self) -> serde_json::Value;
 

@@ -4,6 +4,8 @@
 //! be compared. One call of the trait is one call of Loro, save for the bounds
 //! that Loro would clip without a word: those are refused here.
 
+use std::hint::black_box;
+
 use ::loro::{
     ExportMode, IdSpan, LoroDoc, LoroText, ToJson, VersionRange, VersionVector as LoroVersion,
 };
@@ -190,6 +192,10 @@ impl Replica for LoroReplica {
 
     fn text(&self) -> String {
         self.text.to_string()
+    }
+
+    fn materialize(&self) {
+        black_box(self.doc.get_deep_value());
     }
 
     fn deep_value(&self) -> serde_json::Value {

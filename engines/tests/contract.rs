@@ -440,6 +440,25 @@ fn a_concurrent_edit_from_before_a_shallow_root_is_never_lost_in_silence() {
 }
 
 #[test]
+fn a_shallow_snapshot_into_a_used_replica_is_merged_or_visibly_not() {
+    for engine in engines() {
+        let mut origin = written(*engine);
+        let bytes = origin.export(Export::ShallowSnapshot).unwrap();
+        let mut used = engine.replica(3);
+        splice(&mut *used, 0, 0, "own");
+        match used.import(&bytes) {
+            Err(EngineError::Import(_)) => assert_eq!(used.text(), "own"),
+            Err(other) => panic!("{other}"),
+            Ok(imported) if imported.applied.is_empty() => {
+                assert!(used.has_pending());
+                assert_eq!(used.text(), "own");
+            }
+            Ok(_) => assert!(used.text_len() > origin.text_len()),
+        }
+    }
+}
+
+#[test]
 fn fixed_peer_ids_encode_to_the_same_bytes_twice() {
     for engine in engines() {
         let once = all_exports(&mut *written(*engine));

@@ -1,1 +1,0 @@
-//! The workloads that Criterion targets and cells share.

@@ -1,0 +1,211 @@
+//! One data set in one engine, with what the workloads derive from it.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::rc::Rc;
+
+use syncbench_datasets::{Patch, Trace, TraceKind};
+
+use super::{WorkloadError, check};
+use crate::{Engine, EngineError, Export, PeerId, Replica, VersionVector};
+
+/// The peer that wrote the trace.
+pub(super) const WRITER: PeerId = 1;
+
+/// A form in which a whole document is stored or sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// History and state.
+    Snapshot,
+    /// State, and no history before it.
+    Shallow,
+    /// History alone.
+    Updates,
+}
+
+impl Form {
+    /// Every form.
+    pub const ALL: [Self; 3] = [Self::Snapshot, Self::Shallow, Self::Updates];
+
+    /// Exports a whole document.
+    ///
+    /// # Errors
+    /// When the engine cannot.
+    pub fn export(self, replica: &mut dyn Replica) -> Result<Vec<u8>, EngineError> {
+        let nothing = VersionVector::new();
+        replica.export(match self {
+            Self::Snapshot => Export::Snapshot,
+            Self::Shallow => Export::ShallowSnapshot,
+            Self::Updates => Export::Updates { since: &nothing },
+        })
+    }
+}
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Snapshot => "snapshot",
+            Self::Shallow => "shallow",
+            Self::Updates => "updates",
+        })
+    }
+}
+
+/// A data set and the engine it is measured in. Documents that are derived
+/// from them are made once, when first asked for.
+pub struct Subject {
+    engine: &'static dyn Engine,
+    trace: Trace,
+    documents: RefCell<BTreeMap<usize, Rc<Document>>>,
+    txn_updates: RefCell<BTreeMap<usize, Rc<[Vec<u8>]>>>,
+}
+
+/// The document that the first txns of a trace make, in every form.
+pub(super) struct Document {
+    pub snapshot: Vec<u8>,
+    pub shallow: Vec<u8>,
+    pub updates: Vec<u8>,
+    pub version: VersionVector,
+    pub text: String,
+}
+
+impl Document {
+    pub fn bytes(&self, form: Form) -> &[u8] {
+        match form {
+            Form::Snapshot => &self.snapshot,
+            Form::Shallow => &self.shallow,
+            Form::Updates => &self.updates,
+        }
+    }
+}
+
+impl Subject {
+    /// A subject; nothing is computed yet.
+    ///
+    /// # Errors
+    /// When the trace is concurrent: these workloads play one writer.
+    pub fn new(engine: &'static dyn Engine, trace: Trace) -> Result<Self, WorkloadError> {
+        let subject = Self {
+            engine,
+            trace,
+            documents: RefCell::default(),
+            txn_updates: RefCell::default(),
+        };
+        match subject.trace.kind() {
+            TraceKind::Sequential => Ok(subject),
+            TraceKind::Concurrent => Err(subject.unsuitable("it is a concurrent trace")),
+        }
+    }
+
+    pub(super) fn engine(&self) -> &'static dyn Engine {
+        self.engine
+    }
+
+    pub(super) fn txns(&self) -> usize {
+        self.trace.txn_count()
+    }
+
+    pub(super) fn unsuitable(&self, reason: impl Into<String>) -> WorkloadError {
+        WorkloadError::Unsuitable {
+            dataset: self.trace.name().to_owned(),
+            reason: reason.into(),
+        }
+    }
+
+    /// The document of the whole trace.
+    pub(super) fn whole(&self) -> Result<Rc<Document>, WorkloadError> {
+        self.document(self.txns())
+    }
+
+    /// The document of the first `txns` txns, written with one commit a txn.
+    pub(super) fn document(&self, txns: usize) -> Result<Rc<Document>, WorkloadError> {
+        if let Some(document) = self.documents.borrow().get(&txns) {
+            return Ok(Rc::clone(document));
+        }
+        let mut replica = self.engine.replica(WRITER);
+        replica.splice(0, 0, self.trace.start_content())?;
+        replica.commit();
+        self.play(&mut *replica, 0..txns)?;
+        let text = replica.text();
+        if txns == self.txns() {
+            check::same_text(&text, self.trace.end_content())?;
+        }
+        let document = Rc::new(Document {
+            snapshot: Form::Snapshot.export(&mut *replica)?,
+            shallow: Form::Shallow.export(&mut *replica)?,
+            updates: Form::Updates.export(&mut *replica)?,
+            version: replica.version_vector(),
+            text,
+        });
+        self.documents
+            .borrow_mut()
+            .insert(txns, Rc::clone(&document));
+        Ok(document)
+    }
+
+    /// A new replica that loaded the first `txns` txns. Loaded from updates
+    /// its state is live; from a snapshot it may still be encoded.
+    pub(super) fn replica(
+        &self,
+        peer: PeerId,
+        txns: usize,
+        form: Form,
+    ) -> Result<Box<dyn Replica>, WorkloadError> {
+        let mut replica = self.engine.replica(peer);
+        if txns > 0 {
+            replica.import(self.document(txns)?.bytes(form))?;
+        }
+        Ok(replica)
+    }
+
+    /// What a replica lacks that has the first `txns` txns, as one blob.
+    pub(super) fn updates_since(&self, txns: usize) -> Result<Vec<u8>, WorkloadError> {
+        let since = &self.document(txns)?.version;
+        let mut whole = self.replica(WRITER, self.txns(), Form::Updates)?;
+        Ok(whole.export(Export::Updates { since })?)
+    }
+
+    /// Applies txns to a replica, one commit each. A replica that differs from
+    /// the trace at that point gets positions cut to its length.
+    pub(super) fn play(
+        &self,
+        replica: &mut dyn Replica,
+        txns: Range<usize>,
+    ) -> Result<(), EngineError> {
+        for txn in txns {
+            for patch in self.trace.txn(txn).patches() {
+                splice_clamped(replica, patch)?;
+            }
+            replica.commit();
+        }
+        Ok(())
+    }
+
+    /// The txns from `start` on, each as an update of its own.
+    pub(super) fn txn_updates(&self, start: usize) -> Result<Rc<[Vec<u8>]>, WorkloadError> {
+        if let Some(updates) = self.txn_updates.borrow().get(&start) {
+            return Ok(Rc::clone(updates));
+        }
+        let mut writer = self.replica(WRITER, start, Form::Updates)?;
+        let mut updates = Vec::with_capacity(self.txns() - start);
+        for txn in start..self.txns() {
+            let since = writer.version_vector();
+            self.play(&mut *writer, txn..txn + 1)?;
+            updates.push(writer.export(Export::Updates { since: &since })?);
+        }
+        let updates: Rc<[Vec<u8>]> = updates.into();
+        self.txn_updates
+            .borrow_mut()
+            .insert(start, Rc::clone(&updates));
+        Ok(updates)
+    }
+}
+
+fn splice_clamped(replica: &mut dyn Replica, patch: Patch<'_>) -> Result<(), EngineError> {
+    let len = replica.text_len();
+    let pos = patch.pos.min(len);
+    let del = patch.del.min(len - pos);
+    replica.splice(pos, del, patch.ins)
+}

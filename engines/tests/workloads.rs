@@ -1,0 +1,207 @@
+//! The workloads do what they say, and their checks see when an engine does
+//! not.
+
+#![allow(clippy::unwrap_used)]
+
+use std::cell::Cell;
+use std::fmt::Write as _;
+
+use syncbench_datasets::{Trace, load_bytes};
+use syncbench_engines::workload::{Subject, Suite, WorkloadError};
+use syncbench_engines::{
+    Engine, EngineError, Export, Imported, Loro, PeerId, Replica, VersionVector, engines,
+};
+
+/// Types words, and sometimes deletes a character somewhere before.
+fn trace(txns: usize) -> Trace {
+    let mut text = Vec::new();
+    let mut json = String::new();
+    for i in 0..txns {
+        let (pos, del, ins) = match i % 7 {
+            6 => ((i * 31) % text.len(), 1, String::new()),
+            3 => (text.len() / 2, 0, "é😀".to_owned()),
+            _ => (text.len(), 0, ((b'a' + (i % 26) as u8) as char).to_string()),
+        };
+        text.splice(pos..pos + del, ins.chars());
+        let comma = if i == 0 { "" } else { "," };
+        write!(
+            json,
+            r#"{comma}{{"time":"2024-01-01T00:00:00Z","patches":[[{pos},{del},"{ins}"]]}}"#
+        )
+        .unwrap();
+    }
+    let end: String = text.iter().collect();
+    let json = format!(r#"{{"startContent":"","endContent":"{end}","txns":[{json}]}}"#);
+    load_bytes("typed", json.as_bytes()).unwrap()
+}
+
+#[test]
+fn every_workload_gives_a_right_result_and_the_same_one_twice() {
+    for &engine in engines() {
+        let subject = Subject::new(engine, trace(4000)).unwrap();
+        for suite in Suite::ALL {
+            for workload in suite.workloads() {
+                let once = || {
+                    let mut repetition = workload.repetition(&subject)?;
+                    repetition.run()?;
+                    repetition.check()
+                };
+                let id = format!("{}/{}/{}", suite.name, engine.name(), workload.variant());
+                let outcome = once().unwrap_or_else(|e| panic!("{id}: {e}"));
+                assert!(outcome.encoded_bytes > 0, "{id}");
+                assert_eq!(once().unwrap(), outcome, "{id}");
+            }
+        }
+    }
+}
+
+#[test]
+fn ids_of_a_suite_are_unique() {
+    for suite in Suite::ALL {
+        let mut variants: Vec<_> = suite.workloads().iter().map(|w| w.variant()).collect();
+        let count = variants.len();
+        variants.sort();
+        variants.dedup();
+        assert_eq!(variants.len(), count, "{}", suite.name);
+    }
+}
+
+#[test]
+fn a_trace_that_is_too_short_is_refused_with_its_name() {
+    let subject = Subject::new(&Loro, trace(100)).unwrap();
+    let refused: Vec<_> = Suite::MERGE
+        .workloads()
+        .iter()
+        .filter_map(|workload| workload.repetition(&subject).err().map(|e| e.to_string()))
+        .collect();
+    assert!(!refused.is_empty());
+    for message in refused {
+        assert!(message.starts_with("typed does not suit"), "{message}");
+    }
+}
+
+thread_local! {
+    /// Whether [`Faulty`] replicas fail just now.
+    static ARMED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// How a [`Faulty`] engine fails in the timed part.
+#[derive(Clone, Copy, PartialEq)]
+enum Fault {
+    /// Imports do nothing, and say that they did nothing.
+    ImportsNothing,
+    /// Imports do nothing, and say that they applied what was asked.
+    LiesAboutImports,
+    /// Exports are those of a document that lacks everything.
+    ExportsNothing,
+}
+
+struct Faulty(Fault);
+
+struct FaultyReplica {
+    fault: Fault,
+    inner: Box<dyn Replica>,
+    last: Imported,
+}
+
+impl Engine for Faulty {
+    fn name(&self) -> &'static str {
+        "faulty"
+    }
+
+    fn version(&self) -> &'static str {
+        "0"
+    }
+
+    fn replica(&self, peer: PeerId) -> Box<dyn Replica> {
+        Box::new(FaultyReplica {
+            fault: self.0,
+            inner: Loro.replica(peer),
+            last: Imported::default(),
+        })
+    }
+}
+
+impl Replica for FaultyReplica {
+    fn peer(&self) -> PeerId {
+        self.inner.peer()
+    }
+
+    fn splice(&mut self, pos: usize, del: usize, ins: &str) -> Result<(), EngineError> {
+        self.inner.splice(pos, del, ins)
+    }
+
+    fn commit(&mut self) {
+        self.inner.commit();
+    }
+
+    fn text_len(&self) -> usize {
+        self.inner.text_len()
+    }
+
+    fn export(&mut self, what: Export<'_>) -> Result<Vec<u8>, EngineError> {
+        if ARMED.get() && self.fault == Fault::ExportsNothing {
+            return Loro.replica(1).export(Export::Snapshot);
+        }
+        self.inner.export(what)
+    }
+
+    fn import(&mut self, bytes: &[u8]) -> Result<Imported, EngineError> {
+        if !ARMED.get() || self.fault == Fault::ExportsNothing {
+            return self.inner.import(bytes);
+        }
+        if self.fault == Fault::LiesAboutImports {
+            self.last = Loro.replica(99).import(bytes)?;
+            self.last.pending.clear();
+        }
+        Ok(self.last.clone())
+    }
+
+    fn version_vector(&self) -> VersionVector {
+        self.inner.version_vector()
+    }
+
+    fn has_pending(&self) -> bool {
+        self.inner.has_pending()
+    }
+
+    fn text(&self) -> String {
+        self.inner.text()
+    }
+
+    fn materialize(&self) {
+        self.inner.materialize();
+    }
+
+    fn deep_value(&self) -> serde_json::Value {
+        self.inner.deep_value()
+    }
+}
+
+#[test]
+fn every_check_sees_an_engine_that_does_not_do_the_work() {
+    static IMPORTS_NOTHING: Faulty = Faulty(Fault::ImportsNothing);
+    static LIES: Faulty = Faulty(Fault::LiesAboutImports);
+    static EXPORTS_NOTHING: Faulty = Faulty(Fault::ExportsNothing);
+    let cases = [
+        (&IMPORTS_NOTHING, [Suite::IMPORT, Suite::MERGE].as_slice()),
+        (&LIES, &[Suite::IMPORT, Suite::MERGE]),
+        (&EXPORTS_NOTHING, &[Suite::EXPORT]),
+    ];
+    for (engine, suites) in cases {
+        let subject = Subject::new(engine, trace(4000)).unwrap();
+        for workload in suites.iter().flat_map(Suite::workloads) {
+            let mut repetition = workload.repetition(&subject).unwrap();
+            ARMED.set(true);
+            let ran = repetition.run();
+            ARMED.set(false);
+            ran.unwrap();
+            let result = repetition.check();
+            assert!(
+                matches!(result, Err(WorkloadError::Wrong(_))),
+                "{}: {result:?}",
+                workload.variant()
+            );
+        }
+    }
+}
