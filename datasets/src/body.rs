@@ -1,5 +1,7 @@
 //! The storage of a trace: one text arena and flat tables of 32-bit numbers.
 
+use std::ops::Range;
+
 /// One edit; `ins_end` is where its text ends in the arena, the text starts
 /// where the previous patch's ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,12 +21,17 @@ pub(crate) struct Parents {
 
 impl Parents {
     pub(crate) fn of(&self, txn: usize) -> &[u32] {
-        let start = if txn == 0 {
-            0
-        } else {
-            self.ends[txn - 1] as usize
-        };
-        &self.list[start..self.ends[txn] as usize]
+        let start = if txn == 0 { 0 } else { self.ends[txn - 1] };
+        &self.list[start as usize..self.ends[txn] as usize]
+    }
+
+    /// Whether every txn builds on the one before and nothing else.
+    pub(crate) fn is_chain(&self) -> bool {
+        (0..self.ends.len()).all(|txn| match self.of(txn) {
+            [] => txn == 0,
+            [parent] => *parent as usize + 1 == txn,
+            _ => false,
+        })
     }
 }
 
@@ -32,7 +39,11 @@ impl Parents {
 pub(crate) const NO_TIME: i64 = i64::MIN;
 
 /// A trace's contents. Invariants: every `*_ends`/`*_end` column never falls and
-/// ends at the length of what it points into; `ins_end` falls on char boundaries.
+/// ends at the length of what it points into; `ins_end` falls on char boundaries;
+/// agents are below `agent_count`; parents are below their child.
+///
+/// Columns that say nothing are left out, see [`Body::compact`]: recorded
+/// keystrokes mostly are one patch a txn, and often without times.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Body {
     pub start: String,
@@ -40,74 +51,96 @@ pub(crate) struct Body {
     /// Inserted text of all patches, in file order.
     pub text: String,
     pub patches: Vec<PatchRow>,
-    /// Txn `i`'s patches end here.
+    pub txn_count: u32,
+    /// Txn `i`'s patches end here; empty when each txn has one patch.
     pub txn_ends: Vec<u32>,
     /// Agent by txn; empty when there is only agent 0.
     pub agents: Vec<u32>,
     pub agent_count: u32,
     /// `None` when every txn builds on the one before.
     pub parents: Option<Parents>,
-    /// Milliseconds since 1970 by txn; empty when no txn has a time.
+    /// Milliseconds since 1970 by txn; empty when no txn has a time, one value
+    /// when it is that of all.
     pub times: Vec<i64>,
 }
 
 impl Body {
     pub(crate) fn txn_count(&self) -> usize {
-        self.txn_ends.len()
+        self.txn_count as usize
     }
 
-    pub(crate) fn patch_range(&self, txn: usize) -> std::ops::Range<usize> {
-        let start = if txn == 0 {
-            0
-        } else {
-            self.txn_ends[txn - 1] as usize
-        };
-        start..self.txn_ends[txn] as usize
+    pub(crate) fn patch_range(&self, txn: usize) -> Range<usize> {
+        if self.txn_ends.is_empty() {
+            return txn..txn + 1;
+        }
+        let start = if txn == 0 { 0 } else { self.txn_ends[txn - 1] };
+        start as usize..self.txn_ends[txn] as usize
     }
 
     pub(crate) fn agent(&self, txn: usize) -> u32 {
         self.agents.get(txn).copied().unwrap_or(0)
     }
 
+    pub(crate) fn time(&self, txn: usize) -> Option<i64> {
+        let time = match self.times.as_slice() {
+            [] => None,
+            [all] => Some(*all),
+            times => Some(times[txn]),
+        };
+        time.filter(|&time| time != NO_TIME)
+    }
+
     pub(crate) fn inserted(&self, patch: usize) -> &str {
         let start = if patch == 0 {
             0
         } else {
-            self.patches[patch - 1].ins_end as usize
+            self.patches[patch - 1].ins_end
         };
-        &self.text[start..self.patches[patch].ins_end as usize]
+        &self.text[start as usize..self.patches[patch].ins_end as usize]
     }
 
-    /// Gives back the room that growing left over.
-    pub(crate) fn shrink(&mut self) {
+    /// Leaves out columns that say nothing and gives back unused room.
+    pub(crate) fn compact(&mut self) {
+        let count = self.txn_count();
+        if self.patches.len() == count && self.txn_ends.iter().zip(1..).all(|(&end, n)| end == n) {
+            self.txn_ends = Vec::new();
+        }
+        if self.agents.iter().all(|&agent| agent == 0) {
+            self.agents = Vec::new();
+        }
+        if self.times.len() == count && self.times.iter().all(|&time| time == self.times[0]) {
+            self.times.truncate(1);
+        }
+        if self.times == [NO_TIME] {
+            self.times = Vec::new();
+        }
+        match &mut self.parents {
+            Some(parents) if parents.is_chain() => self.parents = None,
+            Some(parents) => {
+                parents.ends.shrink_to_fit();
+                parents.list.shrink_to_fit();
+            }
+            None => {}
+        }
         self.start.shrink_to_fit();
         self.end.shrink_to_fit();
         self.text.shrink_to_fit();
         self.patches.shrink_to_fit();
         self.txn_ends.shrink_to_fit();
-        self.times.shrink_to_fit();
         self.agents.shrink_to_fit();
-        if let Some(parents) = &mut self.parents {
-            parents.ends.shrink_to_fit();
-            parents.list.shrink_to_fit();
-        }
+        self.times.shrink_to_fit();
     }
 
     /// Txns that no other txn builds on: the final version.
     pub(crate) fn heads(&self) -> Vec<u32> {
-        let count = self.txn_count();
         let Some(parents) = &self.parents else {
-            return count
-                .checked_sub(1)
-                .map(|last| last as u32)
-                .into_iter()
-                .collect();
+            return self.txn_count.checked_sub(1).into_iter().collect();
         };
-        let mut is_head = vec![true; count];
+        let mut is_head = vec![true; self.txn_count()];
         for &parent in &parents.list {
             is_head[parent as usize] = false;
         }
-        (0..count as u32)
+        (0..self.txn_count)
             .filter(|&txn| is_head[txn as usize])
             .collect()
     }

@@ -5,11 +5,11 @@ use std::collections::BinaryHeap;
 
 use jumprope::JumpRope;
 
-use crate::body::{Body, Parents};
+use crate::body::{Body, NO_TIME, Parents};
 use crate::error::{Fault, Place};
 use crate::json::Parsed;
 
-/// Turns what a file said into a body, or says where it contradicts itself.
+/// Turns what a JSON file said into a body, or says where it contradicts itself.
 pub(crate) fn finish(parsed: Parsed) -> Result<Body, Fault> {
     let Parsed {
         mut body,
@@ -17,34 +17,48 @@ pub(crate) fn finish(parsed: Parsed) -> Result<Body, Fault> {
         num_agents,
         num_children,
     } = parsed;
-    if concurrent == Some(true) && body.parents.is_none() && body.txn_count() > 0 {
-        return Err(malformed(
-            Place::txn_field(0, "parents"),
-            "missing, though `kind` says concurrent",
-        ));
-    }
-    if concurrent == Some(false) && body.parents.is_some() {
-        return Err(malformed(
-            Place::field("kind"),
-            "says sequential, though txns have parents",
-        ));
-    }
+    check_kind(&body, concurrent)?;
     check_agents(&mut body, num_agents)?;
     if let Some(parents) = &body.parents {
         check_parents(parents)?;
         check_children(parents, &num_children)?;
-        check_agents_are_sequential(&body, parents)?;
-        if is_chain(parents) {
-            body.parents = None;
-        }
     }
-    replay(&body)?;
-    body.shrink();
+    if !body.times.is_empty() {
+        body.times.resize(body.txn_count(), NO_TIME);
+    }
+    check_body(&body)?;
+    body.compact();
     Ok(body)
+}
+
+/// Checks what the tables alone cannot rule out: that agents can have made the
+/// graph and that the edits give the end text. Parents must be in range already.
+pub(crate) fn check_body(body: &Body) -> Result<(), Fault> {
+    match &body.parents {
+        Some(parents) if !parents.is_chain() => {
+            check_ancestry(body, parents)?;
+            check_bounds(body)
+        }
+        _ => replay_chain(body),
+    }
 }
 
 fn malformed(place: Place, reason: impl Into<String>) -> Fault {
     Fault::Malformed(place, reason.into())
+}
+
+fn check_kind(body: &Body, concurrent: Option<bool>) -> Result<(), Fault> {
+    match (concurrent, &body.parents) {
+        (Some(true), None) if body.txn_count() > 0 => Err(malformed(
+            Place::txn_field(0, "parents"),
+            "missing, though `kind` says concurrent",
+        )),
+        (Some(false), Some(_)) => Err(malformed(
+            Place::field("kind"),
+            "says sequential, though txns have parents",
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn check_agents(body: &mut Body, stated: Option<u32>) -> Result<(), Fault> {
@@ -71,24 +85,22 @@ fn check_agents(body: &mut Body, stated: Option<u32>) -> Result<(), Fault> {
         return Err(malformed(Place::field("numAgents"), reason));
     }
     body.agent_count = stated;
-    if body.agents.iter().all(|&agent| agent == 0) {
-        body.agents = Vec::new();
-    }
     Ok(())
 }
 
-fn check_parents(parents: &Parents) -> Result<(), Fault> {
+pub(crate) fn check_parents(parents: &Parents) -> Result<(), Fault> {
     let count = parents.ends.len();
+    // By txn, the child that named it last, from 1.
+    let mut named_by = vec![0; count];
     for txn in 0..count {
-        let own = parents.of(txn);
-        for (at, &parent) in own.iter().enumerate() {
+        for &parent in parents.of(txn) {
             let reason = if parent as usize >= count {
                 format!("parent {parent} dangles: there are only {count} txns")
             } else if parent as usize >= txn {
                 format!(
                     "parent {parent} lies in the future (or in a cycle); parents come before their children"
                 )
-            } else if own[..at].contains(&parent) {
+            } else if std::mem::replace(&mut named_by[parent as usize], txn + 1) == txn + 1 {
                 format!("parent {parent} is named twice")
             } else {
                 continue;
@@ -118,78 +130,87 @@ fn check_children(parents: &Parents, stated: &[u32]) -> Result<(), Fault> {
     }
 }
 
-/// An agent types one txn after the other, so each must build on its last one.
-fn check_agents_are_sequential(body: &Body, parents: &Parents) -> Result<(), Fault> {
+/// An agent types one txn after the other, so each must build on its last one;
+/// and a parent that another parent builds on already says nothing.
+fn check_ancestry(body: &Body, parents: &Parents) -> Result<(), Fault> {
     let mut last = vec![None; body.agent_count as usize];
-    let mut ancestry = Ancestry::new(parents);
-    for txn in 0..body.txn_count() {
-        let agent = body.agent(txn);
-        let before = last[agent as usize].replace(txn as u32);
-        if let Some(before) = before
-            && !ancestry.builds_on(txn as u32, before)
-        {
-            let reason = format!(
+    let mut walk = Walk::new(parents);
+    for txn in 0..body.txn_count() as u32 {
+        let agent = body.agent(txn as usize);
+        let before = last[agent as usize].replace(txn);
+        let found = walk.back_from(txn, before);
+        let reason = if let Some(parent) = found.redundant {
+            format!("parent {parent} is an ancestor of another parent; name only the newest ones")
+        } else if let (Some(before), false) = (before, found.ancestor) {
+            format!(
                 "agent {agent} is concurrent with itself: this txn does not build on its txn {before}; give each branch an agent of its own"
-            );
-            return Err(malformed(Place::txn_field(txn, "parents"), reason));
-        }
+            )
+        } else {
+            continue;
+        };
+        return Err(malformed(Place::txn_field(txn as usize, "parents"), reason));
     }
     Ok(())
 }
 
-/// Answers whether one txn is an ancestor of another by walking back between
-/// the two, newest first.
-struct Ancestry<'p> {
+/// Walks from a txn back through its ancestors, newest first, no further than
+/// it has to: memory stays linear in the trace whatever its shape.
+struct Walk<'p> {
     parents: &'p Parents,
-    /// The walk that saw a txn last.
+    /// The walk that saw a txn last, and the txn that named it as a parent last;
+    /// 0, which has no ancestors, for none.
     seen: Vec<u32>,
+    named: Vec<u32>,
     queue: BinaryHeap<u32>,
 }
 
-impl<'p> Ancestry<'p> {
+struct Found {
+    /// Whether the txn asked for is an ancestor.
+    ancestor: bool,
+    /// A parent that is an ancestor of another parent.
+    redundant: Option<u32>,
+}
+
+impl<'p> Walk<'p> {
     fn new(parents: &'p Parents) -> Self {
         Self {
             parents,
             seen: vec![0; parents.ends.len()],
+            named: vec![0; parents.ends.len()],
             queue: BinaryHeap::new(),
         }
     }
 
-    /// Each `txn` may be asked for once.
-    fn builds_on(&mut self, txn: u32, ancestor: u32) -> bool {
+    /// Each `txn` may be walked from once.
+    fn back_from(&mut self, txn: u32, ancestor: Option<u32>) -> Found {
+        let own = self.parents.of(txn as usize);
+        let mut found = Found {
+            ancestor: ancestor.is_some_and(|ancestor| own.contains(&ancestor)),
+            redundant: None,
+        };
+        let settled = found.ancestor || ancestor.is_none();
+        if own.len() < 2 && settled {
+            return found;
+        }
+        let oldest = own.iter().copied().chain(ancestor).min().unwrap_or(0);
+        for &parent in own {
+            self.named[parent as usize] = txn;
+        }
         self.queue.clear();
-        self.queue.push(txn);
+        self.queue.extend(own);
         while let Some(at) = self.queue.pop() {
             for &parent in self.parents.of(at as usize) {
-                if parent == ancestor {
-                    return true;
+                found.ancestor |= Some(parent) == ancestor;
+                if self.named[parent as usize] == txn {
+                    found.redundant = Some(parent);
                 }
-                // A txn never is its own parent, so 0 marks "not seen" safely.
-                let unseen = std::mem::replace(&mut self.seen[parent as usize], txn) != txn;
-                if parent > ancestor && unseen {
+                let seen = std::mem::replace(&mut self.seen[parent as usize], txn) == txn;
+                if parent > oldest && !seen {
                     self.queue.push(parent);
                 }
             }
         }
-        false
-    }
-}
-
-fn is_chain(parents: &Parents) -> bool {
-    (0..parents.ends.len()).all(|txn| match parents.of(txn) {
-        [] => txn == 0,
-        [parent] => *parent as usize + 1 == txn,
-        _ => false,
-    })
-}
-
-/// Replays what can be replayed without merging branches. A concurrent trace's
-/// text needs a CRDT, so here only the bounds that hold for any merge are
-/// checked; its replay through an engine checks the text.
-fn replay(body: &Body) -> Result<(), Fault> {
-    match body.parents {
-        None => replay_chain(body),
-        Some(_) => check_bounds(body),
+        found
     }
 }
 

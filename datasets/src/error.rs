@@ -85,6 +85,12 @@ pub enum DatasetError {
         /// What is wrong.
         reason: String,
     },
+    /// A file name that does not say how to write it.
+    #[error("{}: cannot tell the format from the name; end it with .json, .json.gz or .sbtrace", path.display())]
+    UnknownFormat {
+        /// The file asked for.
+        path: PathBuf,
+    },
     /// A download failed.
     #[error("cannot fetch `{name}` from {url}: {reason}")]
     Fetch {

@@ -230,7 +230,7 @@ impl<'de> Visitor<'de> for Txn<'_> {
             place.set(Place::txn_field(index, key.name()));
             seen.insert(key)?;
             match key {
-                Key::Parents => map.next_value_seed(Seq(ParentList(parsed.parents_for(index))))?,
+                Key::Parents => map.next_value_seed(Seq(ParentList(parsed.parents_for(index)?)))?,
                 Key::NumChildren => {
                     fill(&mut parsed.num_children, index, 0).push(map.next_value()?)
                 }
@@ -243,8 +243,7 @@ impl<'de> Visitor<'de> for Txn<'_> {
             }
             place.set(Place::txn(index));
         }
-        seen.require(Key::Patches)?;
-        parsed.end_txn(index)
+        parsed.end_txn(&seen)
     }
 }
 
@@ -255,24 +254,24 @@ fn fill<T: Clone>(column: &mut Vec<T>, len: usize, missing: T) -> &mut Vec<T> {
 }
 
 impl Parsed {
-    fn parents_for(&mut self, index: usize) -> &mut Vec<u32> {
-        let parents = self.body.parents.get_or_insert_default();
-        let before = parents.ends.last().copied().unwrap_or(0);
-        parents.ends.resize(index, before);
-        &mut parents.list
+    /// The list that the parents of txn `index` are to be appended to.
+    fn parents_for<E: serde::de::Error>(&mut self, index: usize) -> Result<&mut Vec<u32>, E> {
+        if self.body.parents.is_none() && index > 0 {
+            return Err(E::custom("given here, but not in the txns before"));
+        }
+        Ok(&mut self.body.parents.get_or_insert_default().list)
     }
 
-    fn end_txn<E: serde::de::Error>(&mut self, index: usize) -> Result<(), E> {
+    fn end_txn<E: serde::de::Error>(&mut self, seen: &Seen) -> Result<(), E> {
+        seen.require(Key::Patches)?;
         let body = &mut self.body;
-        body.txn_ends.push(to_u32(body.patches.len())?);
-        let concurrent = body.parents.is_some();
         if let Some(parents) = &mut body.parents {
-            let own = to_u32(parents.list.len())?;
-            parents.ends.resize(index + 1, own);
+            seen.require(Key::Parents)?;
+            seen.require(Key::Agent)?;
+            parents.ends.push(to_u32(parents.list.len())?);
         }
-        if concurrent && body.agents.len() <= index {
-            return Err(E::missing_field("agent"));
-        }
+        body.txn_ends.push(to_u32(body.patches.len())?);
+        body.txn_count = to_u32(body.txn_ends.len())?;
         Ok(())
     }
 }

@@ -14,17 +14,21 @@
 //! # Ok::<(), syncbench_datasets::DatasetError>(())
 //! ```
 
+mod binary;
 mod body;
 mod catalog;
 mod check;
+mod convert;
 mod error;
 mod json;
 mod load;
 mod source;
+mod store;
 mod timestamp;
 mod trace;
 
 pub use catalog::{Catalog, Check, Counts, Derived, Entry, Kind, catalog};
+pub use convert::{Format, convert, to_binary, write_json};
 pub use error::{DatasetError, Place};
 pub use load::{load, load_bytes};
 pub use source::{Location, cache_dir, has_embedded_trace, locate, read_entry};

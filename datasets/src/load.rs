@@ -3,17 +3,21 @@
 use std::io::{BufReader, Read};
 use std::path::Path;
 
+use crate::body::Body;
 use crate::catalog::{Derived, Entry, Kind, catalog};
-use crate::error::DatasetError;
+use crate::error::{DatasetError, Fault};
+use crate::source::{self, sha256_hex};
 use crate::trace::Trace;
-use crate::{check, json, source};
+use crate::{binary, check, json, store};
 
 /// Most JSON that a file may unpack to, in bytes. The tables take at most twice
 /// that, so a small file cannot take all memory.
 const MAX_UNPACKED: u64 = 512 << 20;
 
-/// Loads a trace by its catalog name, or from a `.json` or `.json.gz` file in the
-/// editing-traces format, and makes sure that it replays.
+/// Loads a trace by its catalog name, or from a file: the editing-traces format
+/// as `.json` or `.json.gz`, or the binary form. Its format is told by its first
+/// bytes. The trace is checked to replay; one that was checked before is taken
+/// from the cache folder in binary form.
 ///
 /// # Errors
 /// When there is no such trace, its file is not on this machine or not the right
@@ -29,20 +33,23 @@ pub fn load(name_or_path: &str) -> Result<Trace, DatasetError> {
     if !path.exists() {
         return Err(catalog().unknown(name_or_path));
     }
-    load_bytes(name_or_path, &source::read_file(path)?)
+    let bytes = source::read_file(path)?;
+    if bytes.starts_with(binary::MAGIC) {
+        return load_bytes(name_or_path, &bytes);
+    }
+    load_stored(name_or_path, &bytes, sha256_hex(&bytes))
 }
 
 fn load_entry(entry: &Entry) -> Result<Trace, DatasetError> {
     if entry.kind == Kind::Document {
-        let name = entry.name.clone();
         return Err(DatasetError::WrongKind {
-            name,
+            name: entry.name.clone(),
             is: "a document",
             wanted: "a trace",
         });
     }
     let bytes = source::read_entry(entry)?;
-    load_with_sha256(&entry.name, &bytes, entry.sha256.clone())
+    load_stored(&entry.name, &bytes, entry.sha256.clone())
 }
 
 fn load_derived(derived: &Derived) -> Result<Trace, DatasetError> {
@@ -57,28 +64,45 @@ fn load_derived(derived: &Derived) -> Result<Trace, DatasetError> {
     Ok(base.repeated(&derived.name, derived.repeat))
 }
 
-/// Loads a trace from the bytes of a file, plain or packed with gzip; `name` is
-/// what errors and [`Trace::name`] call it.
+fn load_stored(name: &str, bytes: &[u8], sha256: String) -> Result<Trace, DatasetError> {
+    if let Some(body) = store::get(&sha256) {
+        return Ok(Trace::new(name, sha256, body));
+    }
+    let body = parse(bytes).map_err(|fault| fault.in_file(name))?;
+    store::put(&sha256, &body);
+    Ok(Trace::new(name, sha256, body))
+}
+
+/// Loads a trace from the bytes of a file in any of the formats, past all
+/// caches; `name` is what errors and [`Trace::name`] call it.
 ///
 /// # Errors
 /// When it is malformed or does not give its end text.
 pub fn load_bytes(name: &str, bytes: &[u8]) -> Result<Trace, DatasetError> {
-    load_with_sha256(name, bytes, source::sha256_hex(bytes))
+    let (body, sha256) = if bytes.starts_with(binary::MAGIC) {
+        let decoded = binary::decode(bytes).and_then(|(mut body, source)| {
+            check::check_body(&body)?;
+            body.compact();
+            Ok((body, store::hex(&source)))
+        });
+        decoded.map_err(|fault| fault.in_file(name))?
+    } else {
+        (
+            parse(bytes).map_err(|fault| fault.in_file(name))?,
+            sha256_hex(bytes),
+        )
+    };
+    Ok(Trace::new(name, sha256, body))
 }
 
-fn load_with_sha256(name: &str, bytes: &[u8], sha256: String) -> Result<Trace, DatasetError> {
+fn parse(bytes: &[u8]) -> Result<Body, Fault> {
     let parsed = if bytes.starts_with(&[0x1f, 0x8b]) {
-        json::parse(BufReader::with_capacity(
-            64 << 10,
-            Limited::new(flate2::read::MultiGzDecoder::new(bytes)),
-        ))
+        let unpacked = Limited::new(flate2::read::MultiGzDecoder::new(bytes));
+        json::parse(BufReader::with_capacity(64 << 10, unpacked))?
     } else {
-        json::parse(Limited::new(bytes))
+        json::parse(Limited::new(bytes))?
     };
-    let body = parsed
-        .and_then(check::finish)
-        .map_err(|fault| fault.in_file(name))?;
-    Ok(Trace::new(name, sha256, body))
+    check::finish(parsed)
 }
 
 /// Fails once more than [`MAX_UNPACKED`] bytes have been read.
@@ -100,10 +124,8 @@ impl<R: Read> Read for Limited<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let read = self.inner.read(buffer)?;
         self.left = self.left.checked_sub(read as u64).ok_or_else(|| {
-            std::io::Error::other(format!(
-                "more than {} MiB of JSON; split the trace",
-                MAX_UNPACKED >> 20
-            ))
+            let limit = MAX_UNPACKED >> 20;
+            std::io::Error::other(format!("more than {limit} MiB of JSON; split the trace"))
         })?;
         Ok(read)
     }

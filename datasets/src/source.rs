@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::catalog::Entry;
 use crate::error::DatasetError;
+use crate::store::hex;
 
 /// Largest file that is read, in bytes: a hundred times the largest known one.
 const MAX_FILE: u64 = 256 << 20;
@@ -156,8 +157,5 @@ pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, DatasetError> {
 
 /// sha256 in lower-case hex.
 pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(&Sha256::digest(bytes))
 }

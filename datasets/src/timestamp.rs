@@ -82,7 +82,6 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
         - EPOCH
 }
 
-#[cfg_attr(not(test), expect(dead_code))]
 /// Writes `2021-04-19T06:06:58.513Z`.
 pub(crate) fn format(millis: i64) -> String {
     let (day, ms) = (millis.div_euclid(86_400_000), millis.rem_euclid(86_400_000));

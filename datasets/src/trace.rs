@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::body::{Body, NO_TIME};
+use crate::body::Body;
 use crate::catalog::Counts;
 
 /// Whether a trace can be replayed edit after edit into one text.
@@ -68,6 +68,10 @@ impl Trace {
         self.name = name.to_owned();
         self.repeat = times;
         self
+    }
+
+    pub(crate) fn body(&self) -> &Body {
+        &self.body
     }
 
     /// Catalog name, or the path as given.
@@ -241,12 +245,7 @@ impl<'a> Txn<'a> {
     /// When it was made, in milliseconds since 1970-01-01T00:00:00Z, where the
     /// file says so. Copies of a repeated trace have the times of the base.
     pub fn time(&self) -> Option<i64> {
-        self.trace
-            .body
-            .times
-            .get(self.local)
-            .copied()
-            .filter(|&time| time != NO_TIME)
+        self.trace.body.time(self.local)
     }
 
     /// Indices of its patches, for [`Trace::patch`].

@@ -1,0 +1,72 @@
+//! Traces in binary form in the cache folder, by the checksum of their source,
+//! so that each is unpacked, parsed and replayed once.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::binary;
+use crate::body::Body;
+use crate::error::DatasetError;
+use crate::source;
+
+/// A trace that was checked when it was put there; `None` when there is none or
+/// it is unreadable, since the source can always be loaded again.
+pub(crate) fn get(sha256: &str) -> Option<Body> {
+    let bytes = std::fs::read(path(sha256)?).ok()?;
+    let (body, source) = binary::decode(&bytes).ok()?;
+    (hex(&source) == sha256).then_some(body)
+}
+
+/// Keeps a checked trace. A cache that cannot be written only costs time.
+pub(crate) fn put(sha256: &str, body: &Body) {
+    if let (Some(path), Some(source)) = (path(sha256), unhex(sha256)) {
+        let _ = write_atomically(&path, &binary::encode(body, &source));
+    }
+}
+
+fn path(sha256: &str) -> Option<PathBuf> {
+    let name = format!("{sha256}.v{}.sbtrace", binary::VERSION);
+    Some(source::cache_dir().ok()?.join("traces").join(name))
+}
+
+/// Writes a file so that it is there whole or not at all.
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<u64, DatasetError> {
+    write_atomically_with(path, |file| file.write_all(bytes))
+}
+
+/// The same, for contents that are made while they are written; gives the size.
+pub(crate) fn write_atomically_with(
+    path: &Path,
+    write: impl FnOnce(&mut File) -> std::io::Result<()>,
+) -> Result<u64, DatasetError> {
+    let failed = |source| DatasetError::Io {
+        action: "write",
+        path: path.to_owned(),
+        source,
+    };
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    let dir = dir.unwrap_or(Path::new("."));
+    std::fs::create_dir_all(dir).map_err(failed)?;
+    let mut file = tempfile::NamedTempFile::new_in(dir).map_err(failed)?;
+    write(file.as_file_mut()).map_err(failed)?;
+    let size = file.as_file().metadata().map_err(failed)?.len();
+    file.persist(path).map_err(|error| failed(error.error))?;
+    Ok(size)
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// 32 bytes from 64 hex digits.
+pub(crate) fn unhex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
+    }
+    Some(bytes)
+}
