@@ -1,6 +1,8 @@
 //! What a run leaves behind: the record and everything made from it.
 
 pub mod distribution;
+#[cfg(feature = "render")]
+pub mod export;
 pub mod file;
 pub mod machine;
 #[cfg(feature = "render")]
@@ -8,3 +10,5 @@ pub mod plot;
 pub mod quantity;
 pub mod record;
 pub mod stamp;
+#[cfg(feature = "render")]
+pub mod summary;

@@ -1,0 +1,141 @@
+//! A self-contained page: no script, nothing to load, light and dark.
+
+mod charts;
+mod rows;
+
+use askama::Template;
+use rows::{KeyFigure, LatencyRow, PartRow, ProcessRow, Term};
+
+use super::{ExportError, Exporter};
+use crate::plot::{Chart, Palette, PlotError, Size};
+use crate::quantity;
+use crate::record::{Record, Status};
+use crate::summary;
+
+/// A self-contained HTML page, readable without JavaScript.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Html;
+
+impl Exporter for Html {
+    fn file_name(&self) -> &'static str {
+        "report.html"
+    }
+
+    fn export(&self, record: &Record) -> Result<String, ExportError> {
+        Ok(Page::of(record)?.render()?)
+    }
+}
+
+/// What the template shows. Texts come from the record and are escaped by the
+/// template; only the drawings are markup.
+#[derive(Template)]
+#[template(path = "report.html")]
+struct Page<'a> {
+    record: &'a Record,
+    statement: &'static str,
+    tone: &'static str,
+    lede: Vec<String>,
+    converged: Option<String>,
+    machine: String,
+    key_figures: Vec<KeyFigure>,
+    latency: Vec<LatencyRow<'a>>,
+    percentiles: Figure,
+    parts: Vec<PartRow>,
+    over_time: Vec<Figure>,
+    convergence: Vec<Term>,
+    work: Vec<Term>,
+    processes: Vec<ProcessRow>,
+    conditions: Vec<Term>,
+    settings: Vec<Term>,
+}
+
+impl<'a> Page<'a> {
+    fn of(record: &'a Record) -> Result<Page<'a>, PlotError> {
+        Ok(Page {
+            record,
+            statement: summary::statement(record.verdict.status),
+            tone: tone(record.verdict.status),
+            lede: lede(record),
+            converged: summary::converged(record),
+            machine: summary::machine(record),
+            key_figures: rows::key_figures(record),
+            latency: rows::latency(record),
+            percentiles: Figure::of(charts::percentiles(record))?,
+            parts: rows::parts(record),
+            over_time: charts::over_time(record)
+                .into_iter()
+                .map(Figure::of)
+                .collect::<Result<_, _>>()?,
+            convergence: rows::convergence(record),
+            work: rows::work(record),
+            processes: rows::processes(record),
+            conditions: rows::conditions(record),
+            settings: rows::settings(&record.run.scenario),
+        })
+    }
+}
+
+/// A chart drawn at both sizes, or nothing where there is nothing to show.
+struct Figure {
+    title: String,
+    caption: String,
+    drawings: Option<(String, String)>,
+}
+
+impl Figure {
+    fn of(chart: Chart) -> Result<Figure, PlotError> {
+        let drawings = match chart.is_empty() {
+            true => None,
+            false => Some((
+                chart.svg(Size::Wide, Palette::Page)?,
+                chart.svg(Size::Narrow, Palette::Page)?,
+            )),
+        };
+        Ok(Figure {
+            title: chart.title,
+            caption: chart.description,
+            drawings,
+        })
+    }
+}
+
+/// The class of the verdict's colour.
+fn tone(status: Status) -> &'static str {
+    match status {
+        Status::Ok => "good",
+        Status::Inconclusive | Status::Invalid | Status::NoBaseline => "unsure",
+        _ => "bad",
+    }
+}
+
+/// The result in sentences.
+fn lede(record: &Record) -> Vec<String> {
+    let mut sentences = Vec::new();
+    if let Some(counts) = &record.counts {
+        sentences.push(format!(
+            "{} clients in {} rooms sent {} edits, which makes {} deliveries to other replicas; {} \
+             of these arrived.",
+            quantity::count(counts.clients),
+            quantity::count(counts.rooms),
+            quantity::count(counts.sent),
+            quantity::count(counts.expected),
+            match (counts.visible, counts.visible == counts.expected) {
+                (0, _) => "none".to_owned(),
+                (_, true) => "all".to_owned(),
+                (visible, false) => quantity::count(visible),
+            },
+        ));
+    }
+    sentences.push(match summary::sampled(record, "propagation") {
+        Some(d) => format!(
+            "Half of the deliveries were visible within {} of the time the schedule intended the \
+             edit, 99 % within {}; the slowest took {}.",
+            quantity::duration(d.p50),
+            quantity::duration(d.p99),
+            quantity::duration(d.max),
+        ),
+        None => "No edit became visible at another replica, so there is no latency to report."
+            .to_owned(),
+    });
+    sentences
+}

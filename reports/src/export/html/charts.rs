@@ -1,0 +1,125 @@
+//! The charts of a load report.
+
+use hdrhistogram::Histogram;
+
+use crate::plot::{Axis, Chart, Scale, Series, Unit};
+use crate::record::{Record, Series as Columns};
+use crate::summary;
+
+/// The highest percentile of the chart is 1 - 10^-this.
+const NINES: f64 = 4.0;
+/// Points of a percentile curve between two nines.
+const POINTS_PER_NINE: usize = 40;
+
+/// Latency by percentile, one curve a metric.
+pub fn percentiles(record: &Record) -> Chart {
+    let curves = [
+        ("propagation", "from the intended time"),
+        ("propagation_from_send", "from the send"),
+        ("generator_lag", "generator lag"),
+    ];
+    let series = curves
+        .into_iter()
+        .filter_map(|(metric, name)| {
+            // A damaged histogram costs its curve, not the report.
+            let histogram = summary::sampled(record, metric)?.histogram().ok()?;
+            Some(Series::line(name, curve(&histogram)))
+        })
+        .collect();
+    Chart {
+        title: "Latency by percentile".to_owned(),
+        description: "How long the fastest share of the samples took at most. A curve ends at the \
+                      percentile that its number of samples supports. Where “from the intended time” \
+                      leaves “from the send”, edits waited in the generator."
+            .to_owned(),
+        x: Axis::new("percentile", Unit::Share, Scale::Nines),
+        y: Axis::new("latency", Unit::Micros, Scale::Auto),
+        series,
+    }
+}
+
+/// Points `(share, microseconds)`, evenly spread over the nines.
+fn curve(histogram: &Histogram<u64>) -> Vec<(f64, Option<f64>)> {
+    let supported = (histogram.len() as f64).log10().min(NINES);
+    let last = (supported * POINTS_PER_NINE as f64) as usize;
+    (0..=last)
+        .map(|i| i as f64 / POINTS_PER_NINE as f64)
+        .map(|nines| 1.0 - 10f64.powf(-nines))
+        .map(|share| (share, Some(histogram.value_at_quantile(share) as f64 / 1e3)))
+        .collect()
+}
+
+/// The charts whose horizontal axis is the time of the run.
+pub fn over_time(record: &Record) -> Vec<Chart> {
+    let nothing = Columns::default();
+    let columns = record.series.as_ref().unwrap_or(&nothing);
+    let chart = |title: &str, description: &str, y: Axis, series| Chart {
+        title: title.to_owned(),
+        description: description.to_owned(),
+        x: Axis::new(
+            "time since the start of the schedule",
+            Unit::Seconds,
+            Scale::Linear,
+        ),
+        y,
+        series,
+    };
+    let latency = || Axis::new("latency", Unit::Micros, Scale::Auto);
+    vec![
+        chart(
+            "Propagation latency over time",
+            "From the intended time of an edit until it was visible, by the time it became visible.",
+            latency(),
+            spread(columns, "propagation"),
+        ),
+        chart(
+            "Edits sent and delivered over time",
+            "Every edit is delivered once to each other replica of its room. Deliveries that lag \
+             behind show as a dip with a peak after it.",
+            Axis::new("per second", Unit::Number, Scale::Linear),
+            vec![
+                Series::line("deliveries", rate(columns, "visible")),
+                Series::line("edits sent", rate(columns, "sent")),
+            ],
+        ),
+        chart(
+            "Generator lag over time",
+            "How late the generator began its edits. It should stay well below the latency measured.",
+            Axis::new("lag", Unit::Micros, Scale::Auto),
+            spread(columns, "generator_lag"),
+        ),
+    ]
+}
+
+/// Median, 99th percentile and maximum of a metric, the widest first as in the
+/// picture.
+fn spread(columns: &Columns, metric: &str) -> Vec<Series> {
+    ["max", "p99", "p50"]
+        .into_iter()
+        .map(|figure| {
+            let column = format!("{metric}_{figure}");
+            Series::line(figure, points(columns, &column, 1.0))
+        })
+        .collect()
+}
+
+/// A column of counts as counts per second.
+fn rate(columns: &Columns, column: &str) -> Vec<(f64, Option<f64>)> {
+    points(columns, column, 1.0 / columns.interval_s)
+}
+
+/// A column over the middle of its intervals.
+fn points(columns: &Columns, column: &str, factor: f64) -> Vec<(f64, Option<f64>)> {
+    let values = columns.columns.get(column).map_or(&[][..], Vec::as_slice);
+    columns
+        .t
+        .iter()
+        .zip(values)
+        .map(|(t, value)| {
+            (
+                t + columns.interval_s / 2.0,
+                value.map(|value| value * factor),
+            )
+        })
+        .collect()
+}

@@ -1,0 +1,246 @@
+//! The rows of the page's tables and lists, as text.
+
+use serde_json::Value;
+
+use crate::quantity;
+use crate::record::{Distribution, ProcessUse, Record};
+use crate::summary;
+
+/// A name and what it stands for.
+pub type Term = (String, String);
+
+/// A figure worth a large type.
+pub struct KeyFigure {
+    pub name: &'static str,
+    pub value: String,
+    pub note: String,
+}
+
+/// The figures that the report opens with.
+pub fn key_figures(record: &Record) -> Vec<KeyFigure> {
+    let mut figures = Vec::new();
+    if let Some(d) = summary::sampled(record, "propagation") {
+        let note = format!("of {} samples", quantity::count(d.count));
+        for (name, value) in [
+            ("median propagation", d.p50),
+            ("p99 propagation", d.p99),
+            ("slowest propagation", d.max),
+        ] {
+            figures.push(KeyFigure {
+                name,
+                value: quantity::duration(value),
+                note: note.clone(),
+            });
+        }
+    }
+    if let Some(c) = &record.convergence {
+        figures.push(KeyFigure {
+            name: "rooms converged",
+            value: quantity::count(c.converged),
+            note: format!("of {}", quantity::count(c.rooms)),
+        });
+    }
+    if let Some(n) = &record.counts {
+        figures.push(KeyFigure {
+            name: "deliveries",
+            value: quantity::count(n.visible),
+            note: format!("of {} expected", quantity::count(n.expected)),
+        });
+    }
+    figures
+}
+
+/// A row of the latency table.
+pub struct LatencyRow<'a> {
+    pub title: &'a str,
+    pub meaning: &'a str,
+    pub headline: bool,
+    /// Figures with the names they bear where there is no room for a header.
+    pub figures: Vec<(&'static str, String)>,
+}
+
+/// The latency table.
+pub fn latency(record: &Record) -> Vec<LatencyRow<'_>> {
+    summary::metrics(record)
+        .into_iter()
+        .map(|metric| LatencyRow {
+            title: metric.title,
+            meaning: metric.meaning,
+            headline: metric.name == "propagation",
+            figures: figures(metric.distribution),
+        })
+        .collect()
+}
+
+fn figures(d: &Distribution) -> Vec<(&'static str, String)> {
+    let samples = match d.count {
+        0 => "no samples".to_owned(),
+        count => quantity::count(count),
+    };
+    let figures = [
+        ("min", d.min),
+        ("mean", d.mean),
+        ("st. dev.", d.stdev),
+        ("p50", d.p50),
+        ("p90", d.p90),
+        ("p99", d.p99),
+        ("p99.9", d.p99_9),
+        ("max", d.max),
+    ];
+    let figures = figures.map(|(name, value)| (name, summary::figure(d, value)));
+    std::iter::once(("samples", samples))
+        .chain(figures)
+        .collect()
+}
+
+/// One stage of the mean propagation.
+pub struct PartRow {
+    pub title: &'static str,
+    pub mean: String,
+    pub share: String,
+    /// Its width in the bar.
+    pub weight: String,
+}
+
+/// The stages of the mean propagation.
+pub fn parts(record: &Record) -> Vec<PartRow> {
+    summary::where_time_went(record)
+        .into_iter()
+        .map(|part| PartRow {
+            title: part.title,
+            mean: quantity::duration(part.mean),
+            share: quantity::percent(part.share),
+            weight: format!("{:.4}", part.share),
+        })
+        .collect()
+}
+
+/// What the check of the rooms found.
+pub fn convergence(record: &Record) -> Vec<Term> {
+    let Some(c) = &record.convergence else {
+        return Vec::new();
+    };
+    vec![
+        term("rooms converged", of(c.converged, c.rooms)),
+        term("deliveries lost", quantity::count(c.lost)),
+        term("updates received twice", quantity::count(c.duplicated)),
+        term("corrupt frames", quantity::count(c.corrupt)),
+    ]
+}
+
+/// How much was done.
+pub fn work(record: &Record) -> Vec<Term> {
+    let Some(n) = &record.counts else {
+        return Vec::new();
+    };
+    let frames = |frames, bytes: u64| {
+        let bytes = quantity::bytes(bytes as f64);
+        format!("{}, with {bytes} of updates", quantity::count(frames))
+    };
+    vec![
+        term("clients", quantity::count(n.clients)),
+        term("rooms", quantity::count(n.rooms)),
+        term("edits scheduled", quantity::count(n.scheduled)),
+        term("edits sent", of(n.sent, n.scheduled)),
+        term("deliveries expected", quantity::count(n.expected)),
+        term("deliveries visible", of(n.visible, n.expected)),
+        term("frames sent by clients", frames(n.frames_out, n.bytes_out)),
+        term(
+            "frames received by clients",
+            frames(n.frames_in, n.bytes_in),
+        ),
+    ]
+}
+
+/// `part of whole (share)`.
+fn of(part: u64, whole: u64) -> String {
+    let share = summary::share_of(part, whole).map(|share| format!(" ({share})"));
+    format!(
+        "{} of {}{}",
+        quantity::count(part),
+        quantity::count(whole),
+        share.unwrap_or_default()
+    )
+}
+
+/// What a process, or a part of it, used.
+pub struct ProcessRow {
+    pub name: String,
+    /// Whether it is a part of the process above it.
+    pub part: bool,
+    pub cpu: String,
+    pub memory: String,
+}
+
+/// CPU time and memory of both sides.
+pub fn processes(record: &Record) -> Vec<ProcessRow> {
+    let Some(resources) = &record.resources else {
+        return Vec::new();
+    };
+    let process = |name: &str, usage: &ProcessUse| ProcessRow {
+        name: name.to_owned(),
+        part: false,
+        cpu: quantity::seconds(usage.cpu_s),
+        memory: quantity::bytes(usage.rss_peak_bytes as f64),
+    };
+    let mut rows = vec![process("load generator", &resources.generator)];
+    for (activity, cpu_s) in &resources.generator_cpu_by_activity {
+        rows.push(ProcessRow {
+            name: format!("of this, its workers: {activity}"),
+            part: true,
+            cpu: quantity::seconds(*cpu_s),
+            memory: String::new(),
+        });
+    }
+    rows.push(match &resources.relay {
+        Some(relay) => process("relay", relay),
+        None => ProcessRow {
+            name: "relay".to_owned(),
+            part: false,
+            cpu: "not measured".to_owned(),
+            memory: "not measured".to_owned(),
+        },
+    });
+    rows
+}
+
+/// What the figures were taken under.
+pub fn conditions(record: &Record) -> Vec<Term> {
+    let run = &record.run;
+    let mut terms = vec![
+        term("run", run.id.clone()),
+        term("machine", summary::machine(record)),
+        term("engine", run.engine.clone()),
+    ];
+    for dataset in &run.datasets {
+        let text = format!("{} (SHA-256 {})", dataset.name, dataset.sha256);
+        terms.push(term("data set", text));
+    }
+    terms.push(term("seed", run.seed.to_string()));
+    terms.push(term("syncbench", run.syncbench.clone()));
+    terms
+}
+
+/// The scenario as `path.to.setting` and value, in the scenario's order.
+pub fn settings(scenario: &Value) -> Vec<Term> {
+    let mut settings = Vec::new();
+    walk("", scenario, &mut settings);
+    settings
+}
+
+fn walk(path: &str, value: &Value, settings: &mut Vec<Term>) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                let dot = if path.is_empty() { "" } else { "." };
+                walk(&format!("{path}{dot}{key}"), value, settings);
+            }
+        }
+        Value::String(text) => settings.push(term(path, text.clone())),
+        other => settings.push(term(path, other.to_string())),
+    }
+}
+
+fn term(name: &str, value: String) -> Term {
+    (name.to_owned(), value)
+}

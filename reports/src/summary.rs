@@ -1,0 +1,219 @@
+//! What a record comes to, in the words that all exporters share.
+
+use crate::quantity;
+use crate::record::{Distribution, Record, Status};
+
+/// A latency metric with what it means.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Metric<'a> {
+    /// Its name in the record.
+    pub name: &'a str,
+    /// What it is called in reports.
+    pub title: &'a str,
+    /// From when until when it measures.
+    pub meaning: &'a str,
+    /// Its distribution.
+    pub distribution: &'a Distribution,
+}
+
+/// Name, title and meaning of the known metrics, in the order of a reader's
+/// interest.
+const METRICS: [(&str, &str, &str); 10] = [
+    (
+        "propagation",
+        "propagation",
+        "from the time the schedule intended an edit until it was visible at another replica of its \
+         room; one sample for each of these replicas. It includes any wait before the edit was made, \
+         so a stall counts against every edit that it held up",
+    ),
+    (
+        "propagation_from_send",
+        "propagation from the send",
+        "the same, but from the time the edit was handed to the socket: what a generator that waits \
+         for a slow relay would report",
+    ),
+    (
+        "generator_lag",
+        "generator lag",
+        "from the intended time of an edit until the generator began it; large figures mean that the \
+         generator, not the relay, was the limit",
+    ),
+    (
+        "edit",
+        "edit and encode",
+        "making one edit: the local change, its commit and its encoding",
+    ),
+    (
+        "transit",
+        "transit",
+        "from handing an update to the socket until it was read at the other end: both sockets, the \
+         relay, and the receiver's turn",
+    ),
+    (
+        "import",
+        "import",
+        "applying one received update to a replica",
+    ),
+    (
+        "ack",
+        "acknowledgement",
+        "from the intended time of an edit until the relay acknowledged it",
+    ),
+    ("connect", "connect", "opening one connection"),
+    (
+        "join",
+        "join",
+        "from connecting until a new replica was caught up",
+    ),
+    (
+        "catch_up",
+        "catch-up",
+        "from reconnecting until a replica was caught up",
+    ),
+];
+
+/// The parts of the way of an edit, as metrics whose means add up to the mean
+/// propagation.
+const STAGES: [&str; 4] = ["generator_lag", "edit", "transit", "import"];
+
+/// The latency metrics of a record, the most interesting first; those that
+/// this version does not know come last under their own names.
+pub fn metrics(record: &Record) -> Vec<Metric<'_>> {
+    let known = METRICS.iter().filter_map(|&(name, title, meaning)| {
+        Some(Metric {
+            name,
+            title,
+            meaning,
+            distribution: record.latency.get(name)?,
+        })
+    });
+    let is_known = |name: &str| METRICS.iter().any(|&(known, ..)| known == name);
+    let unknown = record
+        .latency
+        .iter()
+        .filter(|(name, _)| !is_known(name))
+        .map(|(name, distribution)| Metric {
+            name,
+            title: name,
+            meaning: "",
+            distribution,
+        });
+    known.chain(unknown).collect()
+}
+
+/// The distribution of a metric, if it has samples.
+pub fn sampled<'a>(record: &'a Record, metric: &str) -> Option<&'a Distribution> {
+    record.latency.get(metric).filter(|d| d.count > 0)
+}
+
+/// One stage of an edit's way and its part in the mean propagation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// What the stage is called.
+    pub title: &'static str,
+    /// Its mean, microseconds.
+    pub mean: f64,
+    /// Its share of the whole.
+    pub share: f64,
+}
+
+/// How the mean propagation splits into stages; empty without samples. What no
+/// stage accounts for is a part of its own. The split is of means: lag and edit
+/// have one sample an edit, the others one a delivery.
+pub fn where_time_went(record: &Record) -> Vec<Part> {
+    let Some(propagation) = sampled(record, "propagation") else {
+        return Vec::new();
+    };
+    let mut stages: Vec<(&'static str, f64)> = METRICS
+        .iter()
+        .filter(|(name, ..)| STAGES.contains(name))
+        .filter_map(|&(name, title, _)| Some((title, sampled(record, name)?.mean)))
+        .collect();
+    let accounted: f64 = stages.iter().map(|(_, mean)| mean).sum();
+    let rest = propagation.mean - accounted;
+    if rest > propagation.mean * 0.005 {
+        stages.push(("not accounted for", rest));
+    }
+    let whole = propagation.mean.max(accounted).max(f64::MIN_POSITIVE);
+    stages
+        .into_iter()
+        .map(|(title, mean)| Part {
+            title,
+            mean,
+            share: mean / whole,
+        })
+        .collect()
+}
+
+/// The status as a statement.
+pub fn statement(status: Status) -> &'static str {
+    match status {
+        Status::Ok => "All is well",
+        Status::Failure => "The run failed",
+        Status::Usage => "Nothing was measured: the input was refused",
+        Status::Regression => "Worse than the baseline",
+        Status::Inconclusive => "The samples do not allow a verdict",
+        Status::NoBaseline => "There is no baseline to compare with",
+        Status::NotConverged => "The replicas did not converge",
+        Status::Invalid => "Not a valid measurement: the generator was the bottleneck",
+        Status::Threshold => "A threshold was missed",
+    }
+}
+
+/// `yes (40 of 40 rooms)`, with what went wrong if anything did.
+pub fn converged(record: &Record) -> Option<String> {
+    let c = record.convergence.as_ref()?;
+    let answer = match (c.rooms, c.rooms == c.converged) {
+        (0, _) => return Some("not checked".to_owned()),
+        (_, true) => "yes",
+        (_, false) => "no",
+    };
+    let mut text = format!(
+        "{answer} ({} of {} rooms",
+        quantity::count(c.converged),
+        quantity::count(c.rooms)
+    );
+    for (number, what) in [
+        (c.lost, "lost"),
+        (c.duplicated, "duplicated"),
+        (c.corrupt, "corrupt"),
+    ] {
+        if number > 0 {
+            text.push_str(&format!(", {} {what}", quantity::count(number)));
+        }
+    }
+    text.push(')');
+    Some(text)
+}
+
+/// `part` of `whole` in percent; nothing where there is no whole.
+pub fn share_of(part: u64, whole: u64) -> Option<String> {
+    (whole > 0).then(|| {
+        // All but a few must not round to 100 %.
+        let share = part as f64 / whole as f64;
+        match (part == whole, share > 0.9995 && share < 1.0) {
+            (true, _) => "100 %".to_owned(),
+            (false, true) => "just under 100 %".to_owned(),
+            (false, false) => quantity::percent(share),
+        }
+    })
+}
+
+/// A figure of a distribution in microseconds; without samples there is none.
+pub fn figure(distribution: &Distribution, value: f64) -> String {
+    if distribution.count == 0 {
+        return "–".to_owned();
+    }
+    quantity::duration(value)
+}
+
+/// The machine, in a line.
+pub fn machine(record: &Record) -> String {
+    let m = &record.run.machine;
+    let cpus = if m.cpus == 1 { "CPU" } else { "CPUs" };
+    let memory = match m.memory_bytes {
+        0 => String::new(),
+        bytes => format!(", {}", quantity::bytes(bytes as f64)),
+    };
+    format!("{}, {} {cpus}{memory}, {}, {}", m.cpu, m.cpus, m.arch, m.os)
+}
