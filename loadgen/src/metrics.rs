@@ -20,8 +20,9 @@ impl Default for Latency {
 impl Latency {
     /// Adds a sample.
     pub fn record(&mut self, value: Nanos) {
-        // It grows, so no value is out of range.
-        self.0.saturating_record(value);
+        // It grows, so no value is out of range. (`saturating_record` does not
+        // grow: it would clip everything to the initial range.)
+        let _ = self.0.record(value);
     }
 
     /// Adds all samples of `other`. Exact: both count in the same buckets.
@@ -124,6 +125,14 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_latencies_are_not_clipped() {
+        let mut latency = Latency::default();
+        latency.record(3_600_000_000_000);
+        let max = latency.histogram().max();
+        assert!(max.abs_diff(3_600_000_000_000) < 3_600_000_000, "{max}");
+    }
 
     #[test]
     fn the_sum_of_the_parts_is_what_one_histogram_would_have_counted() {

@@ -1,6 +1,7 @@
 //! What a run came to: the sum of its workers' reports, and the verdict on it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,20 +11,27 @@ use syncbench_reports::record::{Convergence, Status, Verdict};
 use crate::clock::Nanos;
 use crate::convergence;
 use crate::load::{Progress, Usage};
-use crate::metrics::Metrics;
+use crate::metrics::{Latency, Metrics};
 use crate::scenario::{Scenario, client_name};
 use crate::worker::{Finished, Lost, Report};
 
 /// Below this share of the schedule sent, the run is invalid.
 pub const LEAST_SENT: f64 = 0.999;
 
-/// Above this share of the mean propagation latency, the generator's own mean
-/// lag makes the run invalid, if it is also above [`LAG_FLOOR`].
+/// Above this share of the median propagation latency, the generator's own
+/// median lag makes the run invalid, if it is also above [`LAG_FLOOR`]. The
+/// median, because a generator that cannot keep up is late with every edit,
+/// while a machine that pauses for a moment makes a few edits very late.
 pub const MOST_LAG_SHARE: f64 = 0.25;
 
-/// Generator lag below this mean is what waking a thread costs on an ordinary
+/// A generator lag below this is what waking a thread costs on an ordinary
 /// machine. It never makes a run invalid, however fast the relay is.
 pub const LAG_FLOOR: Duration = Duration::from_millis(1);
+
+/// Above this share of the 99th percentile of the propagation latency, a
+/// generator lag's 99th percentile is worth a warning: the tail is then the
+/// machine's rather than the relay's.
+pub const TAIL_LAG_SHARE: f64 = 0.5;
 
 /// Adds up what the workers report.
 pub struct Tally {
@@ -190,6 +198,9 @@ impl Outcome {
         let mut reasons = failure;
         reasons.extend(not_converged);
         reasons.extend(invalid);
+        if status == Status::Ok {
+            reasons.extend(self.warnings());
+        }
         reasons.extend(self.interrupted.map(|at| {
             let planned = self.scenario.duration.as_secs_f64();
             format!(
@@ -275,20 +286,29 @@ impl Outcome {
                 self.held(),
             ));
         }
-        let lag = self.total.generator_lag.histogram().mean();
-        let propagation = self.total.propagation.histogram().mean();
-        if lag > LAG_FLOOR.as_nanos() as f64 && lag > MOST_LAG_SHARE * propagation {
+        let lag = LagShare::at(&self.total, 0.5);
+        if lag.exceeds(MOST_LAG_SHARE) {
             reasons.push(format!(
-                "the generator itself was late by {:.1} ms on average, {:.0} % of the mean propagation \
-                 latency of {:.1} ms (at most {:.0} % are allowed); {}",
-                lag / 1e6,
-                100.0 * lag / propagation,
-                propagation / 1e6,
+                "the generator itself was late with every other edit by {lag} (at most {:.0} % are \
+                 allowed); {}",
                 100.0 * MOST_LAG_SHARE,
                 self.held(),
             ));
         }
         reasons
+    }
+
+    /// Says when the tail of the latency is not the relay's. The run is valid
+    /// all the same: the generator kept up, but for moments.
+    fn warnings(&self) -> Vec<String> {
+        let lag = LagShare::at(&self.total, 0.99);
+        if !lag.exceeds(TAIL_LAG_SHARE) {
+            return Vec::new();
+        }
+        vec![format!(
+            "warning: at the 99th percentile the generator was late by {lag}; this machine was \
+             busy with something else, so do not blame the relay for the tail"
+        )]
     }
 
     /// What this machine did manage, in words.
@@ -309,6 +329,37 @@ impl Outcome {
         stopped.map_or(self.scenario.duration, |at| {
             Duration::from_nanos(at).min(self.scenario.duration)
         })
+    }
+}
+
+/// The generator's lag beside the propagation latency, at one quantile.
+struct LagShare {
+    lag: f64,
+    propagation: f64,
+}
+
+impl LagShare {
+    fn at(total: &Metrics, quantile: f64) -> Self {
+        let at = |latency: &Latency| latency.histogram().value_at_quantile(quantile) as f64;
+        Self {
+            lag: at(&total.generator_lag),
+            propagation: at(&total.propagation),
+        }
+    }
+
+    fn exceeds(&self, share: f64) -> bool {
+        self.lag > LAG_FLOOR.as_nanos() as f64 && self.lag > share * self.propagation
+    }
+}
+
+impl fmt::Display for LagShare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (lag, propagation) = (self.lag / 1e6, self.propagation / 1e6);
+        let share = 100.0 * lag / propagation;
+        write!(
+            f,
+            "{lag:.1} ms, {share:.0} % of the propagation latency of {propagation:.1} ms"
+        )
     }
 }
 

@@ -54,11 +54,13 @@ impl Typist {
         }
     }
 
-    /// The next edit for a text of `len` scalar values, or `None` when no
-    /// patch of the stretch would change it (a stretch of deletions only, on
-    /// an empty text).
+    /// The next edit for a text of `len` scalar values, or `None` when nothing
+    /// in the whole trace would change it. (Real traces have stretches of
+    /// thousands of deletions: on an empty text the typist moves on to the
+    /// stretch after such a one.)
     pub fn next_edit(&mut self, len: usize) -> Option<Edit<'_>> {
-        for _ in self.stretch.clone() {
+        let mut fruitless = 0;
+        for _ in 0..=self.trace.patch_count() {
             let (index, pos, del) = self.advance(len);
             if del > 0 || !self.trace.patch(index).ins.is_empty() {
                 return Some(Edit {
@@ -67,8 +69,22 @@ impl Typist {
                     ins: self.trace.patch(index).ins,
                 });
             }
+            fruitless += 1;
+            if fruitless == self.stretch.len() {
+                self.move_on();
+                fruitless = 0;
+            }
         }
         None
+    }
+
+    /// Takes the stretch after this one, of the same length where there is one.
+    fn move_on(&mut self) {
+        let patches = self.trace.patch_count();
+        let start = self.stretch.end % patches;
+        self.stretch = start..(start + self.stretch.len()).min(patches);
+        self.next = start;
+        self.trace_cursor = self.trace.patch(start).pos;
     }
 
     /// Moves both cursors over the next patch; its index, and its position and
@@ -87,5 +103,27 @@ impl Typist {
         self.trace_cursor = patch.pos + inserted;
         self.cursor = pos + inserted;
         (index, pos, patch.del.min(len - pos))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_writer_of_the_default_run_always_has_something_to_type() {
+        let trace = Arc::new(syncbench_datasets::load("automerge-paper").unwrap());
+        for writer in 0..200 {
+            let mut typist = Typist::new(Arc::clone(&trace), writer, 200);
+            let mut len = 0;
+            for round in 0..200 {
+                let edit = typist
+                    .next_edit(len)
+                    .map(|e| (e.pos, e.del, e.ins.chars().count()));
+                let (pos, del, ins) = edit.expect(&format!("writer {writer}, edit {round}"));
+                assert!(pos + del <= len && del + ins > 0);
+                len = len - del + ins;
+            }
+        }
     }
 }
