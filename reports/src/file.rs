@@ -50,7 +50,7 @@ pub enum FileError {
 }
 
 impl Record {
-    /// Writes the record as indented JSON, see [`write`].
+    /// Writes the record as indented JSON, see [`write()`].
     ///
     /// # Errors
     /// When the folder cannot be made or the file cannot be written.

@@ -145,10 +145,13 @@ pub fn where_time_went(record: &Record) -> Vec<Part> {
         .collect()
 }
 
-/// The status as a statement.
-pub fn statement(status: Status) -> &'static str {
-    match status {
-        Status::Ok => "All is well",
+/// The verdict as a statement.
+pub fn statement(record: &Record) -> &'static str {
+    match record.verdict.status {
+        Status::Ok if record.convergence.is_some() => {
+            "Passed: every room converged, and the measurement is valid"
+        }
+        Status::Ok => "Passed",
         Status::Failure => "The run failed",
         Status::Usage => "Nothing was measured: the input was refused",
         Status::Regression => "Worse than the baseline",

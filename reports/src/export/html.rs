@@ -9,7 +9,7 @@ use rows::{KeyFigure, LatencyRow, PartRow, ProcessRow, Term};
 use super::{ExportError, Exporter};
 use crate::plot::{Chart, Palette, PlotError, Size};
 use crate::quantity;
-use crate::record::{Record, Status};
+use crate::record::{Counts, Record, Status};
 use crate::summary;
 
 /// A self-contained HTML page, readable without JavaScript.
@@ -53,7 +53,7 @@ impl<'a> Page<'a> {
     fn of(record: &'a Record) -> Result<Page<'a>, PlotError> {
         Ok(Page {
             record,
-            statement: summary::statement(record.verdict.status),
+            statement: summary::statement(record),
             tone: tone(record.verdict.status),
             lede: lede(record),
             converged: summary::converged(record),
@@ -110,32 +110,49 @@ fn tone(status: Status) -> &'static str {
 
 /// The result in sentences.
 fn lede(record: &Record) -> Vec<String> {
-    let mut sentences = Vec::new();
-    if let Some(counts) = &record.counts {
-        sentences.push(format!(
-            "{} clients in {} rooms sent {} edits, which makes {} deliveries to other replicas; {} \
-             of these arrived.",
-            quantity::count(counts.clients),
-            quantity::count(counts.rooms),
-            quantity::count(counts.sent),
-            quantity::count(counts.expected),
-            match (counts.visible, counts.visible == counts.expected) {
-                (0, _) => "none".to_owned(),
-                (_, true) => "all".to_owned(),
-                (visible, false) => quantity::count(visible),
-            },
-        ));
-    }
+    let mut sentences: Vec<String> = record.counts.iter().map(work_done).collect();
     sentences.push(match summary::sampled(record, "propagation") {
         Some(d) => format!(
             "Half of the deliveries were visible within {} of the time the schedule intended the \
              edit, 99 % within {}; the slowest took {}.",
-            quantity::duration(d.p50),
-            quantity::duration(d.p99),
-            quantity::duration(d.max),
+            unbroken(d.p50),
+            unbroken(d.p99),
+            unbroken(d.max),
         ),
         None => "No edit became visible at another replica, so there is no latency to report."
             .to_owned(),
     });
+    if record.verdict.status == Status::Invalid {
+        sentences.push(
+            "The latencies include the generator’s own delay: do not take them for the relay’s."
+                .to_owned(),
+        );
+    }
     sentences
+}
+
+fn work_done(counts: &Counts) -> String {
+    let clients = format!(
+        "{} clients in {} rooms sent",
+        quantity::count(counts.clients),
+        quantity::count(counts.rooms),
+    );
+    if counts.sent == 0 {
+        return format!("{clients} no edit.");
+    }
+    let arrived = match counts.visible {
+        0 => "none".to_owned(),
+        visible if visible == counts.expected => "all".to_owned(),
+        visible => quantity::count(visible),
+    };
+    format!(
+        "{clients} {} edits, which makes {} deliveries to other replicas; {arrived} of these arrived.",
+        quantity::count(counts.sent),
+        quantity::count(counts.expected),
+    )
+}
+
+/// A time that stays on one line with its unit.
+fn unbroken(us: f64) -> String {
+    quantity::duration(us).replace(' ', "\u{a0}")
 }

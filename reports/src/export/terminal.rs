@@ -37,7 +37,7 @@ impl Terminal {
         let verdict = &record.verdict;
         let text = format!(
             "{} ({}, exit code {})",
-            summary::statement(verdict.status),
+            summary::statement(record),
             verdict.status,
             verdict.exit_code
         );

@@ -60,7 +60,8 @@ impl Axis {
     }
 
     /// Lays the axis out for `values`, with at most `max_ticks` ticks or so.
-    /// With `from_zero` a linear axis starts at zero.
+    /// With `from_zero` a linear axis includes zero whatever
+    /// the data.
     pub(super) fn layout(&self, values: &[f64], from_zero: bool, max_ticks: usize) -> Layout {
         let values: Vec<f64> = values
             .iter()
@@ -70,7 +71,7 @@ impl Axis {
         let scale = self.scale.resolve(&values);
         let (lo, hi, ticks) = match scale {
             Scale::Log | Scale::Auto => log_ticks(&values, max_ticks),
-            Scale::Nines => nines_ticks(&values),
+            Scale::Nines => nines_ticks(&values, max_ticks),
             Scale::Linear => linear_ticks(&values, from_zero, max_ticks),
         };
         let ticks = ticks
@@ -124,6 +125,8 @@ impl Layout {
 impl Unit {
     fn tick(self, value: f64) -> String {
         match self {
+            // Zero needs no unit.
+            _ if value == 0.0 => "0".to_owned(),
             Unit::Number | Unit::Seconds => quantity::short(value),
             Unit::Micros => quantity::trimmed(&quantity::duration(value)),
             Unit::Bytes => quantity::trimmed(&quantity::bytes(value)),
@@ -166,21 +169,17 @@ fn extent(values: impl Iterator<Item = f64>) -> (f64, f64) {
 
 fn linear_ticks(values: &[f64], from_zero: bool, max_ticks: usize) -> (f64, f64, Vec<f64>) {
     let (mut lo, mut hi) = extent(values.iter().copied());
-    if from_zero {
+    // Data that starts close to zero reads better with zero in sight.
+    if from_zero || (lo > 0.0 && lo <= hi * 0.1) {
         (lo, hi) = (lo.min(0.0), hi.max(0.0));
     }
     if hi - lo <= hi.abs().max(1.0) * 1e-9 {
         hi = lo + lo.abs().max(1.0);
     }
     let step = round_step((hi - lo) / max_ticks.max(1) as f64);
-    if from_zero {
-        // Room for the last grid line above the data.
-        (lo, hi) = ((lo / step).floor() * step, (hi / step).ceil() * step);
-    }
-    let first = (lo / step).ceil() as i64;
-    let last = (hi / step + 1e-9).floor() as i64;
+    let (first, last) = ((lo / step).floor() as i64, (hi / step).ceil() as i64);
     let ticks = (first..=last).map(|i| i as f64 * step).collect();
-    (lo, hi, ticks)
+    (first as f64 * step, last as f64 * step, ticks)
 }
 
 /// The least of 1, 2 and 5 times a power of ten that is not below `step`.
@@ -228,19 +227,20 @@ fn one_two_five(lo: f64, hi: f64) -> Vec<f64> {
     steps[first..=last.max(first + 1)].to_vec()
 }
 
-fn nines_ticks(values: &[f64]) -> (f64, f64, Vec<f64>) {
-    let (_, hi) = extent(
-        values
-            .iter()
-            .copied()
-            .filter(|value| (0.0..1.0).contains(value)),
-    );
+fn nines_ticks(values: &[f64], max_ticks: usize) -> (f64, f64, Vec<f64>) {
+    let shares = values
+        .iter()
+        .copied()
+        .filter(|share| (0.0..1.0).contains(share));
+    let (_, hi) = extent(shares);
     let hi = if hi >= 1.0 { 0.9 } else { hi.max(0.9) };
-    let nines = Scale::Nines.position(hi) + 1e-9;
-    let ticks = std::iter::once(0.0)
-        .chain([0.5])
-        .chain((1..=nines.floor() as i32).map(|n| 1.0 - 10f64.powi(-n)))
-        .collect();
+    let nines = (Scale::Nines.position(hi) + 1e-9).floor() as i32;
+    let mut ticks = vec![0.0];
+    // The median is a landmark, but stands close to the start.
+    if nines as usize + 2 < max_ticks {
+        ticks.push(0.5);
+    }
+    ticks.extend((1..=nines).map(|n| 1.0 - 10f64.powi(-n)));
     (0.0, hi, ticks)
 }
 
@@ -267,17 +267,17 @@ mod tests {
         assert_eq!(texts(&wide), ["100 µs", "1 ms", "10 ms", "100 ms"]);
         assert_eq!(axis.caption(&wide), "latency (log scale)");
         let narrow = axis.layout(&[1_000.0, 3_000.0], true, 4);
-        assert_eq!(texts(&narrow), ["0 ns", "1 ms", "2 ms", "3 ms"]);
+        assert_eq!(texts(&narrow), ["0", "1 ms", "2 ms", "3 ms"]);
         assert_eq!(axis.caption(&narrow), "latency");
     }
 
     #[test]
     fn percentiles_are_laid_out_by_their_nines() {
         let axis = Axis::new("percentile", Unit::Share, Scale::Nines);
-        let layout = axis.layout(&[0.0, 0.9999], false, 5);
+        let layout = axis.layout(&[0.0, 0.9999], false, 10);
         assert_eq!(
             texts(&layout),
-            ["0 %", "50 %", "90 %", "99 %", "99.9 %", "99.99 %"]
+            ["0", "50 %", "90 %", "99 %", "99.9 %", "99.99 %"]
         );
         assert!((layout.position(0.99) / layout.position(0.9) - 2.0).abs() < 1e-9);
     }

@@ -50,7 +50,7 @@ pub(super) fn draw(chart: &Chart, size: Size) -> Result<String, Failure> {
         font,
         left: widest(&y, font) + 2 * GAP,
         right: width * PX - widest(&x, font) / 2 - GAP,
-        top: (legend.len() as i32 + 1) * LINE_HEIGHT + GAP,
+        top: (legend.len() as i32 + 1) * LINE_HEIGHT + 2 * GAP,
         bottom: height * PX - 2 * LINE_HEIGHT - GAP,
     };
     let mut svg = String::new();
@@ -155,7 +155,7 @@ fn draw_axes(
     let foot = vec![(frame.left, frame.bottom), (frame.right, frame.bottom)];
     canvas.draw(&PathElement::new(foot, MUTED.stroke_width(PX as u32)))?;
 
-    let above = (0, frame.top - GAP - LINE_HEIGHT / 2);
+    let above = (0, frame.top - 2 * GAP - LINE_HEIGHT / 2);
     canvas.draw(&label(
         frame,
         &chart.y.caption(y),

@@ -32,7 +32,8 @@ pub struct Chart {
     pub title: String,
     /// What is to be seen in it, in a sentence; read out after the title.
     pub description: String,
-    /// The horizontal axis. A linear one spans the data.
+    /// The horizontal axis. A linear one spans the data, from zero if that is
+    /// close.
     pub x: Axis,
     /// The vertical axis. A linear one always starts at zero.
     pub y: Axis,

@@ -49,10 +49,11 @@ fn curve(histogram: &Histogram<u64>) -> Vec<(f64, Option<f64>)> {
         .collect()
 }
 
-/// The charts whose horizontal axis is the time of the run.
+/// The charts whose horizontal axis is the time of the run; none without time.
 pub fn over_time(record: &Record) -> Vec<Chart> {
-    let nothing = Columns::default();
-    let columns = record.series.as_ref().unwrap_or(&nothing);
+    let Some(columns) = record.series.as_ref().filter(|series| !series.t.is_empty()) else {
+        return Vec::new();
+    };
     let chart = |title: &str, description: &str, y: Axis, series| Chart {
         title: title.to_owned(),
         description: description.to_owned(),
@@ -91,10 +92,9 @@ pub fn over_time(record: &Record) -> Vec<Chart> {
     ]
 }
 
-/// Median, 99th percentile and maximum of a metric, the widest first as in the
-/// picture.
+/// Median, 99th percentile and maximum of a metric.
 fn spread(columns: &Columns, metric: &str) -> Vec<Series> {
-    ["max", "p99", "p50"]
+    ["p50", "p99", "max"]
         .into_iter()
         .map(|figure| {
             let column = format!("{metric}_{figure}");
