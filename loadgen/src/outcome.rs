@@ -138,6 +138,7 @@ impl Tally {
             lost: self.lost,
             interrupted: self.interrupted,
             relay_ended: self.relay_ended,
+            workers: self.workers,
             worker_cpu: busy,
             worker_elapsed: elapsed,
             engine_error,
@@ -168,6 +169,8 @@ pub struct Outcome {
     pub interrupted: Option<Nanos>,
     /// When, and how, the embedded relay ended by itself.
     pub relay_ended: Option<(Nanos, ExitStatus)>,
+    /// Worker threads.
+    pub workers: usize,
     /// CPU time of all worker threads, from the schedule's start until the
     /// last delivery.
     pub worker_cpu: Nanos,
@@ -278,22 +281,23 @@ impl Outcome {
         let sendable = (self.scheduled - self.total.unconnected) as f64;
         if sent < LEAST_SENT * sendable {
             reasons.push(format!(
-                "the generator sent {} of {} scheduled edits ({:.1} %, at least {:.1} % are needed); {}",
+                "the generator sent {} of {sendable} scheduled edits ({:.1} %, at least {:.1} % are \
+                 needed)",
                 self.total.sent,
-                sendable,
                 100.0 * sent / sendable,
                 100.0 * LEAST_SENT,
-                self.held(),
             ));
         }
         let lag = LagShare::at(&self.total, 0.5);
         if lag.exceeds(MOST_LAG_SHARE) {
             reasons.push(format!(
                 "the generator itself was late with every other edit by {lag} (at most {:.0} % are \
-                 allowed); {}",
+                 allowed)",
                 100.0 * MOST_LAG_SHARE,
-                self.held(),
             ));
+        }
+        if !reasons.is_empty() {
+            reasons.push(self.held());
         }
         reasons
     }
@@ -313,12 +317,14 @@ impl Outcome {
 
     /// What this machine did manage, in words.
     fn held(&self) -> String {
-        let ran = self.ran_for().as_secs_f64();
+        let held = self.total.sent as f64 / self.ran_for().as_secs_f64();
+        let busy = 100.0 * self.worker_cpu as f64 / self.worker_elapsed.max(1) as f64;
+        let imports = 100.0 * self.total.import_cpu as f64 / self.worker_cpu.max(1) as f64;
         format!(
-            "the largest rate it held was {:.0} edits/s, with its workers' CPU {:.0} % busy: \
-             use fewer edits per second, or more cores",
-            self.total.sent as f64 / ran,
-            100.0 * self.worker_cpu as f64 / self.worker_elapsed.max(1) as f64,
+            "the largest rate the generator held was {held:.0} edits/s: its {} worker threads used \
+             {busy:.0} % of their time, {imports:.0} % of that for importing into the replicas; use \
+             fewer edits per second, or more cores",
+            self.workers,
         )
     }
 

@@ -196,6 +196,11 @@ impl Room {
         if imported.applied.is_empty() && imported.pending.is_empty() {
             metrics.duplicated += 1;
         }
+        let strangers = imported
+            .pending
+            .iter()
+            .filter(|range| self.slot_of(range.peer).is_none());
+        metrics.corrupt += strangers.count() as u64;
         let times = Delivery { received, visible };
         imported
             .applied

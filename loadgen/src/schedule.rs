@@ -129,12 +129,12 @@ impl Stream {
                 // Multiplied, not summed, so that rounding does not drift.
                 let at = *first + *period * *made as f64;
                 *made += 1;
-                at as Nanos
+                at.round() as Nanos
             }
             Stream::Poisson { at, mean, rng } => {
                 let uniform: f64 = rng.random();
                 *at -= *mean * (1.0 - uniform).ln();
-                *at as Nanos
+                at.round() as Nanos
             }
         }
     }

@@ -44,7 +44,7 @@ pub struct Args {
     rooms: u32,
 
     /// Edits per second, over all clients
-    #[arg(long, value_name = "N", default_value_t = Scenario::default().rate)]
+    #[arg(long, value_name = "N", default_value_t = Scenario::default().rate, allow_negative_numbers = true)]
     rate: f64,
 
     /// How long edits are scheduled: 10s, 500ms, 2m

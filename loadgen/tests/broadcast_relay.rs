@@ -1,0 +1,120 @@
+//! The `broadcast` relay over real sockets.
+
+mod support;
+
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use support::RelayThread;
+use syncbench_loadgen::connection::{Socket, connect};
+use syncbench_loadgen::relay::broadcast::Config;
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+async fn join(relay: &RelayThread, room: &str) -> Socket {
+    connect(&format!("ws://{}/{room}", relay.address).parse().unwrap())
+        .await
+        .unwrap()
+}
+
+fn binary(byte: u8) -> Message {
+    Message::Binary(vec![byte; 100].into())
+}
+
+async fn next(socket: &mut Socket) -> Message {
+    timeout(Duration::from_secs(10), socket.next())
+        .await
+        .expect("a frame")
+        .unwrap()
+        .unwrap()
+}
+
+/// Whether the next frame from the relay is the answer to a ping, that is,
+/// nothing was forwarded before.
+async fn hears_nothing(socket: &mut Socket) -> bool {
+    socket.send(Message::Ping(vec![1].into())).await.unwrap();
+    matches!(next(socket).await, Message::Pong(_))
+}
+
+#[tokio::test]
+async fn frames_reach_everyone_else_in_the_room_in_order() {
+    let relay = RelayThread::broadcast(Config::default());
+    let (mut a, mut b, mut c) = (
+        join(&relay, "r").await,
+        join(&relay, "r").await,
+        join(&relay, "r").await,
+    );
+    let mut elsewhere = join(&relay, "other").await;
+    for byte in 0..50 {
+        a.send(binary(byte)).await.unwrap();
+    }
+    for byte in 0..50 {
+        assert_eq!(next(&mut b).await, binary(byte));
+        assert_eq!(next(&mut c).await, binary(byte));
+    }
+    assert!(hears_nothing(&mut a).await, "no echo");
+    assert!(hears_nothing(&mut elsewhere).await, "no leak");
+}
+
+#[tokio::test]
+async fn text_is_not_forwarded_and_late_joiners_get_nothing() {
+    let relay = RelayThread::broadcast(Config::default());
+    let (mut a, mut b) = (join(&relay, "r").await, join(&relay, "r").await);
+    a.send(Message::Text("hello".into())).await.unwrap();
+    a.send(binary(1)).await.unwrap();
+    assert_eq!(next(&mut b).await, binary(1));
+    let mut late = join(&relay, "r").await;
+    assert!(hears_nothing(&mut late).await);
+    a.send(binary(2)).await.unwrap();
+    assert_eq!(next(&mut late).await, binary(2));
+}
+
+#[tokio::test]
+async fn a_slow_reader_is_disconnected_and_holds_up_nobody() {
+    let relay = RelayThread::broadcast(Config { queue_frames: 4 });
+    let (mut writer, mut reader) = (join(&relay, "r").await, join(&relay, "r").await);
+    let mut slow = join(&relay, "r").await;
+    let large = Message::Binary(vec![7; 1 << 20].into());
+    // Far more than the socket buffers of someone who does not read can hold.
+    for _ in 0..64 {
+        writer.send(large.clone()).await.unwrap();
+        assert_eq!(next(&mut reader).await, large);
+    }
+    let mut received = 0;
+    let goodbye = loop {
+        match slow.next().await {
+            Some(Ok(Message::Binary(_))) => received += 1,
+            other => break other,
+        }
+    };
+    assert!(received < 64, "{received}");
+    // The close frame itself may not fit any more; then the socket just ends.
+    if let Some(Ok(Message::Close(Some(close)))) = goodbye {
+        assert_eq!(close.code, CloseCode::Policy);
+    }
+}
+
+#[tokio::test]
+async fn garbage_instead_of_a_handshake_hurts_nobody() {
+    let relay = RelayThread::broadcast(Config::default());
+    let mut garbage = tokio::net::TcpStream::connect(relay.address).await.unwrap();
+    garbage.write_all(&[0xff; 4096]).await.unwrap();
+    let (mut a, mut b) = (join(&relay, "r").await, join(&relay, "r").await);
+    a.send(binary(1)).await.unwrap();
+    assert_eq!(next(&mut b).await, binary(1));
+}
+
+#[tokio::test]
+async fn shutdown_says_goodbye_to_everyone() {
+    let relay = RelayThread::broadcast(Config::default());
+    let mut a = join(&relay, "r").await;
+    tokio::task::spawn_blocking(move || drop(relay))
+        .await
+        .unwrap();
+    let Message::Close(Some(close)) = next(&mut a).await else {
+        panic!("no close frame")
+    };
+    assert_eq!(close.code, CloseCode::Away);
+}

@@ -1,0 +1,246 @@
+//! Whole runs over real sockets: the verdict is right for a relay that works,
+//! and for relays that are broken on purpose.
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use support::{Fault, RelayThread};
+use syncbench_engines::Loro;
+use syncbench_loadgen::load::{self, Inputs, LoadError};
+use syncbench_loadgen::outcome::Outcome;
+use syncbench_loadgen::relay::{RelayCommand, broadcast};
+use syncbench_loadgen::scenario::{Arrivals, Phase, RelayTarget, Scenario};
+use syncbench_loadgen::schedule::Schedule;
+use syncbench_reports::record::Status;
+
+/// A short run that the machine can hold with ease.
+fn scenario(relay: &RelayThread) -> Scenario {
+    Scenario {
+        relay: RelayTarget::Url(format!("ws://{}", relay.address).parse().unwrap()),
+        clients: 12,
+        rooms: 4,
+        rate: 200.0,
+        duration: Duration::from_millis(500),
+        drain_timeout: Duration::from_millis(500),
+        workers: 2,
+        ..Scenario::default()
+    }
+}
+
+fn run_until(
+    scenario: Scenario,
+    interrupt: impl Future<Output = ()>,
+) -> Result<Outcome, LoadError> {
+    let trace = syncbench_datasets::load("automerge-paper").unwrap();
+    let none = RelayCommand {
+        program: "none".into(),
+        args: Vec::new(),
+    };
+    let inputs = Inputs {
+        trace: Arc::new(trace),
+        engine: &Loro,
+        embedded_relay: none,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(load::run(scenario, inputs, interrupt, |_| {}))
+}
+
+fn run(scenario: Scenario) -> Outcome {
+    run_until(scenario, std::future::pending()).unwrap()
+}
+
+fn run_broken(fault: Fault) -> Outcome {
+    let relay = RelayThread::broken(fault);
+    run(scenario(&relay))
+}
+
+/// The parts of the verdict that do not depend on how busy the machine is.
+fn assert_all_delivered(outcome: &Outcome) {
+    let others = u64::from(outcome.scenario.clients / outcome.scenario.rooms) - 1;
+    assert_eq!(outcome.expected, outcome.total.sent * others);
+    assert_eq!(outcome.total.visible, outcome.expected);
+    assert_eq!(
+        outcome.convergence.converged, 4,
+        "{:?}",
+        outcome.convergence
+    );
+    assert_eq!(outcome.convergence.lost, 0);
+    assert_eq!(outcome.convergence.corrupt, 0);
+    assert_ne!(outcome.verdict().status, Status::NotConverged);
+}
+
+#[test]
+fn every_edit_sent_becomes_visible_everywhere_else() {
+    let relay = RelayThread::broadcast(broadcast::Config::default());
+    for (arrivals, phase) in [
+        (Arrivals::Constant, Phase::Spread),
+        (Arrivals::Constant, Phase::Locked),
+        (Arrivals::Poisson, Phase::Spread),
+    ] {
+        let outcome = run(Scenario {
+            arrivals,
+            phase,
+            ..scenario(&relay)
+        });
+        assert_all_delivered(&outcome);
+        assert_eq!(outcome.convergence.duplicated, 0);
+        assert_eq!(
+            outcome.total.propagation.histogram().len(),
+            outcome.total.visible
+        );
+        assert_eq!(
+            outcome.total.generator_lag.histogram().len(),
+            outcome.total.sent
+        );
+        assert_eq!(outcome.total.connect.histogram().len(), 12);
+        let scheduled = Schedule::new(&outcome.scenario, 0..12).count() as u64;
+        assert_eq!(outcome.scheduled, scheduled);
+    }
+}
+
+#[test]
+fn the_parts_of_a_latency_are_no_longer_than_the_whole() {
+    let relay = RelayThread::broadcast(broadcast::Config::default());
+    let total = run(scenario(&relay)).total;
+    let mean = |latency: &syncbench_loadgen::metrics::Latency| latency.histogram().mean();
+    let parts = mean(&total.generator_lag) + mean(&total.edit) + mean(&total.transit);
+    let whole = mean(&total.propagation);
+    // Rooms are equally large, so means per edit and per delivery agree, but
+    // for the width of a histogram bucket.
+    assert!(parts < whole * 1.002, "{parts} of {whole}");
+    assert!(
+        whole < (parts + mean(&total.import)) * 1.5,
+        "{whole} of {parts} and imports"
+    );
+}
+
+#[test]
+fn a_lost_frame_is_found_and_named() {
+    let outcome = run_broken(Fault::Drop(30));
+    assert_eq!(outcome.verdict().status, Status::NotConverged);
+    assert_eq!(outcome.verdict().exit_code, 6);
+    assert_eq!(outcome.convergence.converged, 3);
+    assert!(outcome.convergence.lost >= 1);
+    let failure = &outcome.convergence.failures[0];
+    assert_eq!(failure.replicas.len(), 1, "{failure:?}");
+    assert!(!failure.missing.is_empty(), "{failure:?}");
+}
+
+#[test]
+fn duplicates_and_echoes_are_counted_and_harmless() {
+    for fault in [Fault::Duplicate, Fault::Echo] {
+        let outcome = run_broken(fault);
+        assert_all_delivered(&outcome);
+        let expected = match fault {
+            Fault::Echo => outcome.total.sent,
+            _ => outcome.expected,
+        };
+        assert_eq!(outcome.convergence.duplicated, expected, "{fault:?}");
+    }
+}
+
+#[test]
+fn an_update_of_another_room_is_a_leak() {
+    let outcome = run_broken(Fault::CrossRooms(30));
+    assert_eq!(outcome.verdict().status, Status::NotConverged);
+    assert_eq!(
+        outcome.convergence.converged, 1,
+        "{:?}",
+        outcome.convergence
+    );
+    assert!(
+        outcome.convergence.corrupt >= 9,
+        "{:?}",
+        outcome.convergence
+    );
+    let reasons = outcome.verdict().reasons.join("\n");
+    assert!(reasons.contains("belong to another room"), "{reasons}");
+}
+
+#[test]
+fn damaged_frames_are_counted_as_corrupt_and_their_edits_as_lost() {
+    for fault in [Fault::Corrupt(30), Fault::Truncate(30)] {
+        let outcome = run_broken(fault);
+        assert_eq!(outcome.convergence.corrupt, 2, "{fault:?}");
+        assert!(outcome.convergence.lost >= 2, "{fault:?}");
+        assert_eq!(outcome.verdict().status, Status::NotConverged);
+    }
+}
+
+#[test]
+fn a_client_that_the_relay_hangs_up_on_is_named() {
+    let outcome = run_broken(Fault::HangUp(30));
+    assert_eq!(outcome.lost.len(), 1);
+    assert_eq!(outcome.verdict().status, Status::NotConverged);
+    let reasons = outcome.verdict().reasons.join("\n");
+    assert!(
+        reasons.contains(&format!("client-{}", outcome.lost[0].client)),
+        "{reasons}"
+    );
+}
+
+#[test]
+fn an_interrupted_run_keeps_what_it_measured() {
+    let relay = RelayThread::broadcast(broadcast::Config::default());
+    let scenario = Scenario {
+        duration: Duration::from_secs(3600),
+        ..scenario(&relay)
+    };
+    let early = async { tokio::time::sleep(Duration::from_millis(700)).await };
+    let outcome = run_until(scenario, early).unwrap();
+    assert_all_delivered(&outcome);
+    assert!(outcome.total.sent > 0);
+    assert!(outcome.scheduled < 3600 * 200);
+    assert!(
+        outcome
+            .verdict()
+            .reasons
+            .iter()
+            .any(|reason| reason.contains("ended early"))
+    );
+}
+
+#[test]
+fn nobody_listening_and_no_websocket_are_told_apart() {
+    let refused = Scenario {
+        relay: RelayTarget::Url("ws://127.0.0.1:1".parse().unwrap()),
+        ..Scenario::default()
+    };
+    let error = run_until(refused, std::future::pending())
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(
+        error.contains("cannot connect to ws://127.0.0.1:1/"),
+        "{error}"
+    );
+
+    let http = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = http.local_addr().unwrap();
+    std::thread::spawn(move || {
+        use std::io::{Read, Write};
+        for stream in http.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+        }
+    });
+    let relay = RelayTarget::Url(format!("ws://{address}").parse().unwrap());
+    let scenario = Scenario {
+        relay,
+        ..Scenario::default()
+    };
+    let error = run_until(scenario, std::future::pending())
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(
+        error.contains("is not a WebSocket server: it answered HTTP 404"),
+        "{error}"
+    );
+}

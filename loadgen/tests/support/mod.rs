@@ -1,0 +1,196 @@
+//! Relays on loopback for tests: the real one, and one that can be broken.
+#![allow(dead_code)] // each test file uses its part
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use syncbench_loadgen::relay::broadcast;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot};
+use tokio_tungstenite::accept_hdr_async;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
+
+/// A relay in a thread of its own, so that it does not share the test's
+/// runtime. Ends when dropped.
+pub struct RelayThread {
+    pub address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl RelayThread {
+    /// The embedded `broadcast` relay.
+    pub fn broadcast(config: broadcast::Config) -> Self {
+        Self::start(move |listener, stop| async move {
+            let stopped = async {
+                let _ = stop.await;
+            };
+            broadcast::run(listener, stopped, config).await;
+        })
+    }
+
+    /// A relay that does `fault` to the frames it forwards.
+    pub fn broken(fault: Fault) -> Self {
+        Self::start(move |listener, stop| async move {
+            tokio::select! {
+                () = serve_broken(listener, fault) => {}
+                _ = stop => {}
+            }
+        })
+    }
+
+    fn start<F>(
+        serve: impl FnOnce(TcpListener, oneshot::Receiver<()>) -> F + Send + 'static,
+    ) -> Self
+    where
+        F: Future<Output = ()>,
+    {
+        let (bound, address) = std::sync::mpsc::channel();
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                bound.send(listener.local_addr().unwrap()).unwrap();
+                serve(listener, stopped).await;
+            });
+        });
+        Self {
+            address: address.recv().unwrap(),
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for RelayThread {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What a broken relay does to the frames it forwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Loses one delivery of the nth frame.
+    Drop(u64),
+    /// Delivers every frame twice.
+    Duplicate,
+    /// Sends frames back to their sender too.
+    Echo,
+    /// Delivers the nth frame to every room.
+    CrossRooms(u64),
+    /// Flips a bit in the nth frame.
+    Corrupt(u64),
+    /// Cuts the nth frame in half.
+    Truncate(u64),
+    /// Hangs up on the sender of the nth frame.
+    HangUp(u64),
+}
+
+type Members = Vec<(u64, mpsc::UnboundedSender<Bytes>)>;
+
+struct Broken {
+    fault: Fault,
+    frames: u64,
+    next_member: u64,
+    rooms: HashMap<String, Members>,
+}
+
+impl Broken {
+    /// Forwards a frame; whether the sender may stay.
+    fn forward(&mut self, room: &str, from: u64, frame: Bytes) -> bool {
+        self.frames += 1;
+        let nth = |n: u64| self.frames == n;
+        let (mut copies, mut echo, mut everywhere, mut skip, mut stay) = (1, false, false, 0, true);
+        let mut frame = frame.to_vec();
+        match self.fault {
+            Fault::Drop(n) => skip = usize::from(nth(n)),
+            Fault::Duplicate => copies = 2,
+            Fault::Echo => echo = true,
+            Fault::CrossRooms(n) => everywhere = nth(n),
+            Fault::Corrupt(n) if nth(n) => {
+                let middle = frame.len() / 2;
+                frame[middle] ^= 1;
+            }
+            Fault::Truncate(n) if nth(n) => frame.truncate(frame.len() / 2),
+            Fault::HangUp(n) => stay = !nth(n),
+            Fault::Corrupt(_) | Fault::Truncate(_) => {}
+        }
+        let frame = Bytes::from(frame);
+        let rooms = self
+            .rooms
+            .iter()
+            .filter(|(name, _)| everywhere || *name == room);
+        let members = rooms.flat_map(|(_, members)| members);
+        for (_, queue) in members.filter(|(id, _)| echo || *id != from).skip(skip) {
+            (0..copies).for_each(|_| drop(queue.send(frame.clone())));
+        }
+        stay
+    }
+}
+
+async fn serve_broken(listener: TcpListener, fault: Fault) {
+    let rooms = HashMap::new();
+    let broken = Arc::new(Mutex::new(Broken {
+        fault,
+        frames: 0,
+        next_member: 0,
+        rooms,
+    }));
+    while let Ok((stream, _)) = listener.accept().await {
+        tokio::spawn(serve_client(Arc::clone(&broken), stream));
+    }
+}
+
+async fn serve_client(broken: Arc<Mutex<Broken>>, stream: TcpStream) {
+    stream.set_nodelay(true).unwrap();
+    let (queue, mut queued) = mpsc::unbounded_channel();
+    let (mut room, mut id) = (String::new(), 0);
+    #[allow(clippy::result_large_err)] // the callback's type is tungstenite's
+    let join = |request: &Request, response: Response| {
+        let mut broken = broken.lock().unwrap();
+        broken.next_member += 1;
+        id = broken.next_member;
+        room = request.uri().path().to_owned();
+        broken
+            .rooms
+            .entry(room.clone())
+            .or_default()
+            .push((id, queue));
+        Ok(response)
+    };
+    let Ok(socket) = accept_hdr_async(stream, join).await else {
+        return;
+    };
+    let (mut sink, mut frames) = socket.split();
+    loop {
+        tokio::select! {
+            Some(frame) = queued.recv() => {
+                if sink.send(Message::Binary(frame)).await.is_err() {
+                    return;
+                }
+            }
+            message = frames.next() => match message {
+                Some(Ok(Message::Binary(frame))) => {
+                    if !broken.lock().unwrap().forward(&room, id, frame) {
+                        return;
+                    }
+                }
+                Some(Ok(_)) => {}
+                _ => return,
+            }
+        }
+    }
+}
