@@ -79,9 +79,6 @@ impl LoroReplica {
 
     fn export_range(&self, range: OpRange) -> Result<Vec<u8>, EngineError> {
         let OpRange { peer, counters } = range;
-        // Loro commits as it exports; done first, so that the bound below
-        // counts these operations too.
-        self.doc.commit();
         let end = self.doc.oplog_vv().get(&peer).copied().map_or(0, counter);
         if counters.start > counters.end || counters.end > end {
             return Err(EngineError::Export(format!(

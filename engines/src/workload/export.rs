@@ -11,16 +11,16 @@ const HOLDER: PeerId = 2;
 
 pub fn workloads() -> Vec<Box<dyn Workload>> {
     let mut all: Vec<Box<dyn Workload>> = Vec::new();
-    for what in [
-        What::Whole(Form::Snapshot),
-        What::Whole(Form::Shallow),
-        What::Whole(Form::Updates),
-        What::LastTenth,
-    ] {
+    for form in Form::ALL {
         for warm in [false, true] {
+            let what = What::Whole(form);
             all.push(Box::new(Exporting { what, warm }));
         }
     }
+    all.push(Box::new(Exporting {
+        what: What::LastTenth,
+        warm: false,
+    }));
     all
 }
 
