@@ -124,17 +124,23 @@ pub fn where_time_went(record: &Record) -> Vec<Part> {
     let Some(propagation) = sampled(record, "propagation") else {
         return Vec::new();
     };
-    let mut stages: Vec<(&'static str, f64)> = METRICS
+    let stages = METRICS
         .iter()
         .filter(|(name, ..)| STAGES.contains(name))
         .filter_map(|&(name, title, _)| Some((title, sampled(record, name)?.mean)))
         .collect();
+    split(propagation.mean, stages)
+}
+
+/// The shares of the stages in a whole, with a part for what they leave over.
+fn split(whole: f64, mut stages: Vec<(&'static str, f64)>) -> Vec<Part> {
     let accounted: f64 = stages.iter().map(|(_, mean)| mean).sum();
-    let rest = propagation.mean - accounted;
-    if rest > propagation.mean * 0.005 {
+    let rest = whole - accounted;
+    if rest > whole * 0.005 {
         stages.push(("not accounted for", rest));
     }
-    let whole = propagation.mean.max(accounted).max(f64::MIN_POSITIVE);
+    // Means over different samples may add up to more than the whole.
+    let whole = whole.max(accounted).max(f64::MIN_POSITIVE);
     stages
         .into_iter()
         .map(|(title, mean)| Part {
@@ -219,4 +225,37 @@ pub fn machine(record: &Record) -> String {
         bytes => format!(", {}", quantity::bytes(bytes as f64)),
     };
     format!("{}, {} {cpus}{memory}, {}, {}", m.cpu, m.cpus, m.arch, m.os)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shares(whole: f64, stages: &[f64]) -> Vec<f64> {
+        let stages = stages.iter().map(|&mean| ("stage", mean)).collect();
+        split(whole, stages).iter().map(|part| part.share).collect()
+    }
+
+    #[test]
+    fn what_the_stages_leave_over_is_a_part_of_its_own() {
+        assert_eq!(shares(100.0, &[25.0, 50.0]), [0.25, 0.5, 0.25]);
+        assert_eq!(shares(100.0, &[40.0, 59.9]), [0.4, 0.599]);
+    }
+
+    #[test]
+    fn shares_never_add_up_to_more_than_the_whole() {
+        assert_eq!(shares(100.0, &[100.0, 100.0]), [0.5, 0.5]);
+        assert_eq!(shares(0.0, &[0.0]), [0.0]);
+    }
+
+    #[test]
+    fn all_but_a_few_are_not_all() {
+        assert_eq!(share_of(10, 10).as_deref(), Some("100 %"));
+        assert_eq!(
+            share_of(999_999, 1_000_000).as_deref(),
+            Some("just under 100 %")
+        );
+        assert_eq!(share_of(1, 2).as_deref(), Some("50.0 %"));
+        assert_eq!(share_of(0, 0), None);
+    }
 }

@@ -42,7 +42,7 @@ pub(super) fn draw(chart: &Chart, size: Size) -> Result<String, Failure> {
         chart.series.iter().flat_map(values).collect()
     };
     let x = chart.x.layout(&all(Series::xs), false, x_ticks);
-    let y = chart.y.layout(&all(Series::ys), true, 6);
+    let y = chart.y.layout(&all(Series::ys), true, 7);
     let font = font * PX;
     let legend = legend_rows(&chart.series, font, width * PX);
     let frame = Frame {

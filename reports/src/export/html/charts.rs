@@ -103,9 +103,17 @@ fn spread(columns: &Columns, metric: &str) -> Vec<Series> {
         .collect()
 }
 
-/// A column of counts as counts per second.
+/// A column of counts as counts per second, up to the last interval in which
+/// anything happened: the silence after the end is no drop in the rate.
 fn rate(columns: &Columns, column: &str) -> Vec<(f64, Option<f64>)> {
-    points(columns, column, 1.0 / columns.interval_s)
+    let busy = |name: &str| {
+        let counts = columns.columns.get(name);
+        counts.and_then(|counts| counts.iter().rposition(|n| n.is_some_and(|n| n > 0.0)))
+    };
+    let end = busy("sent").max(busy("visible")).map_or(0, |last| last + 1);
+    let mut points = points(columns, column, 1.0 / columns.interval_s);
+    points.truncate(end);
+    points
 }
 
 /// A column over the middle of its intervals.
@@ -122,4 +130,35 @@ fn points(columns: &Columns, column: &str, factor: f64) -> Vec<(f64, Option<f64>
             )
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_silence_after_the_end_is_not_drawn_as_a_drop() {
+        let column = |values: [f64; 4]| values.map(Some).to_vec();
+        let columns = Columns {
+            interval_s: 0.5,
+            t: vec![0.0, 0.5, 1.0, 1.5],
+            columns: [
+                ("sent".to_owned(), column([10.0, 0.0, 0.0, 0.0])),
+                ("visible".to_owned(), column([0.0, 0.0, 7.0, 0.0])),
+            ]
+            .into(),
+        };
+        // A stall before the end stays in the picture.
+        let expected = [(0.25, Some(20.0)), (0.75, Some(0.0)), (1.25, Some(0.0))];
+        assert_eq!(rate(&columns, "sent"), expected);
+    }
+
+    #[test]
+    fn a_curve_ends_where_its_samples_do() {
+        let mut histogram = Histogram::<u64>::new(3).expect("3 digits are valid");
+        histogram.record_n(5_000, 100).expect("it grows");
+        let curve = curve(&histogram);
+        assert_eq!(curve.len(), 2 * POINTS_PER_NINE + 1);
+        assert!((curve[curve.len() - 1].0 - 0.99).abs() < 1e-9);
+    }
 }

@@ -154,7 +154,8 @@ pub fn work(record: &Record) -> Vec<Term> {
 
 /// `part of whole (share)`.
 fn of(part: u64, whole: u64) -> String {
-    let share = summary::share_of(part, whole).map(|share| format!(" ({share})"));
+    let share =
+        summary::share_of(part, whole).map(|share| format!(" ({})", share.replace(' ', "\u{a0}")));
     format!(
         "{} of {}{}",
         quantity::count(part),
