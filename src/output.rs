@@ -1,8 +1,9 @@
 //! The folder that a run writes its results to.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use syncbench_reports::export::{Exporter, Html};
 use syncbench_reports::record::Record;
 
 use crate::cmd::BadInput;
@@ -42,22 +43,16 @@ impl OutputFolder {
         }
     }
 
-    /// The path of the file `name` in the folder.
-    pub fn file(&self, name: &str) -> PathBuf {
-        self.path.join(name)
-    }
-
-    /// The folder.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Writes the record.
+    /// Writes the record, and the report made from it; their paths. The record
+    /// comes first: whatever happens to the report, nothing measured is lost.
     ///
     /// # Errors
-    /// When the folder can no longer be written to.
-    pub fn write(&self, record: &Record) -> anyhow::Result<()> {
-        record.write(&self.file("record.json"))?;
-        Ok(())
+    /// When the folder can no longer be written to, or the report not be made.
+    pub fn write(&self, record: &mut Record) -> anyhow::Result<Vec<PathBuf>> {
+        record.artifacts = vec![Html.file_name().to_owned()];
+        let path = self.path.join("record.json");
+        record.write(&path)?;
+        let report = Html.write(record, &self.path)?;
+        Ok(vec![path, report])
     }
 }

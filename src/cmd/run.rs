@@ -14,7 +14,8 @@ use syncbench_loadgen::outcome::Outcome;
 use syncbench_loadgen::relay::RelayCommand;
 use syncbench_loadgen::scenario::{self, RelayTarget, Scenario};
 use syncbench_loadgen::target::UrlTemplate;
-use syncbench_reports::record::{DatasetRef, Machine, Record, Run, Status};
+use syncbench_reports::export::{Exporter, Terminal};
+use syncbench_reports::record::{DatasetRef, Machine, Run, Status};
 use syncbench_reports::stamp;
 use tokio::sync::oneshot;
 
@@ -160,9 +161,13 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
             return Err(error);
         }
     };
-    let record = outcome.record(conditions);
-    output.write(&record)?;
-    print(&record, &output, args.json)?;
+    let mut record = outcome.record(conditions);
+    let files = output.write(&mut record)?;
+    if args.json {
+        println!("{}", serde_json::to_string(&record)?);
+    } else {
+        print!("{}", Terminal::stdout(files).export(&record)?);
+    }
     Ok(record.verdict.status)
 }
 
@@ -294,10 +299,4 @@ impl Display {
     fn clear(&self) {
         self.bar.finish_and_clear();
     }
-}
-
-fn print(record: &Record, output: &OutputFolder, json: bool) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string_pretty(record)?);
-    let _ = (output.path(), json);
-    Ok(())
 }
