@@ -31,7 +31,7 @@ fn criterion(suite: &Suite) -> Criterion {
     let criterion = Criterion::default()
         .plotting_backend(PlottingBackend::Plotters)
         .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(3))
+        .measurement_time(Duration::from_secs(5))
         .sample_size(20)
         .configure_from_args();
     match pasted_id(suite, std::env::args().skip(1)) {
