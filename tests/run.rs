@@ -1,5 +1,6 @@
 //! `syncbench run` as a user meets it: the executable, its exit codes, its
 //! messages and the files it leaves.
+#![allow(clippy::unwrap_used)] // a test may fail
 
 use std::io::Read;
 use std::path::Path;
@@ -24,7 +25,17 @@ fn record_in(folder: &Path) -> Record {
 }
 
 fn small_run<'a>(folder: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    let small = ["run", "--clients", "12", "--rooms", "4", "--rate", "100", "-o", folder];
+    let small = [
+        "run",
+        "--clients",
+        "12",
+        "--rooms",
+        "4",
+        "--rate",
+        "100",
+        "-o",
+        folder,
+    ];
     [&small, more].concat()
 }
 
@@ -35,17 +46,30 @@ fn a_run_prints_its_verdict_and_leaves_record_and_report() {
     let output = output(&small_run(path, &["--duration", "1s"]));
     let stdout = String::from_utf8(output.stdout).unwrap();
     assert!(stdout.contains("yes (4 of 4 rooms)"), "{stdout}");
-    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.stderr.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 
     let record = record_in(folder.path());
     assert_eq!(output.status.code(), Some(record.verdict.exit_code.into()));
     // A machine that is busy with something else may make the run invalid.
-    assert!(matches!(record.verdict.status, Status::Ok | Status::Invalid), "{stdout}");
+    assert!(
+        matches!(record.verdict.status, Status::Ok | Status::Invalid),
+        "{stdout}"
+    );
     let counts = record.counts.unwrap();
     assert_eq!(counts.scheduled, 100);
-    assert_eq!((counts.expected, counts.visible), (counts.sent * 2, counts.sent * 2));
+    assert_eq!(
+        (counts.expected, counts.visible),
+        (counts.sent * 2, counts.sent * 2)
+    );
     assert_eq!(record.convergence.unwrap().converged, 4);
-    assert!(record.resources.unwrap().relay.is_some(), "the embedded relay is measured apart");
+    assert!(
+        record.resources.unwrap().relay.is_some(),
+        "the embedded relay is measured apart"
+    );
     let report = std::fs::read_to_string(folder.path().join("report.html")).unwrap();
     assert!(report.contains("<svg") && report.contains("</html>"));
 }
@@ -63,7 +87,11 @@ fn json_on_stdout_is_the_record_in_the_folder() {
 fn bad_input_gets_one_message_with_the_mend_and_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let truncated = folder.path().join("truncated.json");
-    std::fs::write(&truncated, r#"{"startContent":"","endContent":"a","txns":[{"#).unwrap();
+    std::fs::write(
+        &truncated,
+        r#"{"startContent":"","endContent":"a","txns":[{"#,
+    )
+    .unwrap();
     let wrong_end = folder.path().join("wrong-end.json");
     let trace = r#"{"startContent":"","endContent":"b","txns":[{"time":"2020-01-01T00:00:00Z","patches":[[0,0,"a"]]}]}"#;
     std::fs::write(&wrong_end, trace).unwrap();
@@ -73,15 +101,43 @@ fn bad_input_gets_one_message_with_the_mend_and_leaves_nothing_behind() {
 
     for (args, code, message) in [
         (vec!["--clients".to_owned(), "0".to_owned()], 2, "--clients"),
-        (vec!["--clients".into(), "5".into(), "--rooms".into(), "6".into()], 2, "at most 5 rooms"),
+        (
+            vec!["--clients".into(), "5".into(), "--rooms".into(), "6".into()],
+            2,
+            "at most 5 rooms",
+        ),
         (vec!["--rate".into(), "-1".into()], 2, "--rate"),
         (vec!["--duration".into(), "soon".into()], 2, "10s"),
-        (vec!["--dataset".into(), "automerge-papre".into()], 2, "automerge-paper"),
-        (vec!["--dataset".into(), path(&truncated)], 2, "truncated.json"),
-        (vec!["--dataset".into(), path(&wrong_end)], 2, "wrong-end.json"),
-        (vec!["--relay".into(), "http://127.0.0.1".into()], 2, "ws://"),
-        (vec!["--relay".into(), "ws://127.0.0.1:1".into()], 1, "is the relay running there?"),
-        (vec!["-o".into(), path(&a_file.join("below"))], 2, "choose another with -o"),
+        (
+            vec!["--dataset".into(), "automerge-papre".into()],
+            2,
+            "automerge-paper",
+        ),
+        (
+            vec!["--dataset".into(), path(&truncated)],
+            2,
+            "truncated.json",
+        ),
+        (
+            vec!["--dataset".into(), path(&wrong_end)],
+            2,
+            "wrong-end.json",
+        ),
+        (
+            vec!["--relay".into(), "http://127.0.0.1".into()],
+            2,
+            "ws://",
+        ),
+        (
+            vec!["--relay".into(), "ws://127.0.0.1:1".into()],
+            1,
+            "is the relay running there?",
+        ),
+        (
+            vec!["-o".into(), path(&a_file.join("below"))],
+            2,
+            "choose another with -o",
+        ),
         (vec!["--clients".into(), "100000000".into()], 2, "ulimit -n"),
     ] {
         let target = folder.path().join("results");
@@ -127,15 +183,24 @@ impl LongRun {
 
     fn sockets(&self) -> usize {
         let descriptors = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
-        let links = descriptors.flatten().filter_map(|fd| std::fs::read_link(fd.path()).ok());
-        links.filter(|link| link.to_string_lossy().starts_with("socket:")).count()
+        let links = descriptors
+            .flatten()
+            .filter_map(|fd| std::fs::read_link(fd.path()).ok());
+        links
+            .filter(|link| link.to_string_lossy().starts_with("socket:"))
+            .count()
     }
 
     /// The run's relay process.
     fn relay(&self) -> Pid {
-        let relay = procfs::process::all_processes().unwrap().flatten().find(|process| {
-            process.stat().is_ok_and(|stat| stat.ppid == self.child.id() as i32)
-        });
+        let relay = procfs::process::all_processes()
+            .unwrap()
+            .flatten()
+            .find(|process| {
+                process
+                    .stat()
+                    .is_ok_and(|stat| stat.ppid == self.child.id() as i32)
+            });
         Pid::from_raw(relay.expect("a child process").pid()).unwrap()
     }
 
@@ -145,8 +210,18 @@ impl LongRun {
         let status = self.child.wait().unwrap();
         let took = started.elapsed();
         let mut text = String::new();
-        self.child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
-        self.child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+        self.child
+            .stdout
+            .take()
+            .unwrap()
+            .read_to_string(&mut text)
+            .unwrap();
+        self.child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut text)
+            .unwrap();
         let record = record_in(self.folder.path());
         (took, status.code().unwrap(), text, record)
     }
@@ -177,5 +252,8 @@ fn ctrl_c_ends_the_run_in_order_and_its_relay_with_it() {
     let counts = record.counts.unwrap();
     assert_eq!(counts.visible, counts.expected);
     assert!(counts.visible > 0);
-    assert!(rustix::process::test_kill_process(relay).is_err(), "the relay is gone");
+    assert!(
+        rustix::process::test_kill_process(relay).is_err(),
+        "the relay is gone"
+    );
 }

@@ -120,7 +120,8 @@ mod tests {
                 let edit = typist
                     .next_edit(len)
                     .map(|e| (e.pos, e.del, e.ins.chars().count()));
-                let (pos, del, ins) = edit.expect(&format!("writer {writer}, edit {round}"));
+                let (pos, del, ins) =
+                    edit.unwrap_or_else(|| panic!("writer {writer}, edit {round}"));
                 assert!(pos + del <= len && del + ins > 0);
                 len = len - del + ins;
             }

@@ -1,4 +1,5 @@
 //! The `broadcast` relay over real sockets.
+#![allow(clippy::unwrap_used)] // a test may fail
 
 mod support;
 

@@ -1,5 +1,6 @@
 //! Whole runs over real sockets: the verdict is right for a relay that works,
 //! and for relays that are broken on purpose.
+#![allow(clippy::unwrap_used)] // a test may fail
 
 mod support;
 
