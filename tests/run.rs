@@ -2,12 +2,9 @@
 //! messages and the files it leaves.
 #![allow(clippy::unwrap_used)] // a test may fail
 
-use std::io::Read;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Output, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
 use syncbench_reports::record::{Record, Status};
 
 fn syncbench(args: &[&str]) -> Command {
@@ -153,107 +150,4 @@ fn bad_input_gets_one_message_with_the_mend_and_leaves_nothing_behind() {
         assert!(output.stdout.is_empty(), "{args:?}");
         assert!(!target.exists(), "{args:?} left {}", target.display());
     }
-}
-
-/// A run that goes on for an hour unless something ends it.
-struct LongRun {
-    child: Child,
-    folder: tempfile::TempDir,
-}
-
-impl LongRun {
-    /// Starts the run and waits until it has edited for a while.
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().to_str().unwrap();
-        let child = syncbench(&small_run(path, &["--duration", "1h"]))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let run = Self { child, folder };
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while run.sockets() < 12 {
-            assert!(Instant::now() < deadline, "the clients do not connect");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        std::thread::sleep(Duration::from_millis(1_000));
-        run
-    }
-
-    fn sockets(&self) -> usize {
-        let descriptors = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
-        let links = descriptors
-            .flatten()
-            .filter_map(|fd| std::fs::read_link(fd.path()).ok());
-        links
-            .filter(|link| link.to_string_lossy().starts_with("socket:"))
-            .count()
-    }
-
-    /// The run's relay process.
-    fn relay(&self) -> Pid {
-        let relay = procfs::process::all_processes()
-            .unwrap()
-            .flatten()
-            .find(|process| {
-                process
-                    .stat()
-                    .is_ok_and(|stat| stat.ppid == self.child.id() as i32)
-            });
-        Pid::from_raw(relay.expect("a child process").pid()).unwrap()
-    }
-
-    /// Waits for the end: how long it took, the output, the record.
-    fn finish(mut self) -> (Duration, i32, String, Record) {
-        let started = Instant::now();
-        let status = self.child.wait().unwrap();
-        let took = started.elapsed();
-        let mut text = String::new();
-        self.child
-            .stdout
-            .take()
-            .unwrap()
-            .read_to_string(&mut text)
-            .unwrap();
-        self.child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut text)
-            .unwrap();
-        let record = record_in(self.folder.path());
-        (took, status.code().unwrap(), text, record)
-    }
-}
-
-#[test]
-fn a_killed_relay_ends_the_run_with_what_was_measured() {
-    let run = LongRun::start();
-    kill_process(run.relay(), Signal::KILL).unwrap();
-    let (took, code, text, record) = run.finish();
-    assert!(took < Duration::from_secs(5), "{took:?}");
-    assert!(code == 6 || code == 1, "{code}: {text}");
-    assert!(text.contains("the relay process ended"), "{text}");
-    assert!(record.counts.unwrap().visible > 0);
-}
-
-#[test]
-fn ctrl_c_ends_the_run_in_order_and_its_relay_with_it() {
-    let run = LongRun::start();
-    let relay = run.relay();
-    let generator = Pid::from_raw(run.child.id() as i32).unwrap();
-    // As a terminal does it: both get the signal.
-    kill_process(relay, Signal::INT).unwrap();
-    kill_process(generator, Signal::INT).unwrap();
-    let (_, code, text, record) = run.finish();
-    assert!(code == 0 || code == 7, "{code}: {text}");
-    assert!(text.contains("ended early by the user"), "{text}");
-    let counts = record.counts.unwrap();
-    assert_eq!(counts.visible, counts.expected);
-    assert!(counts.visible > 0);
-    assert!(
-        rustix::process::test_kill_process(relay).is_err(),
-        "the relay is gone"
-    );
 }

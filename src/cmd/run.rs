@@ -186,13 +186,22 @@ fn conditions(scenario: &Scenario, dataset: DatasetRef) -> anyhow::Result<Run> {
     })
 }
 
-/// The command as typed, but for the folder of the executable.
+/// The command as it can be typed again, but for the folder of the executable.
 fn command_line() -> String {
-    let args = std::env::args().skip(1);
+    let args = std::env::args().skip(1).map(|arg| quoted(&arg));
     std::iter::once("syncbench".to_owned())
         .chain(args)
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+/// `arg` as a POSIX shell takes it for one word.
+fn quoted(arg: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !arg.is_empty() && arg.chars().all(plain) {
+        return arg.to_owned();
+    }
+    format!("'{}'", arg.replace('\'', r"'\''"))
 }
 
 fn load_relay(

@@ -1,0 +1,115 @@
+//! Runs that something ends before their time: nothing measured is lost.
+
+#![cfg(target_os = "linux")] // finds the relay process in /proc
+#![allow(clippy::unwrap_used)] // a test may fail
+
+use std::io::Read;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use syncbench_reports::record::Record;
+
+/// A run that goes on for an hour unless something ends it.
+struct LongRun {
+    child: Child,
+    folder: tempfile::TempDir,
+}
+
+impl LongRun {
+    /// Starts the run and waits until it has edited for a while.
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().to_str().unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_syncbench"))
+            .args(["run", "--clients", "12", "--rooms", "4", "--rate", "100"])
+            .args(["--duration", "1h", "-o", path])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let run = Self { child, folder };
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !run.is_editing() {
+            assert!(Instant::now() < deadline, "the run does not begin");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        // Time for some of the 100 edits a second.
+        std::thread::sleep(Duration::from_millis(500));
+        run
+    }
+
+    /// Whether the pacing thread runs: it starts with the schedule.
+    fn is_editing(&self) -> bool {
+        let process = procfs::process::Process::new(self.child.id() as i32).unwrap();
+        let mut tasks = process.tasks().unwrap().flatten();
+        tasks.any(|task| task.stat().is_ok_and(|stat| stat.comm == "pacer"))
+    }
+
+    /// The run's relay process.
+    fn relay(&self) -> Pid {
+        let relay = procfs::process::all_processes()
+            .unwrap()
+            .flatten()
+            .find(|process| {
+                process
+                    .stat()
+                    .is_ok_and(|stat| stat.ppid == self.child.id() as i32)
+            });
+        Pid::from_raw(relay.expect("a child process").pid()).unwrap()
+    }
+
+    /// Waits for the end: how long it took, the output, the record.
+    fn finish(mut self) -> (Duration, i32, String, Record) {
+        let started = Instant::now();
+        let status = self.child.wait().unwrap();
+        let took = started.elapsed();
+        let mut text = String::new();
+        self.child
+            .stdout
+            .take()
+            .unwrap()
+            .read_to_string(&mut text)
+            .unwrap();
+        self.child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut text)
+            .unwrap();
+        let record = Record::read(&self.folder.path().join("record.json")).unwrap();
+        (took, status.code().unwrap(), text, record)
+    }
+}
+
+#[test]
+fn a_killed_relay_ends_the_run_with_what_was_measured() {
+    let run = LongRun::start();
+    kill_process(run.relay(), Signal::KILL).unwrap();
+    let (took, code, text, record) = run.finish();
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert!(code == 6 || code == 1, "{code}: {text}");
+    assert!(text.contains("the relay process ended"), "{text}");
+    assert!(record.counts.unwrap().visible > 0);
+}
+
+#[test]
+fn ctrl_c_ends_the_run_in_order_and_its_relay_with_it() {
+    let run = LongRun::start();
+    let relay = run.relay();
+    let generator = Pid::from_raw(run.child.id() as i32).unwrap();
+    // As a terminal does it: both get the signal.
+    kill_process(relay, Signal::INT).unwrap();
+    kill_process(generator, Signal::INT).unwrap();
+    let (_, code, text, record) = run.finish();
+    assert!(code == 0 || code == 7, "{code}: {text}");
+    assert!(text.contains("ended early by the user"), "{text}");
+    let counts = record.counts.unwrap();
+    assert_eq!(counts.visible, counts.expected);
+    assert!(counts.visible > 0);
+    assert!(
+        rustix::process::test_kill_process(relay).is_err(),
+        "the relay is gone"
+    );
+}
