@@ -6,6 +6,7 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
+use syncbench_reports::quantity;
 use syncbench_reports::record::{Convergence, Status, Verdict};
 
 use crate::clock::Nanos;
@@ -321,9 +322,9 @@ impl Outcome {
         let busy = 100.0 * self.worker_cpu as f64 / self.worker_elapsed.max(1) as f64;
         let imports = 100.0 * self.total.import_cpu as f64 / self.worker_cpu.max(1) as f64;
         format!(
-            "the largest rate the generator held was {held:.0} edits/s: its {} worker threads used \
-             {busy:.0} % of their time, {imports:.0} % of that for importing into the replicas; use \
-             fewer edits per second, or more cores",
+            "the largest rate the generator held was {held:.0} edits/s: its worker threads (--workers \
+             {}) used {busy:.0} % of their time, {imports:.0} % of that for importing into the \
+             replicas; use fewer edits per second, or more cores",
             self.workers,
         )
     }
@@ -360,11 +361,13 @@ impl LagShare {
 
 impl fmt::Display for LagShare {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (lag, propagation) = (self.lag / 1e6, self.propagation / 1e6);
-        let share = 100.0 * lag / propagation;
+        let (lag, propagation) = (self.lag / 1e3, self.propagation / 1e3);
         write!(
             f,
-            "{lag:.1} ms, {share:.0} % of the propagation latency of {propagation:.1} ms"
+            "{}, {:.0} % of the propagation latency of {}",
+            quantity::duration(lag),
+            100.0 * lag / propagation,
+            quantity::duration(propagation),
         )
     }
 }

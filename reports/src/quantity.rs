@@ -41,8 +41,11 @@ pub fn count(n: u64) -> String {
     text
 }
 
-/// A share of one: `12.3 %`.
+/// A share of one: `12.3 %`. What is there but rounds to nothing is `<0.01 %`.
 pub fn percent(share: f64) -> String {
+    if share > 0.0 && share < 1e-4 {
+        return "<0.01 %".to_owned();
+    }
     format!("{} %", three_digits(share * 100.0))
 }
 
@@ -107,6 +110,13 @@ fn three_digits(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tiny_share_is_not_nothing_and_not_a_power_of_ten() {
+        assert_eq!(percent(2.6e-6), "<0.01 %");
+        assert_eq!(percent(0.0), "0 %");
+        assert_eq!(percent(0.123), "12.3 %");
+    }
 
     #[test]
     fn times_are_shown_in_the_unit_that_reads_best() {
