@@ -8,7 +8,8 @@
 //! it, the [`session`] writes it to the socket. Behind the relay another
 //! session reads it, its room imports it, the ledger tells which edits became
 //! visible, and the [`metrics`] count them. [`load`] leads all that, the
-//! [`outcome`] judges it, and [`convergence`] proves that nothing was lost.
+//! [`outcome`] adds up what the workers report, [`convergence`] proves that
+//! nothing was lost, and the [`verdict`] says what it is all worth.
 
 pub mod clock;
 pub mod connection;
@@ -28,4 +29,5 @@ pub mod schedule;
 pub mod session;
 pub mod target;
 pub mod typist;
+pub mod verdict;
 pub mod worker;

@@ -3,7 +3,8 @@
 //! A room lives in one worker, so its replicas, its ledger and the worker's
 //! histograms need no lock, and one clock times both ends of a delivery.
 
-use std::cell::{Cell, RefCell};
+mod shared;
+
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use futures_util::stream::FuturesUnordered;
 use syncbench_datasets::Trace;
 use syncbench_engines::{Engine, EngineError};
 use syncbench_reports::record::Convergence;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinSet, LocalSet, yield_now};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::http::Uri;
@@ -29,6 +30,8 @@ use crate::scenario::{Scenario, client_name};
 use crate::schedule::{Arrival, Schedule};
 use crate::session::{self, Seat};
 use crate::target::{UrlError, UrlTemplate};
+
+pub use shared::Shared;
 
 /// Connections that one worker opens at a time.
 const CONNECTING_AT_ONCE: usize = 64;
@@ -130,85 +133,6 @@ pub struct Finished {
     pub elapsed: Nanos,
     /// The first refusal of an engine to make an edit, if any.
     pub engine_error: Option<String>,
-}
-
-/// What the tasks of one worker share.
-pub struct Shared {
-    rooms: RefCell<Vec<Room>>,
-    metrics: RefCell<Metrics>,
-    clock: Cell<Option<Clock>>,
-    expected: Cell<u64>,
-    visible: Cell<u64>,
-    connected: Cell<usize>,
-    /// Rung when an edit has become visible or a connection has ended.
-    progress: Notify,
-    engine_error: RefCell<Option<EngineError>>,
-}
-
-impl Shared {
-    fn new(rooms: Vec<Room>) -> Self {
-        Self {
-            rooms: RefCell::new(rooms),
-            metrics: RefCell::default(),
-            clock: Cell::new(None),
-            expected: Cell::new(0),
-            visible: Cell::new(0),
-            connected: Cell::new(0),
-            progress: Notify::new(),
-            engine_error: RefCell::new(None),
-        }
-    }
-
-    /// The run's clock, or one that starts now while the run has not begun.
-    fn clock(&self) -> Clock {
-        self.clock.get().unwrap_or_else(|| Clock::starting_in(0))
-    }
-
-    fn edit(&self, seat: Seat, intended: Nanos) {
-        let mut rooms = self.rooms.borrow_mut();
-        let room = &mut rooms[seat.room];
-        let expected = room.ledger.expected();
-        let made = room.edit(
-            seat.slot,
-            intended,
-            self.clock(),
-            &mut self.metrics.borrow_mut(),
-        );
-        self.expected
-            .set(self.expected.get() + room.ledger.expected() - expected);
-        if let Err(error) = made {
-            self.engine_error.borrow_mut().get_or_insert(error);
-        }
-    }
-
-    /// Takes a frame for the client at `seat`.
-    pub fn receive(&self, seat: Seat, frame: Bytes) {
-        let mut rooms = self.rooms.borrow_mut();
-        let mut metrics = self.metrics.borrow_mut();
-        let seen = rooms[seat.room].receive(seat.slot, frame, self.clock(), &mut metrics);
-        if seen > 0 {
-            self.visible.set(self.visible.get() + seen);
-            self.progress.notify_one();
-        }
-    }
-
-    /// The update with the edits that found the client's queue full, if any.
-    pub fn backlog(&self, seat: Seat) -> Option<Bytes> {
-        let mut rooms = self.rooms.borrow_mut();
-        let backlog = rooms[seat.room].backlog(seat.slot, &mut self.metrics.borrow_mut());
-        backlog.unwrap_or_else(|error| {
-            self.engine_error.borrow_mut().get_or_insert(error);
-            None
-        })
-    }
-
-    fn set_connected(&self, seat: Seat, connected: bool) {
-        let change = if connected { 1 } else { -1 };
-        self.connected
-            .set(self.connected.get().saturating_add_signed(change));
-        self.rooms.borrow_mut()[seat.room].members[seat.slot].connected = connected;
-        self.progress.notify_one();
-    }
 }
 
 /// Plays the clients of `assignment` through the stages of the run. Ends when

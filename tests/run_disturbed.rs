@@ -1,4 +1,5 @@
-//! Runs that something ends before their time: nothing measured is lost.
+//! Runs that something happens to: the relay dies or freezes, the user ends
+//! them. Nothing measured is lost, and nothing bad is hidden.
 
 #![cfg(target_os = "linux")] // finds the relay process in /proc
 #![allow(clippy::unwrap_used)] // a test may fail
@@ -112,4 +113,29 @@ fn ctrl_c_ends_the_run_in_order_and_its_relay_with_it() {
         rustix::process::test_kill_process(relay).is_err(),
         "the relay is gone"
     );
+}
+
+/// The relay stands still for a second while 100 edits a second are intended.
+/// However the clients wait, those edits must show how long their readers
+/// waited: half of them more than half a second. (Coordinated omission would
+/// show one such edit a client.)
+#[test]
+fn a_frozen_relay_shows_in_proportion_to_the_edits_that_fell_in() {
+    let run = LongRun::start();
+    let relay = run.relay();
+    kill_process(relay, Signal::STOP).unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    kill_process(relay, Signal::CONT).unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    let generator = Pid::from_raw(run.child.id() as i32).unwrap();
+    kill_process(generator, Signal::INT).unwrap();
+    let (_, _, text, record) = run.finish();
+    let headline = record.latency["propagation"].histogram().unwrap();
+    let slow = headline.count_between(500_000_000, u64::MAX);
+    // 50 edits for 2 others each, less the two at the edges.
+    assert!(slow >= 96, "{slow} deliveries took over 0.5 s: {text}");
+    let slowest = headline.max();
+    assert!(slowest >= 980_000_000, "{slowest} ns: {text}");
+    let convergence = record.convergence.unwrap();
+    assert_eq!(convergence.converged, convergence.rooms, "{text}");
 }
