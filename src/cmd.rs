@@ -1,9 +1,11 @@
 //! The commands: one file each, which parses, calls a library and prints.
 
+pub mod cell;
 pub mod relay;
 pub mod run;
 
 use std::fmt;
+use std::time::Duration;
 
 /// Bad usage or bad input: the message says what to change. Exit code 2.
 #[derive(Debug)]
@@ -23,3 +25,8 @@ impl fmt::Display for BadInput {
 }
 
 impl std::error::Error for BadInput {}
+
+/// A duration as people write it.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("{error}; write it as 10s, 500ms, 2m"))
+}

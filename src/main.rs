@@ -1,14 +1,20 @@
 //! `syncbench`: benchmarks and load tests for CRDT sync.
 
 mod cmd;
+mod conditions;
 mod output;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use syncbench_engines::allocations::CountingAllocator;
 use syncbench_reports::record::Status;
 
 use crate::cmd::BadInput;
+
+/// Lets cells count what engines allocate; otherwise the system's allocator.
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 /// Benchmarks and load tests for CRDT sync, Loro first.
 #[derive(Parser)]
@@ -22,12 +28,14 @@ struct Cli {
 enum Command {
     Run(cmd::run::Args),
     Relay(cmd::relay::Args),
+    Cell(cmd::cell::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(args) => cmd::run::run(args),
         Command::Relay(args) => cmd::relay::run(args),
+        Command::Cell(args) => cmd::cell::run(args),
     };
     let status = result.unwrap_or_else(|error| {
         eprintln!("syncbench: {error:#}");

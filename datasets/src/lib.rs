@@ -14,6 +14,8 @@
 //! # Ok::<(), syncbench_datasets::DatasetError>(())
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod binary;
 mod body;
 mod catalog;

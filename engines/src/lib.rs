@@ -6,6 +6,8 @@
 //! editing-traces format. Peer ids are given, never random, so that encoded
 //! sizes and allocation counts repeat exactly.
 
+pub mod allocations;
+pub mod cell;
 mod error;
 mod loro;
 mod version;

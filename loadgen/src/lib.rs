@@ -11,6 +11,8 @@
 //! [`outcome`] adds up what the workers report, [`convergence`] proves that
 //! nothing was lost, and the [`verdict`] says what it is all worth.
 
+#![forbid(unsafe_code)]
+
 pub mod clock;
 pub mod connection;
 pub mod convergence;

@@ -19,6 +19,7 @@ impl Outcome {
             verdict: self.verdict(),
             convergence: Some(self.convergence.clone()),
             counts: Some(self.counts()),
+            cell: None,
             latency: self.latency(),
             resources: self.resources(),
             series: Some(self.series()),

@@ -1,5 +1,7 @@
 //! What a run leaves behind: the record and everything made from it.
 
+#![forbid(unsafe_code)]
+
 pub mod distribution;
 #[cfg(feature = "render")]
 pub mod export;

@@ -31,6 +31,9 @@ pub struct Record {
     /// How much was done (kind `load`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<Counts>,
+    /// The figures of one cell (kind `cell`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cell: Option<Cell>,
     /// Latency distributions by metric name, such as `propagation`,
     /// `propagation_from_send`, `generator_lag`, `transit`, `import`, `connect`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -240,6 +243,48 @@ pub struct Counts {
     pub bytes_in: u64,
     /// Payload bytes in those sent frames.
     pub bytes_out: u64,
+}
+
+/// One engine, workload and data set, measured alone in a process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cell {
+    /// The suite, such as `import`.
+    pub workload: String,
+    /// The engine's short name.
+    pub engine: String,
+    /// Version of the engine's library.
+    pub engine_version: String,
+    /// Catalog name or path of the data set.
+    pub dataset: String,
+    /// The row of the suite, such as `snapshot+edit`.
+    pub variant: String,
+    /// Repetitions timed.
+    pub n: u64,
+    /// Wall time of each repetition in the order taken, nanoseconds.
+    pub samples_wall_ns: Vec<u64>,
+    /// CPU time of the thread in each repetition, nanoseconds.
+    pub samples_cpu_ns: Vec<u64>,
+    /// Bytes that the timed part read as updates or wrote as an export.
+    pub encoded_bytes: u64,
+    /// Heap allocations of one warm repetition; absent where it would not have
+    /// fitted into the time budget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allocs: Option<u64>,
+    /// Bytes that those asked for, in all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alloc_bytes: Option<u64>,
+    /// Most bytes that were allocated at a time, above those before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_bytes: Option<u64>,
+    /// Bytes still allocated at its end, less those before; negative where it
+    /// freed more than it allocated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live_bytes: Option<i64>,
+    /// Instructions of one repetition, where they were counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<u64>,
+    /// Hash over the visible value at the end, the same for equal results.
+    pub result_hash: String,
 }
 
 /// A latency distribution. Percentiles are read off an HdrHistogram of three

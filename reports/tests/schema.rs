@@ -87,6 +87,7 @@ fn schema_and_types_have_the_same_fields() -> Result {
     let mut record = sample::not_converged();
     // The sample has every optional part, or this test would pass by not looking.
     record.artifacts = vec!["report.html".into()];
+    record.cell = Some(sample::cell());
     let json = serde_json::to_value(&record)?;
     let mut paths = (BTreeSet::new(), BTreeSet::new());
     fields(&schema, &schema, &json, "", &mut paths);

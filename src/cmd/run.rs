@@ -3,23 +3,23 @@
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
-use syncbench_engines::{Engine, Loro};
+use syncbench_engines::Loro;
 use syncbench_loadgen::load::{self, Inputs, LoadError, Progress};
 use syncbench_loadgen::outcome::Outcome;
 use syncbench_loadgen::relay::RelayCommand;
 use syncbench_loadgen::scenario::{self, RelayTarget, Scenario};
 use syncbench_loadgen::target::UrlTemplate;
 use syncbench_reports::export::{Exporter, Terminal};
-use syncbench_reports::record::{DatasetRef, Machine, Run, Status};
-use syncbench_reports::stamp;
+use syncbench_reports::record::Status;
 use tokio::sync::oneshot;
 
 use super::BadInput;
+use crate::conditions;
 use crate::output::OutputFolder;
 
 /// Load a relay with simulated clients; report latency and convergence.
@@ -49,7 +49,7 @@ pub struct Args {
     rate: f64,
 
     /// How long edits are scheduled: 10s, 500ms, 2m
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = super::duration)]
     duration: Duration,
 
     /// How the edits of one client follow each other
@@ -105,10 +105,6 @@ enum Phase {
     Locked,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|error| format!("{error}; write it as 10s, 500ms, 2m"))
-}
-
 impl Args {
     fn scenario(&self) -> anyhow::Result<Scenario> {
         let relay = match &self.relay {
@@ -144,11 +140,8 @@ impl Args {
 pub fn run(args: Args) -> anyhow::Result<Status> {
     let scenario = args.scenario()?;
     let trace = syncbench_datasets::load(&scenario.dataset).map_err(BadInput::new)?;
-    let dataset = DatasetRef {
-        name: trace.name().to_owned(),
-        sha256: trace.sha256().to_owned(),
-    };
-    let conditions = conditions(&scenario, dataset)?;
+    let settings = serde_json::to_value(&scenario)?;
+    let conditions = conditions::of(&Loro, &trace, scenario.seed, settings);
     let folder = match &args.output {
         Some(folder) => folder.clone(),
         None => PathBuf::from("target/syncbench").join(&conditions.id),
@@ -169,39 +162,6 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
         print!("{}", Terminal::stdout(files).export(&record)?);
     }
     Ok(record.verdict.status)
-}
-
-fn conditions(scenario: &Scenario, dataset: DatasetRef) -> anyhow::Result<Run> {
-    let now = SystemTime::now();
-    Ok(Run {
-        id: stamp::run_id(now, scenario.seed),
-        started_at: stamp::rfc3339(now),
-        seed: scenario.seed,
-        command: command_line(),
-        syncbench: env!("CARGO_PKG_VERSION").to_owned(),
-        machine: Machine::detect(),
-        datasets: vec![dataset],
-        engine: format!("{} {}", Loro.name(), Loro.version()),
-        scenario: serde_json::to_value(scenario)?,
-    })
-}
-
-/// The command as it can be typed again, but for the folder of the executable.
-fn command_line() -> String {
-    let args = std::env::args().skip(1).map(|arg| quoted(&arg));
-    std::iter::once("syncbench".to_owned())
-        .chain(args)
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
-/// `arg` as a POSIX shell takes it for one word.
-fn quoted(arg: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
-    if !arg.is_empty() && arg.chars().all(plain) {
-        return arg.to_owned();
-    }
-    format!("'{}'", arg.replace('\'', r"'\''"))
 }
 
 fn load_relay(

@@ -10,8 +10,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::json;
 use syncbench_reports::record::{
-    Convergence, ConvergenceFailure, Counts, DatasetRef, Distribution, Kind, Machine, ProcessUse,
-    Record, Resources, Run, SCHEMA, Series, Status, Verdict,
+    Cell, Convergence, ConvergenceFailure, Counts, DatasetRef, Distribution, Kind, Machine,
+    ProcessUse, Record, Resources, Run, SCHEMA, Series, Status, Verdict,
 };
 
 const SECONDS: usize = 10;
@@ -192,6 +192,28 @@ pub fn healthy() -> Record {
         }),
         series: Some(series),
         artifacts: vec!["report.html".into()],
+        cell: None,
+    }
+}
+
+/// A cell with every optional figure.
+pub fn cell() -> Cell {
+    Cell {
+        workload: "import".into(),
+        engine: "loro".into(),
+        engine_version: "1.17.1".into(),
+        dataset: "automerge-paper".into(),
+        variant: "snapshot+edit".into(),
+        n: 3,
+        samples_wall_ns: vec![10_300_000, 10_200_000, 10_400_000],
+        samples_cpu_ns: vec![10_200_000, 10_100_000, 10_300_000],
+        encoded_bytes: 229_440,
+        allocs: Some(388),
+        alloc_bytes: Some(4_822_471),
+        peak_bytes: Some(1_820_740),
+        live_bytes: Some(1_605_228),
+        instructions: Some(7_968_962),
+        result_hash: "00112233445566".into(),
     }
 }
 

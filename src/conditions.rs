@@ -1,0 +1,44 @@
+//! The conditions that a run's figures are taken under.
+
+use std::time::SystemTime;
+
+use serde_json::Value;
+use syncbench_datasets::Trace;
+use syncbench_engines::Engine;
+use syncbench_reports::record::{DatasetRef, Machine, Run};
+use syncbench_reports::stamp;
+
+/// The conditions of a run of `engine` on `trace` that starts now.
+pub fn of(engine: &dyn Engine, trace: &Trace, seed: u64, scenario: Value) -> Run {
+    let now = SystemTime::now();
+    let (name, sha256) = (trace.name().to_owned(), trace.sha256().to_owned());
+    Run {
+        id: stamp::run_id(now, seed),
+        started_at: stamp::rfc3339(now),
+        seed,
+        command: command_line(),
+        syncbench: env!("CARGO_PKG_VERSION").to_owned(),
+        machine: Machine::detect(),
+        datasets: vec![DatasetRef { name, sha256 }],
+        engine: format!("{} {}", engine.name(), engine.version()),
+        scenario,
+    }
+}
+
+/// The command as it can be typed again, but for the folder of the executable.
+fn command_line() -> String {
+    let args = std::env::args().skip(1).map(|arg| quoted(&arg));
+    std::iter::once("syncbench".to_owned())
+        .chain(args)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// `arg` as a POSIX shell takes it for one word.
+fn quoted(arg: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !arg.is_empty() && arg.chars().all(plain) {
+        return arg.to_owned();
+    }
+    format!("'{}'", arg.replace('\'', r"'\''"))
+}
