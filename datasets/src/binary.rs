@@ -16,8 +16,9 @@
 //! Fixed widths make loading one pass of copying; a column that says nothing
 //! (one patch a txn, one agent, one time) is left out.
 
-use crate::body::{Body, Parents, PatchRow};
+use crate::body::{Body, NO_TIME, Parents, PatchRow};
 use crate::error::{Fault, Place};
+use crate::timestamp;
 
 /// First bytes of every file.
 pub(crate) const MAGIC: &[u8; 8] = b"SBTRACE\0";
@@ -201,6 +202,10 @@ fn check_invariants(body: &Body) -> Result<(), &'static str> {
     }
     if body.times.len() > 1 && body.times.len() != count {
         return Err("times are missing");
+    }
+    let in_range = |&time: &i64| time == NO_TIME || (0..=timestamp::LAST).contains(&time);
+    if !body.times.iter().all(in_range) {
+        return Err("times are out of range");
     }
     match &body.parents {
         Some(parents) if !rises_to(parents.ends.iter().copied(), parents.list.len()) => {

@@ -6,11 +6,11 @@ use std::path::Path;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::binary;
 use crate::error::DatasetError;
 use crate::store::{unhex, write_atomically_with};
 use crate::timestamp;
 use crate::trace::{Patch, Trace, TraceKind, Txn};
+use crate::{binary, causal};
 
 /// The forms a trace can be written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +106,11 @@ pub fn write_json<W: Write>(trace: &Trace, mut out: W) -> std::io::Result<W> {
     out.write_all(b",\"endContent\":")?;
     serde_json::to_writer(&mut out, trace.end_content())?;
     out.write_all(b",\"txns\":[")?;
-    let children = if graph { children(trace) } else { Vec::new() };
+    let children = if graph {
+        causal::children(trace)
+    } else {
+        Vec::new()
+    };
     for txn in trace.txns() {
         out.write_all(if txn.index() == 0 { b"{" } else { b",{" })?;
         if graph {
@@ -120,14 +124,6 @@ pub fn write_json<W: Write>(trace: &Trace, mut out: W) -> std::io::Result<W> {
     }
     out.write_all(b"]}")?;
     Ok(out)
-}
-
-fn children(trace: &Trace) -> Vec<u32> {
-    let mut children = vec![0; trace.txn_count()];
-    for parent in trace.txns().flat_map(|txn| txn.parents()) {
-        children[parent] += 1;
-    }
-    children
 }
 
 fn write_ancestry(out: &mut impl Write, txn: Txn<'_>, children: u32) -> std::io::Result<()> {

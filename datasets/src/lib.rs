@@ -19,19 +19,27 @@
 mod binary;
 mod body;
 mod catalog;
+mod causal;
 mod check;
 mod convert;
 mod error;
+#[cfg(feature = "fetch")]
+mod fetch;
 mod json;
 mod load;
 mod source;
+mod stats;
 mod store;
 mod timestamp;
 mod trace;
 
 pub use catalog::{Catalog, Check, Counts, Derived, Entry, Kind, catalog};
+pub use causal::{runs, visit_versions};
 pub use convert::{Format, convert, to_binary, write_json};
 pub use error::{DatasetError, Place};
+#[cfg(feature = "fetch")]
+pub use fetch::{Fetched, Progress, fetch};
 pub use load::{load, load_bytes};
 pub use source::{Location, cache_dir, has_embedded_trace, locate, read_entry};
+pub use stats::{Concurrency, Spread, Stats, stats};
 pub use trace::{Patch, Trace, TraceKind, Txn};

@@ -1,0 +1,220 @@
+//! Downloads: resumable, checked, there whole or not at all.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ureq::http::{Response, StatusCode, header};
+use ureq::{Agent, Body};
+
+use crate::catalog::Entry;
+use crate::error::DatasetError;
+use crate::source::{self, Location};
+
+/// Longest wait for a connection, and for the answer to a request.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Longest time for a whole body. Nothing is lost when it runs out: the next
+/// attempt goes on where this one stopped.
+const BODY_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// How far a download is, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes on the disk, those of earlier attempts included.
+    pub done: u64,
+    /// Bytes of the whole file.
+    pub total: u64,
+}
+
+/// What fetching an entry came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fetched {
+    /// The right file was here already.
+    AlreadyHere(Location),
+    /// It was downloaded to this path.
+    Downloaded(PathBuf),
+}
+
+/// Makes sure that the entry's file is on this machine: downloads it into the
+/// cache folder unless the right one is embedded, in the mirror or there already.
+/// A partial download is continued. The proxy variables of the environment are
+/// honoured (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`).
+///
+/// # Errors
+/// When the download fails (what has arrived is kept), or what arrived has the
+/// wrong checksum (it is kept aside under another name and never used).
+pub fn fetch(entry: &Entry, progress: &mut dyn FnMut(Progress)) -> Result<Fetched, DatasetError> {
+    if let Some(location) = source::locate(entry) {
+        match (source::read_entry(entry), location) {
+            (Ok(_), location) => return Ok(Fetched::AlreadyHere(location)),
+            (Err(DatasetError::Checksum { .. }), Location::Cache(path)) => {
+                set_aside(&path)?;
+            }
+            (Err(error), _) => return Err(error),
+        }
+    }
+    let path = source::download_path(entry)?;
+    download(entry, &path, progress)?;
+    Ok(Fetched::Downloaded(path))
+}
+
+/// Downloads the entry's file to `path`.
+fn download(
+    entry: &Entry,
+    path: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), DatasetError> {
+    if let Some(dir) = path.parent() {
+        fs::create_dir_all(dir).map_err(io("create", dir))?;
+    }
+    let partial = with_suffix(path, ".part");
+    let have = fs::metadata(&partial).map_or(0, |file| file.len());
+    if have < entry.bytes {
+        let answer = request(entry, have)?;
+        let (file, have) = open_partial(&partial, &answer, have)?;
+        receive(entry, answer, file, have, &partial, progress)?;
+    }
+    accept(entry, &partial, path)
+}
+
+fn request(entry: &Entry, have: u64) -> Result<Response<Body>, DatasetError> {
+    let agent: Agent = Agent::config_builder()
+        .timeout_connect(Some(CONNECT_TIMEOUT))
+        .timeout_recv_response(Some(ANSWER_TIMEOUT))
+        .timeout_recv_body(Some(BODY_TIMEOUT))
+        .user_agent(concat!("syncbench/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .into();
+    let mut request = agent.get(&entry.url);
+    if have > 0 {
+        request = request.header(header::RANGE, format!("bytes={have}-"));
+    }
+    request.call().map_err(|error| {
+        let mend = "check the network and the proxy variables, or put the file into a folder that SYNCBENCH_DATASETS names";
+        failed(entry, format!("{error}; {mend}"))
+    })
+}
+
+/// Opens the partial file at the place where the answer's bytes belong.
+fn open_partial(
+    partial: &Path,
+    answer: &Response<Body>,
+    have: u64,
+) -> Result<(File, u64), DatasetError> {
+    let continued =
+        answer.status() == StatusCode::PARTIAL_CONTENT && range_start(answer) == Some(have);
+    let mut options = OpenOptions::new();
+    // A server that does not know ranges sends the file from its start.
+    let options = if continued {
+        options.append(true)
+    } else {
+        options.write(true).truncate(true)
+    };
+    let file = options
+        .create(true)
+        .open(partial)
+        .map_err(io("write", partial))?;
+    Ok((file, if continued { have } else { 0 }))
+}
+
+/// Where the bytes of a partial answer begin: `Content-Range: bytes 5-9/10`.
+fn range_start(answer: &Response<Body>) -> Option<u64> {
+    let range = answer.headers().get(header::CONTENT_RANGE)?.to_str().ok()?;
+    range
+        .strip_prefix("bytes ")?
+        .split('-')
+        .next()?
+        .parse()
+        .ok()
+}
+
+fn receive(
+    entry: &Entry,
+    answer: Response<Body>,
+    mut file: File,
+    mut done: u64,
+    partial: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), DatasetError> {
+    let total = entry.bytes;
+    // One byte more than there can be tells a file that is too long.
+    let mut body = answer.into_body().into_reader().take(total + 1 - done);
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        progress(Progress {
+            done: done.min(total),
+            total,
+        });
+        let read = body.read(&mut buffer).map_err(|error| {
+            failed(
+                entry,
+                format!("stopped after {done} of {total} bytes: {error}; fetch again to continue"),
+            )
+        })?;
+        if read == 0 {
+            break;
+        }
+        file.write_all(&buffer[..read])
+            .map_err(io("write", partial))?;
+        done += read as u64;
+    }
+    if done < total {
+        return Err(failed(
+            entry,
+            format!("ended after {done} of {total} bytes; fetch again to continue"),
+        ));
+    }
+    file.sync_all().map_err(io("write", partial))
+}
+
+/// Gives a complete download its name, if it is the right one.
+fn accept(entry: &Entry, partial: &Path, path: &Path) -> Result<(), DatasetError> {
+    let found = source::sha256_hex(&source::read_file(partial)?);
+    if found == entry.sha256 {
+        return fs::rename(partial, path).map_err(io("write", path));
+    }
+    let aside = set_aside(partial)?;
+    Err(DatasetError::Checksum {
+        path: aside,
+        found,
+        expected: entry.sha256.clone(),
+        mend: format!("{} sent another file, kept here and not used", entry.url),
+    })
+}
+
+/// Renames a file with a wrong checksum, so that it is there to be looked at but
+/// never taken for the right one.
+fn set_aside(path: &Path) -> Result<PathBuf, DatasetError> {
+    let aside = with_suffix(path, ".wrong");
+    fs::rename(path, &aside).map_err(io("rename", path))?;
+    Ok(aside)
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn failed(entry: &Entry, reason: String) -> DatasetError {
+    DatasetError::Fetch {
+        name: entry.name.clone(),
+        url: entry.url.clone(),
+        reason,
+    }
+}
+
+fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> DatasetError {
+    let path = path.to_owned();
+    move |source| DatasetError::Io {
+        action,
+        path,
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests;
