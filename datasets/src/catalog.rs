@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::DatasetError;
 
@@ -24,7 +24,7 @@ pub struct Catalog {
 }
 
 /// A data set that is a file.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
     /// The name it is asked for by.
@@ -57,7 +57,7 @@ pub struct Entry {
 }
 
 /// A data set that is another one, played several times over into one document.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Derived {
     /// The name it is asked for by.
@@ -69,7 +69,7 @@ pub struct Derived {
 }
 
 /// What an entry's file holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// A trace whose txns follow one another.
@@ -91,7 +91,7 @@ impl std::fmt::Display for Kind {
 }
 
 /// How a replay through an engine is judged.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Check {
     /// It must give the end text.
@@ -103,7 +103,7 @@ pub enum Check {
 }
 
 /// What a trace contains; lengths in Unicode scalar values unless they say bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Counts {
     /// Transactions.
@@ -133,6 +133,15 @@ impl Catalog {
     /// The file entry called `name`.
     pub fn entry(&self, name: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.name == name)
+    }
+
+    /// The file behind a name: the entry itself, or the base of a derived one.
+    ///
+    /// # Errors
+    /// When there is no such name.
+    pub fn file_of(&self, name: &str) -> Result<&Entry, DatasetError> {
+        let base = self.derived(name).map_or(name, |derived| &derived.base);
+        self.entry(base).ok_or_else(|| self.unknown(name))
     }
 
     /// The derived entry called `name`.

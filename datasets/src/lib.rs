@@ -32,6 +32,7 @@ mod stats;
 mod store;
 mod timestamp;
 mod trace;
+mod verify;
 
 pub use catalog::{Catalog, Check, Counts, Derived, Entry, Kind, catalog};
 pub use causal::{runs, visit_versions};
@@ -43,3 +44,4 @@ pub use load::{load, load_bytes};
 pub use source::{Location, cache_dir, has_embedded_trace, locate, read_entry};
 pub use stats::{Concurrency, Spread, Stats, stats};
 pub use trace::{Patch, Trace, TraceKind, Txn};
+pub use verify::{Finding, Verified, verify};
