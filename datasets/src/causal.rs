@@ -7,7 +7,13 @@ use crate::trace::{Trace, Txn};
 /// txns build on one another, so the number says which.
 ///
 /// A version is kept only while a later txn builds on it.
-pub fn visit_versions<'a>(trace: &'a Trace, mut visit: impl FnMut(Txn<'a>, &[u32])) {
+///
+/// # Errors
+/// The first one that `visit` gives; the rest of the trace is then left out.
+pub fn visit_versions<'a, E>(
+    trace: &'a Trace,
+    mut visit: impl FnMut(Txn<'a>, &[u32]) -> Result<(), E>,
+) -> Result<(), E> {
     let mut waiting = children(trace);
     let mut versions: Vec<Option<Vec<u32>>> = vec![None; trace.txn_count()];
     for txn in trace.txns() {
@@ -22,12 +28,13 @@ pub fn visit_versions<'a>(trace: &'a Trace, mut visit: impl FnMut(Txn<'a>, &[u32
             };
             version = join(version, known.unwrap_or_default());
         }
-        visit(txn, &version);
+        visit(txn, &version)?;
         version[txn.agent()] += 1;
         if waiting[txn.index()] > 0 {
             versions[txn.index()] = Some(version);
         }
     }
+    Ok(())
 }
 
 /// By txn, how many txns name it as a parent.

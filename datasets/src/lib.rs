@@ -43,5 +43,6 @@ pub use fetch::{Fetched, Progress, fetch};
 pub use load::{load, load_bytes};
 pub use source::{Location, cache_dir, has_embedded_trace, locate, read_entry};
 pub use stats::{Concurrency, Spread, Stats, stats};
+pub use store::write_atomically;
 pub use trace::{Patch, Trace, TraceKind, Txn};
 pub use verify::{Finding, Verified, verify};

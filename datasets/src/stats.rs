@@ -1,6 +1,7 @@
 //! What a trace is like: sizes of edits, rhythm of typing, degree of concurrency.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 use serde::Serialize;
 
@@ -267,7 +268,7 @@ fn mean_concurrent_events(trace: &Trace) -> f64 {
         total += own as u64;
     }
     let mut ordered_pairs = 0.0;
-    visit_versions(trace, |txn, version| {
+    let Ok(()) = visit_versions::<Infallible>(trace, |txn, version| {
         let ancestors: u64 = events
             .iter()
             .zip(version)
@@ -278,6 +279,7 @@ fn mean_concurrent_events(trace: &Trace) -> f64 {
         let own = (agent[known + 1] - agent[known]) as f64;
         // Events within a txn follow one another.
         ordered_pairs += own * ancestors as f64 + own * (own - 1.0) / 2.0;
+        Ok(())
     });
     let total = total as f64;
     if total == 0.0 {

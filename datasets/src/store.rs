@@ -30,8 +30,12 @@ fn path(sha256: &str) -> Option<PathBuf> {
     Some(source::cache_dir().ok()?.join("traces").join(name))
 }
 
-/// Writes a file so that it is there whole or not at all.
-pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<u64, DatasetError> {
+/// Writes a file so that it is there whole or not at all; gives its size in
+/// bytes. Makes the folders above it.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<u64, DatasetError> {
     write_atomically_with(path, |file| file.write_all(bytes))
 }
 

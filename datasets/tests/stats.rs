@@ -1,5 +1,7 @@
 //! Figures about traces against figures that others have published.
 
+use std::convert::Infallible;
+
 use syncbench_datasets::{DatasetError, Trace, load, load_bytes, runs, stats, visit_versions};
 
 fn loaded(name: &str) -> Option<Trace> {
@@ -95,6 +97,9 @@ fn a_version_counts_the_txns_of_each_agent_that_a_txn_builds_on() {
         {"parents":[0],"agent":1,"patches":[]}, {"parents":[1,2],"agent":1,"patches":[]}]}"#;
     let trace = load_bytes("t.json", json.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
     let mut versions = Vec::new();
-    visit_versions(&trace, |_, version| versions.push(version.to_vec()));
+    let Ok(()) = visit_versions::<Infallible>(&trace, |_, version| {
+        versions.push(version.to_vec());
+        Ok(())
+    });
     assert_eq!(versions, [[0, 0], [1, 0], [1, 0], [2, 1]]);
 }

@@ -10,6 +10,7 @@ pub mod allocations;
 pub mod cell;
 mod error;
 mod loro;
+pub mod replay;
 mod version;
 pub mod workload;
 
