@@ -232,7 +232,9 @@ fn replay_chain(body: &Body) -> Result<(), Fault> {
             }
         }
     }
-    if text == body.end.as_str() {
+    // Not `text == body.end`: the rope slices the string where its own pieces
+    // end, and panics when that is inside a character.
+    if text.to_string() == body.end {
         return Ok(());
     }
     let reason = match differing(&text, &body.end) {

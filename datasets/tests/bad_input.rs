@@ -216,6 +216,15 @@ fn a_wrong_end_text_is_never_used() {
     );
 }
 
+/// Found by fuzzing: a comparison by bytes cut into the `é`.
+#[test]
+fn a_wrong_end_text_may_differ_inside_a_character() {
+    assert_complains(
+        &sequential("xyé", r#"{"patches":[[0,0,"x.y"]]}"#),
+        &["another text than `endContent`, from character 1 on"],
+    );
+}
+
 fn with_second(parents: &str, agent: u32) -> Vec<u8> {
     let first = r#"{"parents":[],"agent":0,"patches":[[0,0,"a"]]}"#;
     let second = format!(r#"{{"parents":{parents},"agent":{agent},"patches":[]}}"#);
