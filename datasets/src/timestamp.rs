@@ -23,14 +23,15 @@ fn split_offset(text: &str) -> Option<(&str, i64)> {
         return Some((moment, 0));
     }
     let (moment, offset) = text.split_at_checked(text.len().checked_sub(6)?)?;
-    let (hours, minutes) = offset[1..].split_once(':')?;
+    let (east, offset) = match (offset.strip_prefix('+'), offset.strip_prefix('-')) {
+        (Some(offset), _) => (1, offset),
+        (_, Some(offset)) => (-1, offset),
+        _ => return None,
+    };
+    let (hours, minutes) = offset.split_once(':')?;
     let (hours, minutes) = (hours.parse::<u8>().ok()?, minutes.parse::<u8>().ok()?);
     let seconds = i64::from(hours) * 3_600 + i64::from(minutes) * 60;
-    match (offset.as_bytes()[0], hours < 24 && minutes < 60) {
-        (b'+', true) => Some((moment, seconds)),
-        (b'-', true) => Some((moment, -seconds)),
-        _ => None,
-    }
+    (hours < 24 && minutes < 60).then_some((moment, east * seconds))
 }
 
 /// Writes `2021-04-19T06:06:58.513Z` for a moment that [`parse`] gave.
@@ -68,6 +69,7 @@ mod tests {
             "2021-04-19T06:06:58*01:00",
             "1970-01-01T00:00:00+01:00",
             "ééééééééééééééé",
+            "2021-04-1é😀", // found by fuzzing: six bytes from the end, an é
         ] {
             assert_eq!(parse(text), None, "{text}");
         }
