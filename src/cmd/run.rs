@@ -80,7 +80,7 @@ pub struct Args {
     #[arg(long)]
     json: bool,
 
-    /// Folder for the record and the report [default: target/syncbench/<run-id>]
+    /// Folder for the record and the report [default: a new one in target/syncbench]
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
 
