@@ -1,6 +1,7 @@
 //! The commands: one file each, which parses, calls a library and prints.
 
 pub mod cell;
+pub mod datasets;
 pub mod relay;
 pub mod run;
 

@@ -29,6 +29,7 @@ enum Command {
     Run(cmd::run::Args),
     Relay(cmd::relay::Args),
     Cell(cmd::cell::Args),
+    Datasets(cmd::datasets::Args),
 }
 
 fn main() -> ExitCode {
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Command::Run(args) => cmd::run::run(args),
         Command::Relay(args) => cmd::relay::run(args),
         Command::Cell(args) => cmd::cell::run(args),
+        Command::Datasets(args) => cmd::datasets::run(args),
     };
     let status = result.unwrap_or_else(|error| {
         eprintln!("syncbench: {error:#}");

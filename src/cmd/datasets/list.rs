@@ -1,0 +1,65 @@
+//! `syncbench datasets list`.
+
+use syncbench_datasets::{Derived, Entry, catalog, locate};
+use syncbench_reports::quantity;
+use syncbench_reports::record::Status;
+
+/// Show what there is, what of it is on this machine, and under which licence
+#[derive(clap::Args)]
+#[command(after_help = "Example: syncbench datasets list --json")]
+pub struct Args {
+    /// Print the catalog as JSON, with attributions, sources and checksums
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<Status> {
+    if args.json {
+        super::print_json(&json())?;
+        return Ok(Status::Ok);
+    }
+    let header = [
+        "name", "kind", "txns", "edits", "end", "agents", "size", "here", "licence",
+    ];
+    let mut table = super::table(header, 2..7);
+    for entry in &catalog().entries {
+        table.add_row(row(entry));
+    }
+    println!("{table}\n");
+    for derived in &catalog().derived {
+        let Derived { name, base, repeat } = derived;
+        println!("{name} is {base}, {repeat} times over");
+    }
+    println!("\nedits and end count characters; `list --json` has attributions and sources");
+    Ok(Status::Ok)
+}
+
+fn row(entry: &Entry) -> Vec<String> {
+    let counts = |figure: fn(&syncbench_datasets::Counts) -> usize| {
+        let figure = entry.counts.as_ref().map(figure);
+        figure.map_or_else(String::new, |figure| quantity::count(figure as u64))
+    };
+    vec![
+        entry.name.clone(),
+        entry.kind.to_string(),
+        counts(|counts| counts.txns),
+        counts(|counts| counts.inserted + counts.deleted),
+        counts(|counts| counts.end_chars),
+        counts(|counts| counts.agents),
+        quantity::bytes(entry.bytes as f64),
+        locate(entry).map_or_else(|| "-".to_owned(), |place| place.to_string()),
+        entry.licence.clone(),
+    ]
+}
+
+fn json() -> serde_json::Value {
+    let entries: Vec<_> = catalog()
+        .entries
+        .iter()
+        .map(|entry| {
+            let place = locate(entry).map(|place| place.to_string());
+            serde_json::json!({"entry": entry, "here": place})
+        })
+        .collect();
+    serde_json::json!({"datasets": entries, "derived": catalog().derived})
+}
