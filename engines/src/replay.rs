@@ -147,7 +147,7 @@ pub fn replay(
 }
 
 /// The same, but takes the stream from the cache folder where it was replayed
-/// before, by the checksum of the trace, the engine, its version and the unit.
+/// before, see [`kept`], and keeps it there.
 ///
 /// # Errors
 /// Those of [`replay`].
@@ -158,17 +158,25 @@ pub fn replay_cached(
     check: Check,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Replayed, ReplayError> {
-    let path = stream::cache_path(engine, trace, unit)?;
-    if let Ok(stream) = UpdateStream::read(&path) {
-        return Ok(Replayed {
-            stream,
-            judged: description(check),
-            from_cache: true,
-        });
+    if let Some(replayed) = kept(engine, trace, unit, check) {
+        return Ok(replayed);
     }
     let replayed = replay(engine, trace, unit, check, progress)?;
-    replayed.stream.write(&path)?;
+    replayed
+        .stream
+        .write(&stream::cache_path(engine, trace, unit)?)?;
     Ok(replayed)
+}
+
+/// What an earlier replay of the same trace, by its checksum, through the same
+/// version of the engine gave; `None` if there was none.
+pub fn kept(engine: &dyn Engine, trace: &Trace, unit: Unit, check: Check) -> Option<Replayed> {
+    let path = stream::cache_path(engine, trace, unit).ok()?;
+    Some(Replayed {
+        stream: UpdateStream::read(&path).ok()?,
+        judged: description(check),
+        from_cache: true,
+    })
 }
 
 /// Says how a text was found right.

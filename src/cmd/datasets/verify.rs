@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use syncbench_datasets::{Check, Entry, Finding, Trace, Verified, catalog, verify};
-use syncbench_engines::replay::{Unit, replay_cached};
+use syncbench_engines::replay::{Unit, kept, replay_cached};
 use syncbench_engines::{Engine, Loro};
 use syncbench_reports::quantity;
 use syncbench_reports::record::Status;
@@ -63,7 +63,8 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
 
 fn look_at(entry: &Entry, quick: bool) -> Verified {
     verify(entry, &mut |trace, check| {
-        if quick && trace.agent_count() > QUICK_AGENTS {
+        let takes_minutes = trace.agent_count() > QUICK_AGENTS;
+        if quick && takes_minutes && kept(&Loro, trace, Unit::Txn, check).is_none() {
             return Finding::skipped("takes minutes; leave out --quick");
         }
         replay(trace, check)
