@@ -8,6 +8,7 @@ use syncbench_loadgen::relay::{announce, broadcast};
 use syncbench_reports::record::Status;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::BadInput;
 
@@ -71,20 +72,28 @@ async fn serve(args: Args) -> anyhow::Result<()> {
 
 async fn until_told(owned: bool) {
     if !owned {
-        let _ = tokio::signal::ctrl_c().await;
-        return;
+        return interrupted().await;
     }
     // A terminal sends Ctrl-C to the relay as well as to the run that owns it;
     // the run still needs it to end in order.
     let ignored = tokio::spawn(async {
         loop {
-            if tokio::signal::ctrl_c().await.is_err() {
-                return;
-            }
+            interrupted().await;
         }
     });
     let mut stdin = tokio::io::stdin();
     let mut buffer = [0; 64];
     while stdin.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
     ignored.abort();
+}
+
+/// Completes at Ctrl-C, or when a service manager asks to end.
+async fn interrupted() {
+    let Ok(mut term) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = term.recv() => {}
+    }
 }
