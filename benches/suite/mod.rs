@@ -71,6 +71,10 @@ fn bench(
     let name = group_name(suite, engine, dataset);
     for workload in suite.workloads() {
         let variant = workload.variant();
+        if let Some(reason) = workload.reason_against(engine) {
+            eprintln!("n/a: {name}/{variant}: {reason}");
+            continue;
+        }
         // A group of its own, since a throughput cannot be unset again.
         let mut group = criterion.benchmark_group(&name);
         if let Some(operations) = operations(&*workload, dataset) {

@@ -7,20 +7,52 @@
 //! sizes and allocation counts repeat exactly.
 
 pub mod allocations;
+#[cfg(feature = "automerge")]
+mod automerge;
+mod caps;
 pub mod cell;
+#[cfg(feature = "diamond-types")]
+mod diamond_types;
 mod error;
 mod loro;
+#[cfg(feature = "loro-0-16")]
+mod loro_0_16;
 pub mod replay;
 mod version;
 pub mod workload;
+#[cfg(feature = "yrs")]
+mod yrs;
 
+#[cfg(feature = "automerge")]
+pub use automerge::Automerge;
+pub use caps::{Cap, Caps};
+#[cfg(feature = "diamond-types")]
+pub use diamond_types::DiamondTypes;
 pub use error::EngineError;
 pub use loro::Loro;
+#[cfg(feature = "loro-0-16")]
+pub use loro_0_16::Loro016;
 pub use version::{Counter, OpRange, PeerId, StateHash, VersionVector};
+#[cfg(feature = "yrs")]
+pub use yrs::Yrs;
 
 /// The engines that are compiled in, in the order in which tables show them.
 pub fn engines() -> &'static [&'static dyn Engine] {
-    &[&Loro]
+    &[
+        &Loro,
+        #[cfg(feature = "loro-0-16")]
+        &Loro016,
+        #[cfg(feature = "yrs")]
+        &Yrs::V1,
+        #[cfg(feature = "yrs")]
+        &Yrs::V2,
+        #[cfg(feature = "yrs")]
+        &Yrs::NO_GC,
+        #[cfg(feature = "automerge")]
+        &Automerge,
+        #[cfg(feature = "diamond-types")]
+        &DiamondTypes,
+    ]
 }
 
 /// A CRDT library at a version.
@@ -31,10 +63,15 @@ pub trait Engine: Sync {
     /// Version of the library that is linked, such as `1.17.1`.
     fn version(&self) -> &'static str;
 
+    /// What it can do, and why not where it cannot.
+    fn caps(&self) -> Caps {
+        Caps::ALL
+    }
+
     /// A new, empty document for `peer`.
     ///
     /// # Panics
-    /// When `peer` is `u64::MAX`, which engines reserve for themselves.
+    /// When `peer` is not below 2^53, which is what all engines can hold.
     fn replica(&self, peer: PeerId) -> Box<dyn Replica>;
 }
 
@@ -60,9 +97,9 @@ pub trait Replica {
     /// Encodes what `what` asks for.
     ///
     /// # Errors
-    /// When the library cannot encode it, or the replica does not have it: a
-    /// range it does not contain, or updates from before a shallow replica's
-    /// start.
+    /// When the engine's [`Caps`] lack it, the library cannot encode it, or the
+    /// replica does not have it: a range it does not contain, or updates from
+    /// before a shallow replica's start.
     fn export(&mut self, what: Export<'_>) -> Result<Vec<u8>, EngineError>;
 
     /// Applies bytes that any replica of this engine exported.
@@ -72,7 +109,8 @@ pub trait Replica {
     /// document is then as before.
     fn import(&mut self, bytes: &[u8]) -> Result<Imported, EngineError>;
 
-    /// All operations this replica contains.
+    /// All operations this replica contains, counted as the engine counts
+    /// them: equal edits make other numbers in other engines.
     fn version_vector(&self) -> VersionVector;
 
     /// Number of operations that this replica's own peer has made and
@@ -114,7 +152,10 @@ pub enum Export<'a> {
         since: &'a VersionVector,
     },
     /// Exactly these operations of one peer: what a client sends for its own
-    /// edits.
+    /// edits. Every engine exports those of the replica's own last commit,
+    /// from the [`Replica::own_counter`] before it to that after it; others
+    /// need [`Cap::AnyRange`]. Where deletions have no counters, the range of
+    /// a commit that only deletes is empty, and its export is not.
     Range(OpRange),
 }
 

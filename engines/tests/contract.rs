@@ -4,7 +4,8 @@
 
 use proptest::prelude::*;
 use syncbench_engines::{
-    Engine, EngineError, Export, Imported, OpRange, Replica, StateHash, VersionVector, engines,
+    Cap, Caps, Engine, EngineError, Export, Imported, OpRange, Replica, StateHash, VersionVector,
+    engines,
 };
 
 /// An edit or a delivery, with indices that are taken modulo what there is.
@@ -44,6 +45,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 /// Replicas, every update made so far, and which of them each replica was
 /// given: enough to know what a replica must contain and what must wait.
 struct Room {
+    caps: Caps,
     replicas: Vec<Box<dyn Replica>>,
     updates: Vec<(OpRange, VersionVector, Vec<u8>)>,
     given: Vec<Vec<usize>>,
@@ -52,6 +54,7 @@ struct Room {
 impl Room {
     fn new(engine: &dyn Engine, replicas: usize) -> Self {
         Self {
+            caps: engine.caps(),
             replicas: (1..=replicas as u64).map(|p| engine.replica(p)).collect(),
             updates: Vec::new(),
             given: vec![Vec::new(); replicas],
@@ -78,14 +81,19 @@ impl Room {
         let pos = pos % (replica.text_len() + 1);
         let del = del.min(replica.text_len() - pos);
         let before = replica.version_vector();
+        let start = replica.own_counter();
         replica.splice(pos, del, ins).unwrap();
         replica.commit();
+        let range = range(replica.peer(), start, replica.own_counter());
         let made = replica.version_vector().missing_from(&before);
-        let Some(range) = made.first().cloned() else {
-            assert!(del == 0 && ins.is_empty(), "an edit made no operation");
-            return;
-        };
-        assert_eq!(made.len(), 1, "an edit is one range of its peer");
+        match made.as_slice() {
+            [] if del == 0 && ins.is_empty() => return,
+            [] => assert!(
+                ins.is_empty() && !self.caps.has(Cap::CountsDeletions),
+                "an edit made no operation"
+            ),
+            made => assert_eq!(made, std::slice::from_ref(&range), "an edit is one range"),
+        }
         let bytes = replica.export(Export::Range(range.clone())).unwrap();
         self.given[who].push(self.updates.len());
         self.updates.push((range, before, bytes));
@@ -93,16 +101,45 @@ impl Room {
 
     fn deliver(&mut self, update: usize, to: usize) {
         let replica = &mut self.replicas[to];
+        let (range, base, bytes) = &self.updates[update];
         let before = replica.version_vector();
-        let imported = replica.import(&self.updates[update].2).unwrap();
+        let result = replica.import(bytes);
         let after = replica.version_vector();
+        if !self.caps.has(Cap::KeepsEarly) {
+            let early = !base.missing_from(&before).is_empty();
+            assert_eq!(result.is_err(), early, "{result:?}");
+        }
+        if let (Err(EngineError::Import(_)), false) = (&result, self.caps.has(Cap::KeepsEarly)) {
+            assert_eq!(before, after, "refused, and still applied");
+            return;
+        }
+        let imported = result.unwrap();
         self.given[to].push(update);
 
         assert_eq!(imported.applied, after.missing_from(&before));
-        let (range, ..) = &self.updates[update];
-        let waits = after.get(range.peer) < range.counters.end;
+        let waits = lacks(&after, range);
         assert_eq!(!imported.pending.is_empty(), waits);
-        self.check_version(to);
+        match self.caps.has(Cap::CausalOrder) {
+            true => self.check_version(to),
+            false => self.check_given(to),
+        }
+    }
+
+    /// A replica contains nothing that it was not given, and knows whether it
+    /// waits for something.
+    fn check_given(&self, who: usize) {
+        let replica = &self.replicas[who];
+        let version = replica.version_vector();
+        let given: Vec<_> = self.given[who]
+            .iter()
+            .map(|&i| &self.updates[i].0)
+            .collect();
+        for (peer, end) in version.iter() {
+            let ends = given.iter().filter(|range| range.peer == peer);
+            assert!(ends.map(|range| range.counters.end).max() >= Some(end));
+        }
+        let waits = given.iter().any(|range| lacks(&version, range));
+        assert!(replica.has_pending() || !waits);
     }
 
     /// A replica contains an update exactly if it was given it and all that
@@ -132,6 +169,10 @@ impl Room {
         assert_eq!(self.replicas[who].version_vector(), contained);
         assert_eq!(self.replicas[who].has_pending(), !waiting.is_empty());
     }
+}
+
+fn lacks(version: &VersionVector, range: &OpRange) -> bool {
+    !range.counters.is_empty() && version.get(range.peer) < range.counters.end
 }
 
 proptest! {
@@ -210,26 +251,73 @@ fn transfer(from: &mut dyn Replica, to: &mut dyn Replica) -> Imported {
     to.import(&bytes).unwrap()
 }
 
-fn all_exports(replica: &mut dyn Replica) -> Vec<(&'static str, Vec<u8>)> {
-    let nothing = VersionVector::new();
-    vec![
-        ("snapshot", replica.export(Export::Snapshot).unwrap()),
-        (
-            "shallow snapshot",
-            replica.export(Export::ShallowSnapshot).unwrap(),
-        ),
-        (
-            "updates",
-            replica.export(Export::Updates { since: &nothing }).unwrap(),
-        ),
-    ]
+/// Every export of the whole document that the engine has.
+fn all_exports(replica: &mut dyn Replica, caps: Caps) -> Vec<(&'static str, Vec<u8>)> {
+    let since = &VersionVector::new();
+    let mut exports = vec![(
+        "updates",
+        replica.export(Export::Updates { since }).unwrap(),
+    )];
+    if caps.has(Cap::Snapshot) {
+        exports.push(("snapshot", replica.export(Export::Snapshot).unwrap()));
+    }
+    if caps.has(Cap::ShallowSnapshot) {
+        let shallow = replica.export(Export::ShallowSnapshot).unwrap();
+        exports.push(("shallow snapshot", shallow));
+    }
+    exports
+}
+
+/// The engines that have what a test is about.
+fn engines_with(cap: Cap) -> impl Iterator<Item = &'static dyn Engine> {
+    let all = engines().iter().copied();
+    all.filter(move |engine| engine.caps().has(cap))
+}
+
+#[test]
+fn what_an_engine_lacks_is_refused_with_the_reason() {
+    for engine in engines() {
+        let mut replica = written(*engine);
+        let end = replica.version_vector().get(2);
+        let text = replica.text();
+        for (cap, what) in [
+            (Cap::Snapshot, Export::Snapshot),
+            (Cap::ShallowSnapshot, Export::ShallowSnapshot),
+            (Cap::AnyRange, Export::Range(range(2, 0, end))),
+        ] {
+            let reason = engine.caps().reason_against(cap);
+            match replica.export(what) {
+                Ok(_) => assert_eq!(reason, None),
+                Err(EngineError::Unsupported(given)) => assert_eq!(Some(given), reason),
+                Err(other) => panic!("{other}"),
+            }
+        }
+        assert_eq!(replica.text(), text);
+    }
+}
+
+#[test]
+fn versions_are_those_of_the_lock_file() {
+    let lock = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock");
+    let lock = std::fs::read_to_string(lock).unwrap();
+    for engine in engines() {
+        let (name, version) = (engine.name(), engine.version());
+        let library = match name {
+            "loro-0.16" => "loro",
+            "yrs-v2" | "yrs-nogc" => "yrs",
+            name => name,
+        };
+        let version = version.split(' ').next().unwrap();
+        let package = format!("name = \"{library}\"\nversion = \"{version}\"\n");
+        assert!(lock.contains(&package), "{name} {version}");
+    }
 }
 
 #[test]
 fn every_kind_of_export_makes_an_equal_replica() {
     for engine in engines() {
         let mut origin = written(*engine);
-        for (kind, bytes) in all_exports(&mut *origin) {
+        for (kind, bytes) in all_exports(&mut *origin, engine.caps()) {
             let mut copy = engine.replica(3);
             let imported = copy.import(&bytes).unwrap();
             assert!(!imported.applied.is_empty(), "{kind}");
@@ -250,7 +338,7 @@ fn every_kind_of_export_makes_an_equal_replica() {
 fn an_empty_document_can_be_exported_and_imported() {
     for engine in engines() {
         let mut empty = engine.replica(1);
-        for (kind, bytes) in all_exports(&mut *empty) {
+        for (kind, bytes) in all_exports(&mut *empty, engine.caps()) {
             let mut copy = engine.replica(2);
             assert_eq!(copy.import(&bytes).unwrap(), Imported::default(), "{kind}");
             assert_eq!(copy.state_hash(), empty.state_hash(), "{kind}");
@@ -263,7 +351,7 @@ fn importing_twice_applies_nothing() {
     for engine in engines() {
         let mut origin = written(*engine);
         let mut copy = engine.replica(3);
-        for (kind, bytes) in all_exports(&mut *origin) {
+        for (kind, bytes) in all_exports(&mut *origin, engine.caps()) {
             copy.import(&bytes).unwrap();
             assert_eq!(copy.import(&bytes).unwrap(), Imported::default(), "{kind}");
         }
@@ -278,6 +366,18 @@ fn updates_out_of_order_wait_until_the_gap_is_filled() {
             .map(|i| splice(&mut *writer, i, 0, &i.to_string()))
             .collect();
         let mut reader = engine.replica(2);
+        if !engine.caps().has(Cap::KeepsEarly) {
+            let refused = reader.import(&updates[1]);
+            assert!(
+                matches!(refused, Err(EngineError::Import(_))),
+                "{refused:?}"
+            );
+            assert_eq!(
+                reader.import(&updates[0]).unwrap().applied,
+                [range(1, 0, 1)]
+            );
+            continue;
+        }
         for late in [3, 1] {
             let imported = reader.import(&updates[late]).unwrap();
             assert_eq!(imported.applied, []);
@@ -304,10 +404,13 @@ fn range(peer: u64, start: u32, end: u32) -> OpRange {
 #[test]
 fn damaged_bytes_are_refused_and_change_nothing() {
     for engine in engines() {
+        let detects = engine.caps().has(Cap::DetectsDamage);
         let mut origin = written(*engine);
-        for (kind, bytes) in all_exports(&mut *origin) {
+        for (kind, bytes) in all_exports(&mut *origin, engine.caps()) {
             for len in 0..bytes.len() {
-                assert!(!accepts(*engine, &bytes[..len], &bytes), "{kind}: {len}");
+                let accepted = accepts(*engine, &bytes[..len], &bytes);
+                let name = engine.name();
+                assert!(!accepted || !detects, "{name} {kind}: {len}");
             }
             let mut accepted = 0;
             for bit in 0..bytes.len() * 8 {
@@ -317,8 +420,9 @@ fn damaged_bytes_are_refused_and_change_nothing() {
             }
             // Loro's header has 12 bytes that mean nothing.
             assert!(
-                accepted <= 12 * 8,
-                "{kind}: {accepted} of {}",
+                accepted <= 12 * 8 || !detects,
+                "{} {kind}: {accepted} of {}",
+                engine.name(),
                 bytes.len() * 8
             );
         }
@@ -326,12 +430,14 @@ fn damaged_bytes_are_refused_and_change_nothing() {
 }
 
 /// Whether a replica takes the damaged bytes; then they must have meant the
-/// same as the sound ones, else the replica must be as before.
+/// same as the sound ones, where the engine detects damage. Else the replica
+/// must be as before.
 fn accepts(engine: &dyn Engine, damaged: &[u8], sound: &[u8]) -> bool {
     let mut replica = engine.replica(9);
     let own = splice(&mut *replica, 0, 0, "mine");
     let version = replica.version_vector();
     match replica.import(damaged) {
+        Ok(_) if !engine.caps().has(Cap::DetectsDamage) => true,
         Ok(_) => {
             let mut reference = engine.replica(8);
             reference.import(&own).unwrap();
@@ -376,19 +482,21 @@ fn operations_that_a_replica_does_not_have_are_not_exported_silently() {
         let end = replica.version_vector().get(1);
         for (start, end) in [(0, end + 1), (end + 1, end + 2), (2, 1)] {
             let result = replica.export(Export::Range(range(1, start, end)));
-            assert!(matches!(result, Err(EngineError::Export(_))), "{result:?}");
+            assert!(is_refusal(&result), "{result:?}");
         }
         let unknown = replica.export(Export::Range(range(7, 0, 1)));
-        assert!(
-            matches!(unknown, Err(EngineError::Export(_))),
-            "{unknown:?}"
-        );
+        assert!(is_refusal(&unknown), "{unknown:?}");
     }
+}
+
+fn is_refusal(result: &Result<Vec<u8>, EngineError>) -> bool {
+    use EngineError::{Export, Unsupported};
+    matches!(result, Err(Export(_) | Unsupported(_)))
 }
 
 #[test]
 fn a_shallow_replica_shows_that_it_passed_over_older_updates() {
-    for engine in engines() {
+    for engine in engines_with(Cap::ShallowSnapshot) {
         let mut origin = engine.replica(1);
         let first = splice(&mut *origin, 0, 0, "old ");
         splice(&mut *origin, 4, 0, "new");
@@ -417,7 +525,7 @@ fn a_shallow_replica_shows_that_it_passed_over_older_updates() {
 
 #[test]
 fn a_concurrent_edit_from_before_a_shallow_root_is_never_lost_in_silence() {
-    for engine in engines() {
+    for engine in engines_with(Cap::ShallowSnapshot) {
         let mut origin = engine.replica(1);
         let mut other = engine.replica(2);
         splice(&mut *origin, 0, 0, "base");
@@ -441,8 +549,8 @@ fn a_concurrent_edit_from_before_a_shallow_root_is_never_lost_in_silence() {
 
 #[test]
 fn a_shallow_snapshot_into_a_used_replica_is_merged_or_visibly_not() {
-    for engine in engines() {
-        let mut origin = written(*engine);
+    for engine in engines_with(Cap::ShallowSnapshot) {
+        let mut origin = written(engine);
         let bytes = origin.export(Export::ShallowSnapshot).unwrap();
         let mut used = engine.replica(3);
         splice(&mut *used, 0, 0, "own");
@@ -461,8 +569,8 @@ fn a_shallow_snapshot_into_a_used_replica_is_merged_or_visibly_not() {
 #[test]
 fn fixed_peer_ids_encode_to_the_same_bytes_twice() {
     for engine in engines() {
-        let once = all_exports(&mut *written(*engine));
-        let again = all_exports(&mut *written(*engine));
+        let once = all_exports(&mut *written(*engine), engine.caps());
+        let again = all_exports(&mut *written(*engine), engine.caps());
         assert_eq!(once, again, "{}", engine.name());
     }
 }

@@ -84,6 +84,10 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
             args.dataset,
             workload.variant()
         );
+        if let Some(reason) = workload.reason_against(engine) {
+            eprintln!("n/a: {name}: {reason}");
+            continue;
+        }
         match cell::measure(workload, &subject, limits) {
             Ok(measured) => {
                 let cell = cell_of(suite, engine, &args.dataset, workload.variant(), measured);

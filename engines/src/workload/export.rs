@@ -4,7 +4,7 @@
 //! export again, with whatever the engine kept from the one before.
 
 use super::{Form, Outcome, Repetition, Subject, Workload, WorkloadError, check};
-use crate::{EngineError, Export, PeerId, Replica, VersionVector};
+use crate::{Cap, EngineError, Export, PeerId, Replica, VersionVector};
 
 /// Who holds the document.
 const HOLDER: PeerId = 2;
@@ -45,6 +45,13 @@ impl Workload for Exporting {
         };
         let when = if self.warm { "warm" } else { "first" };
         format!("{what}/{when}")
+    }
+
+    fn needs(&self) -> Vec<Cap> {
+        match self.what {
+            What::Whole(form) => form.needs(),
+            What::LastTenth => vec![Cap::FastDifference],
+        }
     }
 
     fn operations(&self, _: u64) -> Option<u64> {
@@ -98,7 +105,8 @@ impl Repetition for Save<'_> {
             What::LastTenth => self.known,
         };
         let mut receiver = self.subject.replica(HOLDER + 1, known, Form::Updates)?;
-        check::brought_all(&receiver.import(&self.exported)?)?;
+        let imported = receiver.import(&self.exported)?;
+        check::brought_all(&imported, self.subject.engine().caps())?;
         check::same(&*self.replica, &*receiver, self.exported.len())
     }
 }

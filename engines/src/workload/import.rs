@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use super::subject::Document;
 use super::{Form, Outcome, Repetition, Subject, Workload, WorkloadError, check};
-use crate::{EngineError, Imported, PeerId, Replica};
+use crate::{Cap, EngineError, Imported, PeerId, Replica};
 
 /// Who opens the document.
 const READER: PeerId = 2;
@@ -50,6 +50,10 @@ impl Workload for Import {
         format!("{}{stage}", self.form)
     }
 
+    fn needs(&self) -> Vec<Cap> {
+        self.form.needs()
+    }
+
     fn operations(&self, ops: u64) -> Option<u64> {
         (self.form == Form::Updates && self.stage == Stage::Import).then_some(ops)
     }
@@ -82,7 +86,7 @@ struct Opening<'a> {
 
 impl Repetition for Opening<'_> {
     fn run(&mut self) -> Result<(), EngineError> {
-        self.imported = self.replica.import(self.document.bytes(self.form))?;
+        self.imported = self.replica.import(self.document.bytes(self.form)?)?;
         if self.stage >= Stage::Value {
             self.replica.materialize();
         }
@@ -97,7 +101,7 @@ impl Repetition for Opening<'_> {
     }
 
     fn check(&mut self) -> Result<Outcome, WorkloadError> {
-        check::brought_all(&self.imported)?;
+        check::brought_all(&self.imported, self.subject.engine().caps())?;
         let typed = match self.stage >= Stage::Edit {
             true => FIRST_EDIT,
             false => "",
@@ -105,7 +109,7 @@ impl Repetition for Opening<'_> {
         let text = format!("{typed}{}", self.document.text);
         check::shows(&*self.replica, &self.document.version, &text)?;
         if self.stage < Stage::Export {
-            let bytes = self.document.bytes(self.form).len();
+            let bytes = self.document.bytes(self.form)?.len();
             return Ok(Outcome {
                 encoded_bytes: bytes as u64,
                 state_hash: self.replica.state_hash(),

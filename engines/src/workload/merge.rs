@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::subject::{Document, WRITER};
 use super::{Form, Outcome, Repetition, Subject, Workload, WorkloadError, check};
-use crate::{EngineError, Export, Imported, PeerId, Replica, VersionVector};
+use crate::{Cap, Caps, EngineError, Export, Imported, PeerId, Replica, VersionVector};
 
 /// Who receives, and edits on its own side.
 const RECEIVER: PeerId = 2;
@@ -42,6 +42,10 @@ impl Workload for Blob {
         "blob".to_owned()
     }
 
+    fn needs(&self) -> Vec<Cap> {
+        Vec::new()
+    }
+
     fn operations(&self, ops: u64) -> Option<u64> {
         Some(ops)
     }
@@ -51,9 +55,10 @@ impl Workload for Blob {
         subject: &'a Subject,
     ) -> Result<Box<dyn Repetition + 'a>, WorkloadError> {
         let document = subject.whole()?;
-        let updates = vec![document.updates.clone()].into();
+        let updates = vec![document.bytes(Form::Updates)?.to_vec()].into();
         let receiver = subject.engine().replica(RECEIVER);
-        Ok(Box::new(Delivery::new(receiver, updates, document)))
+        let caps = subject.engine().caps();
+        Ok(Box::new(Delivery::new(receiver, updates, document, caps)))
     }
 }
 
@@ -63,6 +68,10 @@ struct Txns;
 impl Workload for Txns {
     fn variant(&self) -> String {
         "txns".to_owned()
+    }
+
+    fn needs(&self) -> Vec<Cap> {
+        vec![Cap::ManyImports]
     }
 
     fn operations(&self, ops: u64) -> Option<u64> {
@@ -75,7 +84,9 @@ impl Workload for Txns {
     ) -> Result<Box<dyn Repetition + 'a>, WorkloadError> {
         let updates = subject.txn_updates(0)?;
         let receiver = subject.engine().replica(RECEIVER);
-        Ok(Box::new(Delivery::new(receiver, updates, subject.whole()?)))
+        let caps = subject.engine().caps();
+        let end = subject.whole()?;
+        Ok(Box::new(Delivery::new(receiver, updates, end, caps)))
     }
 }
 
@@ -88,6 +99,10 @@ struct Tail {
 impl Workload for Tail {
     fn variant(&self) -> String {
         format!("tail-{TAIL}-into-{}", self.form)
+    }
+
+    fn needs(&self) -> Vec<Cap> {
+        self.form.needs()
     }
 
     fn operations(&self, _: u64) -> Option<u64> {
@@ -103,7 +118,9 @@ impl Workload for Tail {
         };
         let receiver = subject.replica(RECEIVER, start, self.form)?;
         let updates = subject.txn_updates(start)?;
-        Ok(Box::new(Delivery::new(receiver, updates, subject.whole()?)))
+        let caps = subject.engine().caps();
+        let end = subject.whole()?;
+        Ok(Box::new(Delivery::new(receiver, updates, end, caps)))
     }
 }
 
@@ -112,16 +129,23 @@ struct Delivery {
     receiver: Box<dyn Replica>,
     updates: Rc<[Vec<u8>]>,
     end: Rc<Document>,
+    caps: Caps,
     /// Imports that applied nothing, or left something pending.
     idle: usize,
 }
 
 impl Delivery {
-    fn new(receiver: Box<dyn Replica>, updates: Rc<[Vec<u8>]>, end: Rc<Document>) -> Self {
+    fn new(
+        receiver: Box<dyn Replica>,
+        updates: Rc<[Vec<u8>]>,
+        end: Rc<Document>,
+        caps: Caps,
+    ) -> Self {
         Self {
             receiver,
             updates,
             end,
+            caps,
             idle: 0,
         }
     }
@@ -131,7 +155,7 @@ impl Repetition for Delivery {
     fn run(&mut self) -> Result<(), EngineError> {
         for update in self.updates.iter() {
             let imported = self.receiver.import(update)?;
-            self.idle += usize::from(imported.applied.is_empty() || !imported.pending.is_empty());
+            self.idle += usize::from(check::brought_all(&imported, self.caps).is_err());
         }
         Ok(())
     }
@@ -163,6 +187,10 @@ impl Workload for Diverged {
         format!("diverged-{}", self.txns)
     }
 
+    fn needs(&self) -> Vec<Cap> {
+        vec![Cap::FastDifference]
+    }
+
     fn operations(&self, _: u64) -> Option<u64> {
         None
     }
@@ -182,6 +210,7 @@ impl Workload for Diverged {
         subject.play(&mut *a, first)?;
         subject.play(&mut *b, second)?;
         Ok(Box::new(Exchange {
+            caps: subject.engine().caps(),
             a_version: a.version_vector(),
             b_version: b.version_vector(),
             a,
@@ -193,6 +222,7 @@ impl Workload for Diverged {
 }
 
 struct Exchange {
+    caps: Caps,
     a: Box<dyn Replica>,
     b: Box<dyn Replica>,
     a_version: VersionVector,
@@ -213,7 +243,9 @@ impl Repetition for Exchange {
     }
 
     fn check(&mut self) -> Result<Outcome, WorkloadError> {
-        self.imported.iter().try_for_each(check::brought_all)?;
+        for imported in &self.imported {
+            check::brought_all(imported, self.caps)?;
+        }
         check::same(&*self.a, &*self.b, self.bytes)
     }
 }
@@ -245,6 +277,14 @@ impl Workload for IntoEdited {
         format!("{what}-into-edited-{}", self.loaded)
     }
 
+    fn needs(&self) -> Vec<Cap> {
+        let arrives = match self.arrives {
+            Arriving::Snapshot => Form::Snapshot,
+            Arriving::Rest => Form::Updates,
+        };
+        [self.loaded.needs(), arrives.needs()].concat()
+    }
+
     fn operations(&self, _: u64) -> Option<u64> {
         None
     }
@@ -259,7 +299,7 @@ impl Workload for IntoEdited {
         subject.play(&mut *replica, half..(half + LOCAL).min(subject.txns()))?;
         let own = replica.export(Export::Updates { since })?;
         let arriving = match self.arrives {
-            Arriving::Snapshot => subject.whole()?.snapshot.clone(),
+            Arriving::Snapshot => subject.whole()?.bytes(Form::Snapshot)?.to_vec(),
             Arriving::Rest => subject.updates_since(half)?,
         };
         Ok(Box::new(Arrival {
@@ -288,7 +328,7 @@ impl Repetition for Arrival<'_> {
     }
 
     fn check(&mut self) -> Result<Outcome, WorkloadError> {
-        check::brought_all(&self.imported)?;
+        check::brought_all(&self.imported, self.subject.engine().caps())?;
         let all = self.subject.txns();
         let mut reference = self.subject.replica(RECEIVER + 1, all, Form::Updates)?;
         reference.import(&self.own)?;

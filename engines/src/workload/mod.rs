@@ -13,12 +13,22 @@ mod subject;
 
 pub use subject::{Form, Subject};
 
-use crate::{EngineError, StateHash};
+use crate::{Cap, Engine, EngineError, StateHash};
 
 /// One row of a suite: something that is done with a data set in an engine.
 pub trait Workload {
     /// Last part of the benchmark id, such as `snapshot+edit`.
     fn variant(&self) -> String;
+
+    /// What an engine must be able to do for it.
+    fn needs(&self) -> Vec<Cap>;
+
+    /// Why it has no row for an engine, if it has none.
+    fn reason_against(&self, engine: &dyn Engine) -> Option<&'static str> {
+        let caps = engine.caps();
+        let needs = self.needs();
+        needs.into_iter().find_map(|cap| caps.reason_against(cap))
+    }
 
     /// Operations that the timed part has to integrate one and all, given
     /// that the data set has `ops` of them. None where the work does not grow

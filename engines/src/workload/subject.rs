@@ -9,7 +9,7 @@ use std::rc::Rc;
 use syncbench_datasets::{Patch, Trace, TraceKind};
 
 use super::{WorkloadError, check};
-use crate::{Engine, EngineError, Export, PeerId, Replica, VersionVector};
+use crate::{Cap, Engine, EngineError, Export, OpRange, PeerId, Replica, VersionVector};
 
 /// The peer that wrote the trace.
 pub(super) const WRITER: PeerId = 1;
@@ -28,6 +28,15 @@ pub enum Form {
 impl Form {
     /// Every form.
     pub const ALL: [Self; 3] = [Self::Snapshot, Self::Shallow, Self::Updates];
+
+    /// What an engine must be able to do for it.
+    pub(super) fn needs(self) -> Vec<Cap> {
+        match self {
+            Self::Snapshot => vec![Cap::Snapshot],
+            Self::Shallow => vec![Cap::ShallowSnapshot],
+            Self::Updates => Vec::new(),
+        }
+    }
 
     /// Exports a whole document.
     ///
@@ -62,21 +71,22 @@ pub struct Subject {
     txn_updates: RefCell<BTreeMap<usize, Rc<[Vec<u8>]>>>,
 }
 
-/// The document that the first txns of a trace make, in every form.
+/// The document that the first txns of a trace make, in every form that the
+/// engine has.
 pub(super) struct Document {
-    pub snapshot: Vec<u8>,
-    pub shallow: Vec<u8>,
-    pub updates: Vec<u8>,
+    forms: Vec<(Form, Vec<u8>)>,
     pub version: VersionVector,
     pub text: String,
 }
 
 impl Document {
-    pub fn bytes(&self, form: Form) -> &[u8] {
-        match form {
-            Form::Snapshot => &self.snapshot,
-            Form::Shallow => &self.shallow,
-            Form::Updates => &self.updates,
+    /// # Errors
+    /// When the engine does not have that form.
+    pub fn bytes(&self, form: Form) -> Result<&[u8], EngineError> {
+        let mut forms = self.forms.iter();
+        match forms.find(|(present, _)| *present == form) {
+            Some((_, bytes)) => Ok(bytes),
+            None => Err(EngineError::Unsupported("the engine has no such form")),
         }
     }
 }
@@ -132,10 +142,15 @@ impl Subject {
         if txns == self.txns() {
             check::same_text(&text, self.trace.end_content())?;
         }
+        let mut forms = Vec::new();
+        for form in Form::ALL {
+            let needs = form.needs();
+            if needs.iter().all(|&cap| self.engine.caps().has(cap)) {
+                forms.push((form, form.export(&mut *replica)?));
+            }
+        }
         let document = Rc::new(Document {
-            snapshot: Form::Snapshot.export(&mut *replica)?,
-            shallow: Form::Shallow.export(&mut *replica)?,
-            updates: Form::Updates.export(&mut *replica)?,
+            forms,
             version: replica.version_vector(),
             text,
         });
@@ -155,7 +170,7 @@ impl Subject {
     ) -> Result<Box<dyn Replica>, WorkloadError> {
         let mut replica = self.engine.replica(peer);
         if txns > 0 {
-            replica.import(self.document(txns)?.bytes(form))?;
+            replica.import(self.document(txns)?.bytes(form)?)?;
         }
         Ok(replica)
     }
@@ -183,7 +198,7 @@ impl Subject {
         Ok(())
     }
 
-    /// The txns from `start` on, each as an update of its own.
+    /// The txns from `start` on, each as the update that a client sends for it.
     pub(super) fn txn_updates(&self, start: usize) -> Result<Rc<[Vec<u8>]>, WorkloadError> {
         if let Some(updates) = self.txn_updates.borrow().get(&start) {
             return Ok(Rc::clone(updates));
@@ -191,9 +206,11 @@ impl Subject {
         let mut writer = self.replica(WRITER, start, Form::Updates)?;
         let mut updates = Vec::with_capacity(self.txns() - start);
         for txn in start..self.txns() {
-            let since = writer.version_vector();
+            let start = writer.own_counter();
             self.play(&mut *writer, txn..txn + 1)?;
-            updates.push(writer.export(Export::Updates { since: &since })?);
+            let counters = start..writer.own_counter();
+            let peer = WRITER;
+            updates.push(writer.export(Export::Range(OpRange { peer, counters }))?);
         }
         let updates: Rc<[Vec<u8>]> = updates.into();
         self.txn_updates

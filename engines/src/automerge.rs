@@ -1,0 +1,381 @@
+//! Automerge.
+//!
+//! As its authors use it: `AutoCommit`, `splice_text`, a transaction for each
+//! commit with a fixed time, and `load` where a replica that holds nothing gets
+//! a saved document. Other imports are `apply_changes` (updates) and
+//! `load_incremental` (a saved document into one that is in use). What a
+//! replica without anything lacks is the saved document, as in Automerge's own
+//! sync protocol; what another lacks is a row of changes.
+//!
+//! Two peers that each make the object `text` would make two. So every replica
+//! starts from the same first change, by an actor of its own that no version
+//! vector shows. A counter is the sequence number of a change, not of a
+//! character; actor ids are the eight bytes of the peer id.
+//!
+//! What the adapter adds:
+//!
+//! - A walk over the chunks of an import, with their checksums:
+//!   `load_incremental` takes the sound beginning of damaged bytes and says
+//!   nothing. A row of changes that is cut between two is a shorter row.
+//! - `applied` costs one look-up a change that came; after a saved document, one
+//!   for the latest changes, and a walk over all where these do not account for
+//!   every change.
+//! - Automerge is asked for what follows given heads, and a version vector has
+//!   none: that export, and one of a range, walks over the whole history.
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::sync::LazyLock;
+
+use automerge::transaction::{CommitOptions, Transactable};
+use automerge::{
+    ActorId, AutoCommit, AutomergeError, Change, ChangeHash, ChangeMetadata, ObjId, ObjType, ROOT,
+    ReadDoc,
+};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    Cap, Caps, Counter, Engine, EngineError, Export, Imported, OpRange, PeerId, Replica,
+    VersionVector,
+};
+
+/// Automerge, as this build links it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Automerge;
+
+const NO_SNAPSHOT: &str =
+    "a saved Automerge document is what a replica without anything is sent: see updates";
+const NO_SHALLOW: &str = "Automerge cannot drop history";
+const NO_DIFFERENCE: &str =
+    "Automerge finds what is missing from heads; from a version vector it takes a walk over all";
+const NO_SEAL: &str = "an Automerge update that is cut between two changes is a shorter update";
+const NO_MANY: &str =
+    "Automerge takes milliseconds for each update into a long document: minutes for a whole trace";
+
+/// Who makes the first change, which all replicas share.
+const ORIGIN: [u8; 8] = [0xff; 8];
+
+const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
+const SAVED_DOCUMENT: u8 = 0;
+const CHANGE: u8 = 1;
+
+impl Engine for Automerge {
+    fn name(&self) -> &'static str {
+        "automerge"
+    }
+
+    fn version(&self) -> &'static str {
+        AutoCommit::new().stats().cargo_package_version
+    }
+
+    fn caps(&self) -> Caps {
+        Caps::without(&[
+            (Cap::Snapshot, NO_SNAPSHOT),
+            (Cap::ShallowSnapshot, NO_SHALLOW),
+            (Cap::FastDifference, NO_DIFFERENCE),
+            (Cap::DetectsDamage, NO_SEAL),
+            (Cap::ManyImports, NO_MANY),
+        ])
+    }
+
+    fn replica(&self, peer: PeerId) -> Box<dyn Replica> {
+        let (doc, text) = &*EMPTY;
+        let mut doc = doc.clone();
+        doc.set_actor(actor(peer));
+        Box::new(AutomergeReplica {
+            doc,
+            text: text.clone(),
+            peer,
+            version: BTreeMap::new(),
+            waiting: Vec::new(),
+        })
+    }
+}
+
+/// The document that all replicas start from: one empty text.
+static EMPTY: LazyLock<(AutoCommit, ObjId)> = LazyLock::new(|| {
+    let mut doc = AutoCommit::new().with_actor(ActorId::from(ORIGIN));
+    let text = doc
+        .put_object(ROOT, "text", ObjType::Text)
+        .expect("an empty document takes any key");
+    doc.commit_with(CommitOptions::default().with_time(0));
+    (doc, text)
+});
+
+struct AutomergeReplica {
+    doc: AutoCommit,
+    text: ObjId,
+    peer: PeerId,
+    /// Automerge keeps sequence numbers to itself.
+    version: BTreeMap<PeerId, Counter>,
+    /// Changes that came before those they build on.
+    waiting: Vec<Known>,
+}
+
+/// A change, as far as versions go.
+#[derive(Clone, Copy)]
+struct Known {
+    hash: ChangeHash,
+    peer: PeerId,
+    seq: Counter,
+}
+
+impl AutomergeReplica {
+    fn is_untouched(&self) -> bool {
+        self.version.is_empty() && self.waiting.is_empty()
+    }
+
+    /// A saved document becomes this one, or is merged into it.
+    fn import_document(&mut self, bytes: &[u8]) -> Result<Vec<OpRange>, EngineError> {
+        let before = self.version_vector();
+        if self.is_untouched() {
+            let mut doc = AutoCommit::load(bytes).map_err(import_error)?;
+            doc.set_actor(actor(self.peer));
+            let text = doc.get(ROOT, "text").map_err(import_error)?;
+            let (_, text) = text.ok_or_else(|| foreign("a document without a text"))?;
+            (self.doc, self.text) = (doc, text);
+        } else {
+            self.doc.load_incremental(bytes).map_err(import_error)?;
+        }
+        self.version = self.count_changes()?;
+        self.waiting
+            .retain(|change| self.version.get(&change.peer).copied() < Some(change.seq));
+        Ok(self.version_vector().missing_from(&before))
+    }
+
+    /// The version vector, from the latest changes if these account for all.
+    fn count_changes(&mut self) -> Result<BTreeMap<PeerId, Counter>, EngineError> {
+        let heads = self.doc.get_heads();
+        let latest = heads
+            .iter()
+            .filter_map(|hash| self.doc.get_change_meta_by_hash(hash).map(|m| known(&m)))
+            .collect::<Result<Vec<_>, _>>()?;
+        let version = version_of(latest.into_iter().flatten());
+        let counted = version.values().map(|&seq| u64::from(seq)).sum::<u64>();
+        if counted + 1 == self.doc.stats().num_changes {
+            return Ok(version);
+        }
+        let all = self.doc.get_changes_meta(&[]);
+        let all = all.iter().map(known).collect::<Result<Vec<_>, _>>()?;
+        Ok(version_of(all.into_iter().flatten()))
+    }
+
+    fn import_changes(&mut self, changes: Vec<Change>) -> Result<Imported, EngineError> {
+        let before = self.version_vector();
+        let mut news = Vec::with_capacity(changes.len());
+        for change in &changes {
+            let hash = change.hash();
+            if let Some((peer, seq)) = maker(change.actor_id(), change.seq())? {
+                news.push(Known { hash, peer, seq });
+            }
+        }
+        self.doc.apply_changes(changes).map_err(import_error)?;
+
+        let arrived = news.len();
+        news.append(&mut self.waiting);
+        let mut pending = Vec::new();
+        for (i, change) in news.into_iter().enumerate() {
+            if self.doc.get_change_meta_by_hash(&change.hash).is_some() {
+                let end = self.version.entry(change.peer).or_default();
+                *end = change.seq.max(*end);
+                continue;
+            }
+            if i < arrived {
+                pending.push(OpRange {
+                    peer: change.peer,
+                    counters: change.seq - 1..change.seq,
+                });
+            }
+            self.waiting.push(change);
+        }
+        pending.sort_by_key(|range| (range.peer, range.counters.start));
+        Ok(Imported {
+            applied: self.version_vector().missing_from(&before),
+            pending,
+        })
+    }
+
+    /// The changes that fulfil a condition on their maker and its counter.
+    fn changes(&mut self, wanted: impl Fn(Known) -> bool) -> Result<Vec<u8>, EngineError> {
+        let mut hashes = Vec::new();
+        for meta in self.doc.get_changes_meta(&[]) {
+            hashes.extend(known(&meta)?.filter(|change| wanted(*change)));
+        }
+        let mut bytes = Vec::new();
+        for change in hashes {
+            if let Some(change) = self.doc.get_change_by_hash(&change.hash) {
+                bytes.extend_from_slice(change.raw_bytes());
+            }
+        }
+        Ok(bytes)
+    }
+
+    fn export_range(&mut self, range: OpRange) -> Result<Vec<u8>, EngineError> {
+        let OpRange { peer, counters } = range;
+        let end = self.version.get(&peer).copied().unwrap_or(0);
+        if counters.start > counters.end || counters.end > end {
+            return Err(EngineError::Export(format!(
+                "changes {}..{} of peer {peer} are asked for, and this document has 0..{end}",
+                counters.start, counters.end,
+            )));
+        }
+        // What a client sends for each commit.
+        if peer == self.peer && counters == (end.saturating_sub(1)..end) {
+            let last = self.doc.get_last_local_change();
+            return Ok(last.map_or_else(Vec::new, |change| change.raw_bytes().to_vec()));
+        }
+        self.changes(|change| change.peer == peer && counters.contains(&(change.seq - 1)))
+    }
+}
+
+impl Replica for AutomergeReplica {
+    fn peer(&self) -> PeerId {
+        self.peer
+    }
+
+    fn splice(&mut self, pos: usize, del: usize, ins: &str) -> Result<(), EngineError> {
+        let len = self.text_len();
+        if pos > len || del > len - pos {
+            return Err(EngineError::OutOfBounds { pos, del, len });
+        }
+        self.doc
+            .splice_text(&self.text, pos, del as isize, ins)
+            .map_err(|e| EngineError::Edit(e.to_string()))
+    }
+
+    fn commit(&mut self) {
+        let options = CommitOptions::default().with_time(0);
+        if self.doc.commit_with(options).is_some() {
+            *self.version.entry(self.peer).or_default() += 1;
+        }
+    }
+
+    fn text_len(&self) -> usize {
+        self.doc.length(&self.text)
+    }
+
+    fn export(&mut self, what: Export<'_>) -> Result<Vec<u8>, EngineError> {
+        match what {
+            Export::Snapshot => Err(EngineError::Unsupported(NO_SNAPSHOT)),
+            Export::ShallowSnapshot => Err(EngineError::Unsupported(NO_SHALLOW)),
+            Export::Updates { since } if since.iter().next().is_none() => Ok(self.doc.save()),
+            Export::Updates { since } => self.changes(|change| change.seq > since.get(change.peer)),
+            Export::Range(range) => self.export_range(range),
+        }
+    }
+
+    fn import(&mut self, bytes: &[u8]) -> Result<Imported, EngineError> {
+        let chunks = chunks(bytes)?;
+        match chunks.as_slice() {
+            [(SAVED_DOCUMENT, document)] => Ok(Imported {
+                applied: self.import_document(document)?,
+                pending: Vec::new(),
+            }),
+            changes => {
+                let changes = changes
+                    .iter()
+                    .map(|(kind, chunk)| match *kind {
+                        CHANGE => Change::try_from(*chunk).map_err(import_error),
+                        _ => Err(foreign("a chunk that is not a change")),
+                    })
+                    .collect::<Result<_, _>>()?;
+                self.import_changes(changes)
+            }
+        }
+    }
+
+    fn version_vector(&self) -> VersionVector {
+        let version = self.version.iter();
+        version.map(|(&peer, &end)| (peer, end)).collect()
+    }
+
+    fn own_counter(&self) -> Counter {
+        self.version.get(&self.peer).copied().unwrap_or(0)
+    }
+
+    fn has_pending(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    fn text(&self) -> String {
+        self.doc.text(&self.text).unwrap_or_default()
+    }
+
+    fn materialize(&self) {
+        black_box(self.doc.hydrate(ROOT, None).ok());
+    }
+
+    fn deep_value(&self) -> serde_json::Value {
+        serde_json::json!({ "text": self.text() })
+    }
+}
+
+fn actor(peer: PeerId) -> ActorId {
+    ActorId::from(peer.to_be_bytes())
+}
+
+/// Who made a change, and its counter after it. None for the shared origin.
+fn maker(actor: &ActorId, seq: u64) -> Result<Option<(PeerId, Counter)>, EngineError> {
+    let bytes: [u8; 8] = actor
+        .to_bytes()
+        .try_into()
+        .map_err(|_| foreign("an actor that is not a peer"))?;
+    let seq = Counter::try_from(seq).map_err(|_| foreign("too many changes"))?;
+    Ok((bytes != ORIGIN).then_some((PeerId::from_be_bytes(bytes), seq)))
+}
+
+fn known(meta: &ChangeMetadata<'_>) -> Result<Option<Known>, EngineError> {
+    let hash = meta.hash;
+    let maker = maker(&meta.actor, meta.seq)?;
+    Ok(maker.map(|(peer, seq)| Known { hash, peer, seq }))
+}
+
+fn version_of(changes: impl Iterator<Item = Known>) -> BTreeMap<PeerId, Counter> {
+    let mut version = BTreeMap::new();
+    for change in changes {
+        let end = version.entry(change.peer).or_default();
+        *end = change.seq.max(*end);
+    }
+    version
+}
+
+/// The chunks of an encoding with their types: magic bytes, four bytes of the
+/// SHA-256 of all that follows them, type, length in LEB128, content.
+fn chunks(mut bytes: &[u8]) -> Result<Vec<(u8, &[u8])>, EngineError> {
+    let mut chunks = Vec::new();
+    while !bytes.is_empty() {
+        let (len, kind) = chunk_header(bytes).ok_or_else(|| foreign("a damaged chunk"))?;
+        let (chunk, rest) = bytes.split_at(len);
+        if Sha256::digest(&chunk[8..])[..4] != chunk[4..8] {
+            return Err(foreign("a chunk whose checksum is wrong"));
+        }
+        chunks.push((kind, chunk));
+        bytes = rest;
+    }
+    Ok(chunks)
+}
+
+/// Whole length and type of the first chunk, if it is all there.
+fn chunk_header(bytes: &[u8]) -> Option<(usize, u8)> {
+    if !bytes.starts_with(&MAGIC) {
+        return None;
+    }
+    let kind = *bytes.get(8)?;
+    let mut len = 0_usize;
+    for (i, byte) in bytes[9..].iter().take(5).enumerate() {
+        len |= usize::from(byte & 0x7f) << (7 * i);
+        if byte & 0x80 == 0 {
+            let end = len.checked_add(10 + i)?;
+            return (end <= bytes.len()).then_some((end, kind));
+        }
+    }
+    None
+}
+
+fn foreign(what: &str) -> EngineError {
+    EngineError::Import(format!("these bytes hold {what}"))
+}
+
+fn import_error(e: impl Into<AutomergeError>) -> EngineError {
+    EngineError::Import(e.into().to_string())
+}

@@ -1,0 +1,199 @@
+//! Loro 0.16, the last release with the encoding before 1.0.
+//!
+//! Calls as in its own documentation: `export_snapshot`, `export_from`,
+//! `import`. Its `import` does not say what it did. What was applied is the
+//! difference of the version vectors before and after, one copy of each: cheap
+//! while peers are few. What waits is read from the header of an update, which
+//! costs a second checksum and a walk over its changes; a snapshot waits for
+//! nothing and is not read again.
+
+use std::hint::black_box;
+
+use loro_0_16::{LoroDoc, LoroText, ToJson, VersionVector as LoroVersion};
+
+use crate::{
+    Cap, Caps, Counter, Engine, EngineError, Export, Imported, OpRange, PeerId, Replica,
+    VersionVector,
+};
+
+/// Loro 0.16.12.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Loro016;
+
+const NO_SHALLOW: &str = "Loro has shallow snapshots since 1.0 only";
+const NO_RANGE: &str = "Loro 0.16 exports all that follows a version, not a range";
+
+/// What stands behind the magic bytes and the checksum of a snapshot.
+const SNAPSHOT_MODE: (std::ops::Range<usize>, &[u8]) = (20..22, &[0, 2]);
+
+impl Engine for Loro016 {
+    fn name(&self) -> &'static str {
+        "loro-0.16"
+    }
+
+    fn version(&self) -> &'static str {
+        "0.16.12"
+    }
+
+    fn caps(&self) -> Caps {
+        Caps::without(&[
+            (Cap::ShallowSnapshot, NO_SHALLOW),
+            (Cap::AnyRange, NO_RANGE),
+        ])
+    }
+
+    fn replica(&self, peer: PeerId) -> Box<dyn Replica> {
+        let doc = LoroDoc::new();
+        doc.set_peer_id(peer)
+            .expect("the caller gives a peer id below u64::MAX");
+        let text = doc.get_text("text");
+        Box::new(Loro016Replica {
+            doc,
+            text,
+            waiting: Vec::new(),
+        })
+    }
+}
+
+struct Loro016Replica {
+    doc: LoroDoc,
+    text: LoroText,
+    /// Per peer, the end of what waits for other operations.
+    waiting: Vec<(PeerId, Counter)>,
+}
+
+impl Loro016Replica {
+    /// The operations of an update that this document does not contain.
+    fn outside(&self, update: &[u8]) -> Result<Vec<OpRange>, EngineError> {
+        let meta = LoroDoc::decode_import_blob_meta(update).map_err(import_error)?;
+        let start = version(&meta.partial_start_vv);
+        let missing = version(&meta.partial_end_vv).missing_from(&self.version_vector());
+        Ok(missing
+            .into_iter()
+            .map(|mut range| {
+                range.counters.start = range.counters.start.max(start.get(range.peer));
+                range
+            })
+            .collect())
+    }
+}
+
+impl Replica for Loro016Replica {
+    fn peer(&self) -> PeerId {
+        self.doc.peer_id()
+    }
+
+    fn splice(&mut self, pos: usize, del: usize, ins: &str) -> Result<(), EngineError> {
+        let len = self.text.len_unicode();
+        if pos > len || del > len - pos {
+            return Err(EngineError::OutOfBounds { pos, del, len });
+        }
+        if del > 0 {
+            self.text.delete(pos, del).map_err(edit_error)?;
+        }
+        if !ins.is_empty() {
+            self.text.insert(pos, ins).map_err(edit_error)?;
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self) {
+        self.doc.commit();
+    }
+
+    fn text_len(&self) -> usize {
+        self.text.len_unicode()
+    }
+
+    fn export(&mut self, what: Export<'_>) -> Result<Vec<u8>, EngineError> {
+        match what {
+            Export::Snapshot => Ok(self.doc.export_snapshot()),
+            Export::ShallowSnapshot => Err(EngineError::Unsupported(NO_SHALLOW)),
+            Export::Updates { since } => Ok(self.doc.export_from(&loro_version(since))),
+            Export::Range(OpRange { peer, counters }) => {
+                let end = self.own_counter();
+                if peer != self.peer() || counters.end != end || counters.start > end {
+                    return Err(EngineError::Unsupported(NO_RANGE));
+                }
+                // All that follows a version that has everything else.
+                let mut since = self.doc.oplog_vv();
+                since.insert(peer, loro_counter(counters.start));
+                Ok(self.doc.export_from(&since))
+            }
+        }
+    }
+
+    fn import(&mut self, bytes: &[u8]) -> Result<Imported, EngineError> {
+        let before = self.version_vector();
+        self.doc.import(bytes).map_err(import_error)?;
+        let after = self.version_vector();
+        let (mode, snapshot) = SNAPSHOT_MODE;
+        let is_snapshot = bytes.get(mode) == Some(snapshot);
+        let pending = match is_snapshot {
+            true => Vec::new(),
+            false => self.outside(bytes)?,
+        };
+        let news = pending.iter().map(|range| (range.peer, range.counters.end));
+        self.waiting.extend(news);
+        self.waiting.retain(|&(peer, end)| after.get(peer) < end);
+        Ok(Imported {
+            applied: after.missing_from(&before),
+            pending,
+        })
+    }
+
+    fn version_vector(&self) -> VersionVector {
+        version(&self.doc.oplog_vv())
+    }
+
+    fn own_counter(&self) -> Counter {
+        let own = self.doc.peer_id();
+        self.doc.oplog_vv().get(&own).copied().map_or(0, counter)
+    }
+
+    fn has_pending(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    fn text(&self) -> String {
+        self.text.to_string()
+    }
+
+    fn materialize(&self) {
+        black_box(self.doc.get_deep_value());
+    }
+
+    fn deep_value(&self) -> serde_json::Value {
+        self.doc.get_deep_value().to_json_value()
+    }
+}
+
+/// Loro counts operations in an `i32` that is never negative.
+fn counter(loro: i32) -> Counter {
+    loro.unsigned_abs()
+}
+
+fn loro_counter(counter: Counter) -> i32 {
+    i32::try_from(counter).unwrap_or(i32::MAX)
+}
+
+fn version(loro: &LoroVersion) -> VersionVector {
+    loro.iter()
+        .map(|(&peer, &end)| (peer, counter(end)))
+        .collect()
+}
+
+fn loro_version(version: &VersionVector) -> LoroVersion {
+    version
+        .iter()
+        .map(|(peer, end)| (peer, loro_counter(end)))
+        .collect()
+}
+
+fn edit_error(e: loro_0_16::LoroError) -> EngineError {
+    EngineError::Edit(e.to_string())
+}
+
+fn import_error(e: loro_0_16::LoroError) -> EngineError {
+    EngineError::Import(e.to_string())
+}

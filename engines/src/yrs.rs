@@ -1,0 +1,347 @@
+//! Yrs, the Rust port of Yjs: both encodings, with and without garbage
+//! collection.
+//!
+//! As its authors use it: one transaction a commit, which makes one update
+//! (what a client sends), and a state vector to ask for what is missing. A
+//! transaction borrows its document, so splices are kept until the commit and
+//! applied then.
+//!
+//! - **Positions.** Yrs counts UTF-8 bytes or UTF-16 units, the adapter lets it
+//!   count the latter. They are scalar values as long as no character is beyond
+//!   U+FFFF; from the first such character on (or from the first import whose
+//!   bytes look like one), each splice also reads the text up to its position.
+//! - **Counters** are clocks: UTF-16 units inserted. A deletion moves no clock;
+//!   it travels as a set of deleted clocks, whole in what another replica lacks
+//!   and alone in the update of a commit. So neither version vectors nor
+//!   `applied` tell of deletions.
+//! - **Applied** is the difference of the state vectors before and after: one
+//!   step for each client that ever wrote.
+//! - **Pending** is what the state vector does not cover. Yrs integrates, and
+//!   shows, an item whose neighbours are there even if earlier items of its
+//!   client are not; its state vector stops at that gap, and so do we. The
+//!   update is decoded again while anything is missing, and only then.
+//! - **Damage.** There is no checksum. The decoder panics on some damaged bytes;
+//!   that is caught, since decoding touches no document.
+//! - The update of a commit is encoded in the commit, whether or not it is
+//!   asked for: Yrs can do it in no other place.
+
+use std::hint::black_box;
+use std::ops::Range;
+use std::panic::catch_unwind;
+
+use yrs::types::ToJson;
+use yrs::updates::decoder::Decode;
+use yrs::{
+    ClientID, Doc, GetString, OffsetKind, Options, ReadTxn, StateVector, Text, TextRef, Transact,
+    TransactionMut, Update,
+};
+
+use crate::{
+    Cap, Caps, Counter, Engine, EngineError, Export, Imported, OpRange, PeerId, Replica,
+    VersionVector,
+};
+
+/// Yrs in one of its modes.
+#[derive(Debug, Clone, Copy)]
+pub struct Yrs {
+    name: &'static str,
+    encoding: Encoding,
+    skip_gc: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Encoding {
+    V1,
+    V2,
+}
+
+impl Yrs {
+    /// The first encoding, which most of its users have; deleted text is
+    /// dropped.
+    pub const V1: Self = Self {
+        name: "yrs",
+        encoding: Encoding::V1,
+        skip_gc: false,
+    };
+    /// The second, denser encoding.
+    pub const V2: Self = Self {
+        name: "yrs-v2",
+        encoding: Encoding::V2,
+        skip_gc: false,
+    };
+    /// The first encoding, with deleted text kept.
+    pub const NO_GC: Self = Self {
+        name: "yrs-nogc",
+        encoding: Encoding::V1,
+        skip_gc: true,
+    };
+}
+
+const NO_SNAPSHOT: &str = "the state of a Yrs document is the update since nothing: see updates";
+const NO_SHALLOW: &str = "Yrs cannot start from a state without the ids of what made it";
+const NO_RANGE: &str = "Yrs encodes what a commit made, or what follows a version, but no range";
+const NO_CAUSALITY: &str = "in Yrs an item waits only for its neighbours";
+const NO_DELETIONS: &str = "in Yrs a deletion moves no clock";
+const NO_CHECKSUM: &str = "Yrs updates have no checksum";
+
+impl Engine for Yrs {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn version(&self) -> &'static str {
+        "0.28.1"
+    }
+
+    fn caps(&self) -> Caps {
+        Caps::without(&[
+            (Cap::Snapshot, NO_SNAPSHOT),
+            (Cap::ShallowSnapshot, NO_SHALLOW),
+            (Cap::AnyRange, NO_RANGE),
+            (Cap::CausalOrder, NO_CAUSALITY),
+            (Cap::CountsDeletions, NO_DELETIONS),
+            (Cap::DetectsDamage, NO_CHECKSUM),
+        ])
+    }
+
+    fn replica(&self, peer: PeerId) -> Box<dyn Replica> {
+        let client = ClientID::new(peer);
+        let mut options = Options::with_guid_and_client_id("syncbench".into(), client);
+        options.offset_kind = OffsetKind::Utf16;
+        options.skip_gc = self.skip_gc;
+        let doc = Doc::with_options(options);
+        let text = doc.get_or_insert_text("text");
+        Box::new(YrsReplica {
+            doc,
+            text,
+            client,
+            encoding: self.encoding,
+            wide: false,
+            open: Vec::new(),
+            open_len: 0,
+            last: None,
+            waiting: Vec::new(),
+        })
+    }
+}
+
+/// An edit, in scalar values.
+struct Splice {
+    pos: usize,
+    del: usize,
+    ins: String,
+}
+
+struct YrsReplica {
+    doc: Doc,
+    text: TextRef,
+    client: ClientID,
+    encoding: Encoding,
+    /// Whether characters beyond U+FFFF may be in the text.
+    wide: bool,
+    /// What the next commit applies, and the length of the text with it.
+    open: Vec<Splice>,
+    open_len: usize,
+    /// What the last commit made: its clocks, and its update.
+    last: Option<(Range<Counter>, Vec<u8>)>,
+    /// Per peer, the end of what came before what its peer made earlier.
+    waiting: Vec<(PeerId, Counter)>,
+}
+
+impl YrsReplica {
+    fn apply(&self, txn: &mut TransactionMut<'_>, splice: &Splice) {
+        let (mut pos, mut del) = (splice.pos as u32, splice.del as u32);
+        if self.wide {
+            let text = self.text.get_string(txn);
+            let mut units = text.chars().map(|c| c.len_utf16() as u32);
+            pos = units.by_ref().take(splice.pos).sum();
+            del = units.take(splice.del).sum();
+        }
+        if del > 0 {
+            self.text.remove_range(txn, pos, del);
+        }
+        if !splice.ins.is_empty() {
+            self.text.insert(txn, pos, &splice.ins);
+        }
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Result<Update, EngineError> {
+        let encoding = self.encoding;
+        let decoded = catch_unwind(|| match encoding {
+            Encoding::V1 => Update::decode_v1(bytes),
+            Encoding::V2 => Update::decode_v2(bytes),
+        });
+        match decoded {
+            Ok(Ok(update)) => Ok(update),
+            Ok(Err(e)) => Err(EngineError::Import(e.to_string())),
+            Err(_) => Err(EngineError::Import("the decoder panicked".to_owned())),
+        }
+    }
+
+    /// What an update has and `version` has not.
+    fn outside(&self, update: &[u8], version: &VersionVector) -> Result<Vec<OpRange>, EngineError> {
+        let ids = self.decode(update)?.insertions(true);
+        let mut outside = Vec::new();
+        for (client, ranges) in ids.iter() {
+            let peer = client.get();
+            let known = version.get(peer);
+            let beyond = ranges.iter().filter(|range| range.end > known);
+            outside.extend(beyond.map(|range| OpRange {
+                peer,
+                counters: range.start.max(known)..range.end,
+            }));
+        }
+        outside.sort_by_key(|range| (range.peer, range.counters.start));
+        Ok(outside)
+    }
+}
+
+impl Replica for YrsReplica {
+    fn peer(&self) -> PeerId {
+        self.client.get()
+    }
+
+    fn splice(&mut self, pos: usize, del: usize, ins: &str) -> Result<(), EngineError> {
+        let len = self.text_len();
+        if pos > len || del > len - pos {
+            return Err(EngineError::OutOfBounds { pos, del, len });
+        }
+        let ascii = ins.is_ascii();
+        self.wide |= !ascii && ins.chars().any(|c| c.len_utf16() > 1);
+        let inserted = if ascii {
+            ins.len()
+        } else {
+            ins.chars().count()
+        };
+        self.open_len = len - del + inserted;
+        let ins = ins.to_owned();
+        self.open.push(Splice { pos, del, ins });
+        Ok(())
+    }
+
+    fn commit(&mut self) {
+        let open = std::mem::take(&mut self.open);
+        let mut txn = self.doc.transact_mut();
+        let start = txn.before_state().get(&self.client);
+        for splice in &open {
+            self.apply(&mut txn, splice);
+        }
+        let end = txn.state_vector().get(&self.client);
+        let update = match self.encoding {
+            Encoding::V1 => txn.encode_update_v1(),
+            Encoding::V2 => txn.encode_update_v2(),
+        };
+        drop(txn);
+        self.last = Some((start..end, update));
+    }
+
+    fn text_len(&self) -> usize {
+        if !self.open.is_empty() {
+            return self.open_len;
+        }
+        let txn = self.doc.transact();
+        match self.wide {
+            true => self.text.get_string(&txn).chars().count(),
+            false => self.text.len(&txn) as usize,
+        }
+    }
+
+    fn export(&mut self, what: Export<'_>) -> Result<Vec<u8>, EngineError> {
+        match what {
+            Export::Snapshot => Err(EngineError::Unsupported(NO_SNAPSHOT)),
+            Export::ShallowSnapshot => Err(EngineError::Unsupported(NO_SHALLOW)),
+            Export::Updates { since } => {
+                let known: StateVector = since
+                    .iter()
+                    .map(|(peer, end)| (ClientID::new(peer), end))
+                    .collect();
+                let txn = self.doc.transact();
+                Ok(match self.encoding {
+                    Encoding::V1 => txn.encode_state_as_update_v1(&known),
+                    Encoding::V2 => txn.encode_state_as_update_v2(&known),
+                })
+            }
+            Export::Range(OpRange { peer, counters }) => match &self.last {
+                Some((made, update)) if peer == self.peer() && counters == *made => {
+                    Ok(update.clone())
+                }
+                _ => Err(EngineError::Unsupported(NO_RANGE)),
+            },
+        }
+    }
+
+    fn import(&mut self, bytes: &[u8]) -> Result<Imported, EngineError> {
+        let update = self.decode(bytes)?;
+        let mut txn = self.doc.transact_mut();
+        let before = version(txn.before_state());
+        let starts = update.state_vector_lower();
+        let follows = starts
+            .iter()
+            .all(|(id, &start)| start <= txn.before_state().get(id));
+        txn.apply_update(update)
+            .map_err(|e| EngineError::Import(e.to_string()))?;
+        let after = version(&txn.state_vector());
+        let complete = follows && !txn.has_missing_updates();
+        drop(txn);
+        let pending = match complete {
+            true => Vec::new(),
+            false => self.outside(bytes, &after)?,
+        };
+        let news = pending.iter().map(|range| (range.peer, range.counters.end));
+        self.waiting.extend(news);
+        self.waiting.retain(|&(peer, end)| after.get(peer) < end);
+        self.wide = self.wide || may_be_wide(bytes);
+        self.last = None;
+        Ok(Imported {
+            applied: after.missing_from(&before),
+            pending,
+        })
+    }
+
+    fn version_vector(&self) -> VersionVector {
+        version(&self.doc.transact().state_vector())
+    }
+
+    fn own_counter(&self) -> Counter {
+        self.doc.transact().state_vector().get(&self.client)
+    }
+
+    fn has_pending(&self) -> bool {
+        !self.waiting.is_empty() || self.doc.transact().has_missing_updates()
+    }
+
+    fn text(&self) -> String {
+        let mut text = self.text.get_string(&self.doc.transact());
+        for Splice { pos, del, ins } in &self.open {
+            let start = byte_at(&text, *pos);
+            let end = start + byte_at(&text[start..], *del);
+            text.replace_range(start..end, ins);
+        }
+        text
+    }
+
+    fn materialize(&self) {
+        black_box(self.doc.to_json(&self.doc.transact()));
+    }
+
+    fn deep_value(&self) -> serde_json::Value {
+        serde_json::json!({ "text": self.text() })
+    }
+}
+
+fn version(clocks: &StateVector) -> VersionVector {
+    clocks.iter().map(|(id, &end)| (id.get(), end)).collect()
+}
+
+fn byte_at(text: &str, scalar: usize) -> usize {
+    let start = text.char_indices().nth(scalar);
+    start.map_or(text.len(), |(byte, _)| byte)
+}
+
+/// Whether bytes can hold a UTF-8 sequence of four, that is a character beyond
+/// U+FFFF. Both encodings store strings as they are.
+fn may_be_wide(bytes: &[u8]) -> bool {
+    let leads = |chunk: &[u8]| chunk.iter().fold(false, |any, b| any | (*b >= 0xf0));
+    let sequence = |w: &[u8]| w[0] >= 0xf0 && w[1..].iter().all(|b| b & 0xc0 == 0x80);
+    bytes.chunks(256).any(leads) && bytes.windows(4).any(sequence)
+}
