@@ -17,9 +17,9 @@
 //! - A walk over the chunks of an import, with their checksums:
 //!   `load_incremental` takes the sound beginning of damaged bytes and says
 //!   nothing. A row of changes that is cut between two is a shorter row.
-//! - `applied` costs one look-up a change that came; after a saved document, one
-//!   for the latest changes, and a walk over all where these do not account for
-//!   every change.
+//! - `applied` costs one look-up a change while some wait for others, and none
+//!   otherwise; after a saved document, one for each of the latest changes, and
+//!   a walk over all where these do not account for every change.
 //! - Automerge is asked for what follows given heads, and a version vector has
 //!   none: that export, and one of a range, walks over the whole history.
 
@@ -171,11 +171,12 @@ impl AutomergeReplica {
         }
         self.doc.apply_changes(changes).map_err(import_error)?;
 
+        let complete = self.doc.get_missing_deps(&[]).is_empty();
         let arrived = news.len();
         news.append(&mut self.waiting);
         let mut pending = Vec::new();
         for (i, change) in news.into_iter().enumerate() {
-            if self.doc.get_change_meta_by_hash(&change.hash).is_some() {
+            if complete || self.doc.get_change_meta_by_hash(&change.hash).is_some() {
                 let end = self.version.entry(change.peer).or_default();
                 *end = change.seq.max(*end);
                 continue;
@@ -196,14 +197,14 @@ impl AutomergeReplica {
     }
 
     /// The changes that fulfil a condition on their maker and its counter.
-    fn changes(&mut self, wanted: impl Fn(Known) -> bool) -> Result<Vec<u8>, EngineError> {
-        let mut hashes = Vec::new();
-        for meta in self.doc.get_changes_meta(&[]) {
-            hashes.extend(known(&meta)?.filter(|change| wanted(*change)));
-        }
+    fn changes(
+        &mut self,
+        wanted: impl Fn(PeerId, Counter) -> bool,
+    ) -> Result<Vec<u8>, EngineError> {
         let mut bytes = Vec::new();
-        for change in hashes {
-            if let Some(change) = self.doc.get_change_by_hash(&change.hash) {
+        for change in self.doc.get_changes(&[]) {
+            let maker = maker(change.actor_id(), change.seq())?;
+            if maker.is_some_and(|(peer, seq)| wanted(peer, seq)) {
                 bytes.extend_from_slice(change.raw_bytes());
             }
         }
@@ -224,7 +225,7 @@ impl AutomergeReplica {
             let last = self.doc.get_last_local_change();
             return Ok(last.map_or_else(Vec::new, |change| change.raw_bytes().to_vec()));
         }
-        self.changes(|change| change.peer == peer && counters.contains(&(change.seq - 1)))
+        self.changes(|maker, seq| maker == peer && counters.contains(&(seq - 1)))
     }
 }
 
@@ -259,7 +260,7 @@ impl Replica for AutomergeReplica {
             Export::Snapshot => Err(EngineError::Unsupported(NO_SNAPSHOT)),
             Export::ShallowSnapshot => Err(EngineError::Unsupported(NO_SHALLOW)),
             Export::Updates { since } if since.iter().next().is_none() => Ok(self.doc.save()),
-            Export::Updates { since } => self.changes(|change| change.seq > since.get(change.peer)),
+            Export::Updates { since } => self.changes(|peer, seq| seq > since.get(peer)),
             Export::Range(range) => self.export_range(range),
         }
     }
