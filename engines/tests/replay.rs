@@ -80,19 +80,33 @@ fn few_agents_and_many_are_replayed_alike() {
 fn a_text_that_merging_does_not_give_is_an_error() {
     for agents in [3, 20] {
         let (_, txns) = fan(agents);
-        let trace = small("x", &txns, agents);
-        for check in [Check::Text, Check::Characters] {
-            let error = replay(&Loro, &trace, Unit::Txn, check, &mut |_, _| ())
-                .map(|_| ())
-                .map_err(|error| error.to_string());
-            let message = error.expect_err("the end text is another");
-            assert!(
-                message.contains("small: replayed through loro"),
-                "{message}"
-            );
-            assert!(message.contains("differ from character 0"), "{message}");
-        }
+        let message = refusal(&small("x", &txns, agents), Check::Text);
+        assert!(
+            message.contains("small: replayed through loro"),
+            "{message}"
+        );
+        assert!(message.contains("differ from character 0"), "{message}");
     }
+}
+
+#[test]
+fn a_length_that_merging_does_not_give_is_an_error() {
+    // Two agents delete the same character: one is left, and not none.
+    let txns = r#"{"parents":[],"agent":0,"patches":[[0,0,"ab"]]},{"parents":[0],"agent":0,"patches":[[0,1,""]]},
+                  {"parents":[0],"agent":1,"patches":[[0,1,""]]},{"parents":[1,2],"agent":1,"patches":[]}"#;
+    let message = refusal(&small("", txns, 2), Check::Length);
+    assert!(
+        message.contains("the text has 1 characters, the end text 0"),
+        "{message}"
+    );
+}
+
+/// What a replay of `trace` says is wrong.
+fn refusal(trace: &Trace, check: Check) -> String {
+    replay(&Loro, trace, Unit::Txn, check, &mut |_, _| ())
+        .map(|_| ())
+        .expect_err("the end text is another")
+        .to_string()
 }
 
 #[test]
@@ -114,14 +128,14 @@ fn a_position_past_the_end_of_a_branch_names_the_txn() {
 }
 
 #[test]
-fn concurrent_inserts_at_one_place_are_judged_by_their_characters() {
+fn concurrent_inserts_at_one_place_are_judged_by_length() {
     let txns = r#"{"parents":[],"agent":0,"patches":[[0,0,"ab"]]},{"parents":[0],"agent":0,"patches":[[1,0,"x"]]},
                   {"parents":[0],"agent":1,"patches":[[1,0,"y"]]},{"parents":[1,2],"agent":1,"patches":[]}"#;
     let outcomes: Vec<bool> = ["axyb", "ayxb"]
         .into_iter()
         .map(|end| {
             let trace = small(end, txns, 2);
-            let judged = replay(&Loro, &trace, Unit::Txn, Check::Characters, &mut |_, _| ());
+            let judged = replay(&Loro, &trace, Unit::Txn, Check::Length, &mut |_, _| ());
             assert!(
                 judged.is_ok_and(|replayed| replayed.stream.len() == 3),
                 "{end}"
