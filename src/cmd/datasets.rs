@@ -14,7 +14,7 @@ use syncbench_reports::record::Status;
 
 use super::BadInput;
 
-/// Lists, fetches, verifies, describes and converts data sets.
+/// List, fetch, verify, describe and convert data sets.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
