@@ -3,6 +3,7 @@
 mod cmd;
 mod conditions;
 mod output;
+mod stdout;
 
 use std::process::ExitCode;
 

@@ -9,6 +9,7 @@ use syncbench_reports::record::{Cell, Kind, Record, Run, SCHEMA, Status, Verdict
 
 use super::BadInput;
 use crate::conditions;
+use crate::stdout::say;
 
 /// Measure one engine, workload and data set in a process of its own.
 ///
@@ -91,7 +92,7 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
         match cell::measure(workload, &subject, limits) {
             Ok(measured) => {
                 let cell = cell_of(suite, engine, &args.dataset, workload.variant(), measured);
-                println!("{}", serde_json::to_string(&record(&conditions, cell))?);
+                say!("{}", serde_json::to_string(&record(&conditions, cell))?);
             }
             Err(error) => {
                 eprintln!("syncbench: {name}: {error}");

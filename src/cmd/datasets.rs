@@ -13,6 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use syncbench_reports::record::Status;
 
 use super::BadInput;
+use crate::stdout::say;
 
 /// List, fetch, verify, describe and convert data sets.
 #[derive(clap::Args)]
@@ -77,13 +78,13 @@ fn convert(args: &ConvertArgs) -> anyhow::Result<Status> {
     if args.json {
         print_json(&serde_json::json!({"file": args.to, "bytes": bytes}))?;
     } else {
-        println!("{}: {bytes} bytes", args.to.display());
+        say!("{}: {bytes} bytes", args.to.display());
     }
     Ok(Status::Ok)
 }
 
 fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
+    say!("{}", serde_json::to_string_pretty(value)?);
     Ok(())
 }
 

@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 use super::BadInput;
 use crate::conditions;
 use crate::output::OutputFolder;
+use crate::stdout::say;
 
 /// Load a relay with simulated clients; report latency and convergence.
 ///
@@ -157,9 +158,9 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
     let mut record = outcome.record(conditions);
     let files = output.write(&mut record)?;
     if args.json {
-        println!("{}", serde_json::to_string(&record)?);
+        say!("{}", serde_json::to_string(&record)?);
     } else {
-        print!("{}", Terminal::stdout(files).export(&record)?);
+        say!("{}", Terminal::stdout(files).export(&record)?.trim_end());
     }
     Ok(record.verdict.status)
 }

@@ -6,6 +6,7 @@ use syncbench_datasets::{DatasetError, Entry, Fetched, Location, catalog};
 use syncbench_reports::record::Status;
 
 use crate::cmd::BadInput;
+use crate::stdout::say;
 
 /// Download data sets into the cache folder, each checked by its checksum
 ///
@@ -34,7 +35,7 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
         let outcome = fetch(entry);
         failed |= outcome.is_err();
         match (&outcome, args.json) {
-            (Ok(fetched), false) => println!("{}: {}", entry.name, describe(fetched)),
+            (Ok(fetched), false) => say!("{}: {}", entry.name, describe(fetched)),
             (Err(error), false) => eprintln!("syncbench: {error}"),
             (_, true) => outcomes.push(serde_json::json!({
                 "name": entry.name,

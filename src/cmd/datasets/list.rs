@@ -1,5 +1,6 @@
 //! `syncbench datasets list`.
 
+use crate::stdout::say;
 use syncbench_datasets::{Derived, Entry, catalog, locate};
 use syncbench_reports::quantity;
 use syncbench_reports::record::Status;
@@ -25,12 +26,12 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     for entry in &catalog().entries {
         table.add_row(row(entry));
     }
-    println!("{table}\n");
+    say!("{table}\n");
     for derived in &catalog().derived {
         let Derived { name, base, repeat } = derived;
-        println!("{name} is {base}, {repeat} times over");
+        say!("{name} is {base}, {repeat} times over");
     }
-    println!("\nedits and end count characters; `list --json` has attributions and sources");
+    say!("\nedits and end count characters; `list --json` has attributions and sources");
     Ok(Status::Ok)
 }
 

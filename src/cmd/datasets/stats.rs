@@ -9,6 +9,7 @@ use syncbench_reports::quantity;
 use syncbench_reports::record::Status;
 
 use crate::cmd::BadInput;
+use crate::stdout::say;
 
 /// Describe a trace: counts, sizes of edits, rhythm of typing, concurrency
 #[derive(clap::Args)]
@@ -38,7 +39,7 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
         }))?;
     } else {
         print(&trace, &figures);
-        files.iter().for_each(|file| println!("{}", file.display()));
+        files.iter().for_each(|file| say!("{}", file.display()));
     }
     Ok(Status::Ok)
 }
@@ -46,24 +47,24 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
 fn print(trace: &Trace, figures: &Stats) {
     let counts = &figures.counts;
     let count = |value: usize| quantity::count(value as u64);
-    println!(
+    say!(
         "{} ({}, sha256 {})\n",
         trace.name(),
         trace.kind(),
         trace.sha256()
     );
-    println!(
+    say!(
         "  {} txns by {} agents, {} patches",
         count(counts.txns),
         counts.agents,
         count(counts.patches)
     );
-    println!(
+    say!(
         "  {} characters inserted, {} deleted",
         count(counts.inserted),
         count(counts.deleted)
     );
-    println!(
+    say!(
         "  end text: {} characters, {}\n",
         count(counts.end_chars),
         quantity::bytes(counts.end_bytes as f64)
@@ -84,18 +85,19 @@ fn print(trace: &Trace, figures: &Stats) {
     if let Some(pauses) = &figures.pause_ms {
         row("pause before a txn, ms", pauses);
     }
-    println!("{table}\n");
+    say!("{table}\n");
     if let Some(concurrency) = &figures.concurrency {
-        println!(
+        say!(
             "  {} merges, {} runs",
             count(concurrency.merges),
             count(concurrency.runs)
         );
-        println!(
+        say!(
             "  {:.2} other branches at an edit on average, {} branches at most",
-            concurrency.mean_other_branches, concurrency.most_branches
+            concurrency.mean_other_branches,
+            concurrency.most_branches
         );
-        println!(
+        say!(
             "  {:.2} other edits concurrent with an edit on average\n",
             concurrency.mean_concurrent_events
         );

@@ -10,6 +10,7 @@ use syncbench_reports::quantity;
 use syncbench_reports::record::Status;
 
 use crate::cmd::BadInput;
+use crate::stdout::say;
 
 /// Check every data set that is on this machine: checksum, counts, and that its
 /// edits give its end text
@@ -117,7 +118,7 @@ fn print(verified: &[Verified]) {
         };
         table.add_row([&found.name, &place, &findings[0], &findings[1], &replay]);
     }
-    println!("{table}");
+    say!("{table}");
     for found in verified {
         for finding in [&found.checksum, &found.counts, &found.replay] {
             if let Finding::Wrong { reason } = finding {
@@ -130,7 +131,7 @@ fn print(verified: &[Verified]) {
         .filter(|found| found.place.is_none())
         .count();
     if absent > 0 {
-        println!("\n{absent} not on this machine: `syncbench datasets fetch --all` gets them");
+        say!("\n{absent} not on this machine: `syncbench datasets fetch --all` gets them");
     }
 }
 
