@@ -23,7 +23,7 @@ pub struct Args {
     #[arg(long)]
     json: bool,
 
-    /// Folder for the plots (SVG) [default: target/syncbench/stats-<trace>]
+    /// Folder for the plots (SVG) [default: stats-NAME in target/syncbench]
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
 }
