@@ -58,7 +58,7 @@ impl LoroReplica {
     }
 
     /// Loro leaves out what a shallow document does not have any more; the
-    /// receiver would then wait for it for ever.
+    /// receiver would then wait for it until someone else sends it.
     fn refuse_below_shallow_root(
         &self,
         known: impl Fn(PeerId) -> Counter,

@@ -42,11 +42,6 @@ pub fn thread_cpu() -> Nanos {
     nanos(clock_gettime(ClockId::ThreadCPUTime))
 }
 
-/// CPU time that this process has used.
-pub fn process_cpu() -> Nanos {
-    nanos(clock_gettime(ClockId::ProcessCPUTime))
-}
-
 /// `CLOCK_MONOTONIC`, from an arbitrary zero.
 pub fn monotonic() -> Nanos {
     nanos(clock_gettime(ClockId::Monotonic))

@@ -137,7 +137,6 @@ impl Workers {
         let threads = (0..count)
             .map(|worker| {
                 let assignment = Assignment {
-                    worker,
                     scenario: Arc::clone(&scenario),
                     rooms: (worker as u32..scenario.rooms).step_by(count).collect(),
                     trace: Arc::clone(&inputs.trace),

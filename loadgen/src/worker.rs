@@ -49,8 +49,6 @@ const SETTLE: Duration = Duration::from_millis(100);
 
 /// What a worker needs to begin.
 pub struct Assignment {
-    /// Number of this worker.
-    pub worker: usize,
     /// The whole run.
     pub scenario: Arc<Scenario>,
     /// The rooms this worker plays.
@@ -303,7 +301,9 @@ impl Worker {
     async fn edit_by_schedule(&mut self, clock: Clock) -> std::io::Result<u64> {
         let scenario = Arc::clone(&self.assignment.scenario);
         let seats = self.seats_by_client();
-        let clients = seats.iter().flatten().map(|&(client, _)| client);
+        let clients = (0..)
+            .zip(&seats)
+            .filter_map(|(client, seat)| seat.map(|_| client));
         let (pacer, mut due) = Pacer::start(Schedule::new(&scenario, clients), clock)?;
         let end = scenario.duration.as_nanos() as Nanos;
         let mut unsent = 0;
@@ -319,13 +319,13 @@ impl Worker {
         Ok(unsent + pacer.finish())
     }
 
-    /// For each client of the run, its number and seat if it is this worker's.
-    fn seats_by_client(&self) -> Vec<Option<(u32, Seat)>> {
+    /// For each client of the run its seat, if it is this worker's.
+    fn seats_by_client(&self) -> Vec<Option<Seat>> {
         let rooms = self.shared.rooms.borrow();
         let mut seats = vec![None; self.assignment.scenario.clients as usize];
         for seat in self.seats() {
             let client = rooms[seat.room].members[seat.slot].client;
-            seats[client as usize] = Some((client, seat));
+            seats[client as usize] = Some(seat);
         }
         seats
     }
@@ -381,14 +381,10 @@ async fn open(url: Uri, seat: Seat) -> (Seat, Opened) {
     (seat, socket.map(|socket| (socket, monotonic() - started)))
 }
 
-async fn edit_due(
-    shared: &Shared,
-    seats: &[Option<(u32, Seat)>],
-    due: &mut mpsc::Receiver<Arrival>,
-) {
+async fn edit_due(shared: &Shared, seats: &[Option<Seat>], due: &mut mpsc::Receiver<Arrival>) {
     let mut made = 0;
     while let Some(arrival) = due.recv().await {
-        if let Some((_, seat)) = seats[arrival.client as usize] {
+        if let Some(seat) = seats[arrival.client as usize] {
             shared.edit(seat, arrival.intended);
         }
         made += 1;
