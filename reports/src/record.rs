@@ -258,7 +258,7 @@ pub struct Cell {
     pub dataset: String,
     /// The row of the suite, such as `snapshot+edit`.
     pub variant: String,
-    /// Repetitions timed.
+    /// Repetitions timed; 0 where there is no figure.
     pub n: u64,
     /// Wall time of each repetition in the order taken, nanoseconds.
     pub samples_wall_ns: Vec<u64>,
@@ -283,8 +283,43 @@ pub struct Cell {
     /// Instructions of one repetition, where they were counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instructions: Option<u64>,
-    /// Hash over the visible value at the end, the same for equal results.
+    /// Hash over the visible value at the end, the same for equal results;
+    /// empty where there is no figure.
     pub result_hash: String,
+    /// Like parts of the work that the timed part consists of, such as imports
+    /// or operations: the time of one is the wall time by this number. Absent
+    /// where the work does not grow in proportion to anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elements: Option<u64>,
+    /// Bytes of the document at the end, in the engine's most complete form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document_bytes: Option<u64>,
+    /// The cells among which this is one size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<Scale>,
+    /// What the engine showed, where the row asks for behaviour and not speed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finding: Option<String>,
+    /// How this engine's work in this row differs from that of the others, so
+    /// that the times are not comparable as they stand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub differs: Option<String>,
+    /// Why there is no figure (`n` is 0 then): what the engine cannot do, or
+    /// what was wrong with its result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unavailable: Option<String>,
+}
+
+/// The place of a cell in a row of cells that differ in size alone: what a
+/// scaling exponent is fitted over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scale {
+    /// Name that those cells share, within suite, engine and data set.
+    pub series: String,
+    /// The size of this one.
+    pub size: u64,
+    /// What the size counts, in the plural: `edits`, `operations`.
+    pub unit: String,
 }
 
 /// A latency distribution. Percentiles are read off an HdrHistogram of three

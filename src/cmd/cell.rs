@@ -146,6 +146,12 @@ fn cell_of(
         live_bytes: allocations.map(|a| a.live),
         instructions: None,
         result_hash: measured.result_hash.to_string(),
+        elements: None,
+        document_bytes: None,
+        scale: None,
+        finding: None,
+        differs: None,
+        unavailable: None,
     }
 }
 

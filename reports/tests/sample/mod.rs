@@ -11,7 +11,7 @@ use rand::{RngExt, SeedableRng};
 use serde_json::json;
 use syncbench_reports::record::{
     Cell, Convergence, ConvergenceFailure, Counts, DatasetRef, Distribution, Kind, Machine,
-    ProcessUse, Record, Resources, Run, SCHEMA, Series, Status, Verdict,
+    ProcessUse, Record, Resources, Run, SCHEMA, Scale, Series, Status, Verdict,
 };
 
 const SECONDS: usize = 10;
@@ -214,6 +214,16 @@ pub fn cell() -> Cell {
         live_bytes: Some(1_605_228),
         instructions: Some(7_968_962),
         result_hash: "00112233445566".into(),
+        elements: Some(259_778),
+        document_bytes: Some(229_440),
+        scale: Some(Scale {
+            series: "snapshot+edit".into(),
+            size: 259_778,
+            unit: "operations".into(),
+        }),
+        finding: Some("12Hi3".into()),
+        differs: Some("decoded when needed".into()),
+        unavailable: Some("not in a real cell with samples".into()),
     }
 }
 
