@@ -11,6 +11,7 @@ pub mod machine;
 pub mod plot;
 pub mod quantity;
 pub mod record;
+pub mod scaling;
 pub mod stamp;
 #[cfg(feature = "render")]
 pub mod summary;
