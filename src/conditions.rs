@@ -3,15 +3,14 @@
 use std::time::SystemTime;
 
 use serde_json::Value;
-use syncbench_datasets::Trace;
 use syncbench_engines::Engine;
 use syncbench_reports::record::{DatasetRef, Machine, Run};
 use syncbench_reports::stamp;
 
-/// The conditions of a run of `engine` on `trace` that starts now.
-pub fn of(engine: &dyn Engine, trace: &Trace, seed: u64, scenario: Value) -> Run {
+/// The conditions of a run of `engine` on a data set, if it takes one, that
+/// starts now.
+pub fn of(engine: &dyn Engine, dataset: Option<DatasetRef>, seed: u64, scenario: Value) -> Run {
     let now = SystemTime::now();
-    let (name, sha256) = (trace.name().to_owned(), trace.sha256().to_owned());
     Run {
         id: stamp::run_id(now, seed),
         started_at: stamp::rfc3339(now),
@@ -19,7 +18,7 @@ pub fn of(engine: &dyn Engine, trace: &Trace, seed: u64, scenario: Value) -> Run
         command: command_line(),
         syncbench: env!("CARGO_PKG_VERSION").to_owned(),
         machine: Machine::detect(),
-        datasets: vec![DatasetRef { name, sha256 }],
+        datasets: dataset.into_iter().collect(),
         engine: format!("{} {}", engine.name(), engine.version()),
         scenario,
     }

@@ -59,6 +59,8 @@ const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
 const SAVED_DOCUMENT: u8 = 0;
 const CHANGE: u8 = 1;
 
+const NOT_ADAPTED: &str = "the adapter does not make this call yet";
+
 impl Engine for Automerge {
     fn name(&self) -> &'static str {
         "automerge"
@@ -70,6 +72,11 @@ impl Engine for Automerge {
 
     fn caps(&self) -> Caps {
         Caps::without(&[
+            (Cap::Batch, NOT_ADAPTED),
+            (Cap::LocalUpdates, NOT_ADAPTED),
+            (Cap::TextDiff, NOT_ADAPTED),
+            (Cap::Maps, NOT_ADAPTED),
+            (Cap::Lists, NOT_ADAPTED),
             (Cap::Snapshot, NO_SNAPSHOT),
             (Cap::ShallowSnapshot, NO_SHALLOW),
             (Cap::FastDifference, NO_DIFFERENCE),

@@ -28,19 +28,41 @@ pub enum Cap {
     /// Importing hundreds of thousands of updates one by one ends within a
     /// minute.
     ManyImports,
+    /// Many updates in one call: `Replica::import_batch`.
+    Batch,
+    /// The update of each commit as the library hands it to a subscriber:
+    /// `Replica::watch_local_updates`.
+    LocalUpdates,
+    /// The difference of two texts as edits: `Replica::update_text`.
+    TextDiff,
+    /// Maps: `Edit::MapSet`, `Edit::MapDelete`.
+    Maps,
+    /// Lists: `Edit::ListInsert`, `Edit::ListDelete`.
+    Lists,
 }
 
 /// What an engine lacks, with the reason for each.
 #[derive(Debug, Clone, Copy)]
-pub struct Caps(&'static [(Cap, &'static str)]);
+pub struct Caps {
+    lacking: &'static [(Cap, &'static str)],
+    /// Why it has a text and nothing else, if so.
+    text_only: Option<&'static str>,
+}
 
 impl Caps {
     /// Everything.
-    pub const ALL: Self = Self(&[]);
+    pub const ALL: Self = Self::without(&[]);
 
     /// Everything but these.
     pub const fn without(lacking: &'static [(Cap, &'static str)]) -> Self {
-        Self(lacking)
+        let text_only = None;
+        Self { lacking, text_only }
+    }
+
+    /// Also nothing that is about more than one text.
+    pub const fn text_only(mut self, reason: &'static str) -> Self {
+        self.text_only = Some(reason);
+        self
     }
 
     /// Whether the engine can do it.
@@ -50,7 +72,15 @@ impl Caps {
 
     /// Why the engine cannot do it, if it cannot.
     pub fn reason_against(&self, cap: Cap) -> Option<&'static str> {
-        let lacking = self.0.iter().find(|(lacking, _)| *lacking == cap);
-        lacking.map(|&(_, reason)| reason)
+        let lacking = self.lacking.iter().find(|(lacking, _)| *lacking == cap);
+        let reason = lacking.map(|&(_, reason)| reason);
+        reason.or(self.text_only.filter(|_| cap.is_beyond_text()))
+    }
+}
+
+impl Cap {
+    /// Whether it is about more than one plain text.
+    fn is_beyond_text(self) -> bool {
+        matches!(self, Self::Maps | Self::Lists)
     }
 }

@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::StateHash;
 use crate::allocations::{self, Allocations};
-use crate::workload::{Subject, Workload, WorkloadError};
+use crate::workload::{Outcome, Subject, Workload, WorkloadError};
 
 /// How much to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,13 +25,11 @@ pub struct Measured {
     pub wall_ns: Vec<u64>,
     /// CPU time of the thread in each repetition, nanoseconds.
     pub cpu_ns: Vec<u64>,
-    /// Bytes that the timed part read as updates or wrote as an export.
-    pub encoded_bytes: u64,
     /// What one warm repetition allocated. `None` where the program does not
     /// have the counting allocator, or where the budget was spent.
     pub allocations: Option<Allocations>,
-    /// Hash over the visible value at the end of a repetition.
-    pub result_hash: StateHash,
+    /// What a repetition came to, besides its time.
+    pub outcome: Outcome,
 }
 
 /// Measures `workload` on `subject`. Every repetition is checked, outside its
@@ -45,7 +42,7 @@ pub struct Measured {
 /// # Errors
 /// When the engine fails, or a result is wrong; there is no figure then.
 pub fn measure(
-    workload: &dyn Workload,
+    workload: &Workload,
     subject: &Subject,
     limits: Limits,
 ) -> Result<Measured, WorkloadError> {
@@ -55,9 +52,8 @@ pub fn measure(
     let mut measured = Measured {
         wall_ns: Vec::new(),
         cpu_ns: Vec::new(),
-        encoded_bytes: first.encoded_bytes,
         allocations: None,
-        result_hash: first.result_hash,
+        outcome: first.outcome.clone(),
     };
     if !left() {
         measured.add(&first);
@@ -84,12 +80,11 @@ impl Measured {
 struct Timed {
     wall_ns: u64,
     cpu_ns: u64,
-    encoded_bytes: u64,
-    result_hash: StateHash,
+    outcome: Outcome,
 }
 
 impl Timed {
-    fn repetition(workload: &dyn Workload, subject: &Subject) -> Result<Self, WorkloadError> {
+    fn repetition(workload: &Workload, subject: &Subject) -> Result<Self, WorkloadError> {
         let mut repetition = workload.repetition(subject)?;
         let (wall, cpu) = (Instant::now(), thread_cpu());
         repetition.run()?;
@@ -98,14 +93,13 @@ impl Timed {
         Ok(Self {
             wall_ns: nanos(wall),
             cpu_ns: nanos(cpu),
-            encoded_bytes: outcome.encoded_bytes,
-            result_hash: outcome.state_hash,
+            outcome,
         })
     }
 }
 
 fn count_allocations(
-    workload: &dyn Workload,
+    workload: &Workload,
     subject: &Subject,
 ) -> Result<Option<Allocations>, WorkloadError> {
     let mut repetition = workload.repetition(subject)?;

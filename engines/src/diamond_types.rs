@@ -41,6 +41,8 @@ const NO_SHALLOW: &str = "diamond-types 1.0.0 cannot start from a state without 
 const NO_RANGE: &str = "diamond-types exports all that follows a version, not a range";
 const NO_EARLY: &str = "diamond-types refuses an update that builds on what it does not have";
 
+const NOT_ADAPTED: &str = "the adapter does not make this call yet";
+
 impl Engine for DiamondTypes {
     fn name(&self) -> &'static str {
         "diamond-types"
@@ -52,11 +54,15 @@ impl Engine for DiamondTypes {
 
     fn caps(&self) -> Caps {
         Caps::without(&[
+            (Cap::Batch, NOT_ADAPTED),
+            (Cap::LocalUpdates, NOT_ADAPTED),
+            (Cap::TextDiff, NOT_ADAPTED),
             (Cap::Snapshot, NO_SNAPSHOT),
             (Cap::ShallowSnapshot, NO_SHALLOW),
             (Cap::AnyRange, NO_RANGE),
             (Cap::KeepsEarly, NO_EARLY),
         ])
+        .text_only("diamond-types 1.0 holds one text")
     }
 
     fn replica(&self, peer: PeerId) -> Box<dyn Replica> {

@@ -1,8 +1,8 @@
 //! CRDT libraries behind one trait, so that suites and load tests measure the
 //! same work on each.
 //!
-//! An [`Engine`] makes [`Replica`]s of one document that holds one text named
-//! `text`. Positions and lengths are Unicode scalar values, as in the
+//! An [`Engine`] makes [`Replica`]s of one document. It holds a text named
+//! `text`, and, where the engine has them, the containers of [`Edit`]. Positions and lengths are Unicode scalar values, as in the
 //! editing-traces format. Peer ids are given, never random, so that encoded
 //! sizes and allocation counts repeat exactly.
 
@@ -13,6 +13,7 @@ mod caps;
 pub mod cell;
 #[cfg(feature = "diamond-types")]
 mod diamond_types;
+mod edit;
 mod error;
 mod loro;
 #[cfg(feature = "loro-0-16")]
@@ -28,6 +29,7 @@ pub use automerge::Automerge;
 pub use caps::{Cap, Caps};
 #[cfg(feature = "diamond-types")]
 pub use diamond_types::DiamondTypes;
+pub use edit::{Edit, Value};
 pub use error::EngineError;
 pub use loro::Loro;
 #[cfg(feature = "loro-0-16")]
@@ -108,6 +110,47 @@ pub trait Replica {
     /// When the bytes are not an export of this engine, or are damaged. The
     /// document is then as before.
     fn import(&mut self, bytes: &[u8]) -> Result<Imported, EngineError>;
+
+    /// Applies updates that come together, in one call of the library.
+    ///
+    /// # Errors
+    /// As [`Replica::import`]; which of the updates are applied then differs
+    /// between engines. Also without [`Cap::Batch`].
+    fn import_batch(&mut self, _updates: &[&[u8]]) -> Result<Imported, EngineError> {
+        Err(EngineError::Unsupported("the engine has no such call"))
+    }
+
+    /// Makes an edit of something else than the text.
+    ///
+    /// # Errors
+    /// When the engine's [`Caps`] lack it, or a position is past the end.
+    fn edit(&mut self, _edit: &Edit<'_>) -> Result<(), EngineError> {
+        Err(EngineError::Unsupported("the engine has no such container"))
+    }
+
+    /// From now on keeps the update of each commit, as the library hands it to
+    /// a subscriber, for [`Replica::take_local_updates`].
+    ///
+    /// # Errors
+    /// Without [`Cap::LocalUpdates`].
+    fn watch_local_updates(&mut self) -> Result<(), EngineError> {
+        Err(EngineError::Unsupported("the engine has no such call"))
+    }
+
+    /// The updates since the last call, in the order of the commits; nothing
+    /// unless they are watched.
+    fn take_local_updates(&mut self) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
+
+    /// Turns the text into `text` by the edits that the library finds: what a
+    /// client does that sees the new content of a text field only.
+    ///
+    /// # Errors
+    /// Without [`Cap::TextDiff`].
+    fn update_text(&mut self, _text: &str) -> Result<(), EngineError> {
+        Err(EngineError::Unsupported("the engine has no such call"))
+    }
 
     /// All operations this replica contains, counted as the engine counts
     /// them: equal edits make other numbers in other engines.

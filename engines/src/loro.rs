@@ -5,13 +5,16 @@
 //! that Loro would clip without a word: those are refused here.
 
 use std::hint::black_box;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ::loro::{
-    ExportMode, IdSpan, LoroDoc, LoroText, ToJson, VersionRange, VersionVector as LoroVersion,
+    ExportMode, IdSpan, ImportStatus, LoroDoc, LoroText, LoroValue, Subscription, ToJson,
+    UpdateOptions, VersionRange, VersionVector as LoroVersion,
 };
 
 use crate::{
-    Counter, Engine, EngineError, Export, Imported, OpRange, PeerId, Replica, VersionVector,
+    Counter, Edit, Engine, EngineError, Export, Imported, OpRange, PeerId, Replica, Value,
+    VersionVector,
 };
 
 /// Loro, as this build links it.
@@ -42,6 +45,14 @@ struct LoroReplica {
     /// 1.12 to 1.17 that asks later, so the reports are kept until the version
     /// vector covers them.
     waiting: Vec<(PeerId, Counter)>,
+    watched: Option<Watched>,
+}
+
+/// The updates of local commits, while they are watched.
+struct Watched {
+    updates: Arc<Mutex<Vec<Vec<u8>>>>,
+    /// Ends with this value.
+    _subscription: Subscription,
 }
 
 impl LoroReplica {
@@ -54,6 +65,7 @@ impl LoroReplica {
             doc,
             text,
             waiting: Vec::new(),
+            watched: None,
         }
     }
 
@@ -98,6 +110,43 @@ impl LoroReplica {
         self.doc
             .export(ExportMode::updates_in_range(vec![span]))
             .map_err(export_error)
+    }
+
+    fn imported(&mut self, status: &ImportStatus) -> Imported {
+        let imported = Imported {
+            applied: op_ranges(&status.success),
+            pending: status.pending.as_ref().map(op_ranges).unwrap_or_default(),
+        };
+        self.track_pending(&imported.pending);
+        imported
+    }
+
+    fn map_set(&self, key: &str, value: Value<'_>) -> Result<(), EngineError> {
+        let map = self.doc.get_map("map");
+        match value {
+            Value::Text(content) => {
+                let text = map.insert_container(key, LoroText::new());
+                text.and_then(|text| text.insert(0, content))
+            }
+            plain => map.insert(key, loro_value(plain)),
+        }
+        .map_err(edit_error)
+    }
+
+    fn list_insert(&self, pos: usize, values: &[Value<'_>]) -> Result<(), EngineError> {
+        let list = self.doc.get_list("list");
+        for (offset, &value) in values.iter().enumerate() {
+            let pos = pos + offset;
+            match value {
+                Value::Text(content) => {
+                    let text = list.insert_container(pos, LoroText::new());
+                    text.and_then(|text| text.insert(0, content))
+                }
+                plain => list.insert(pos, loro_value(plain)),
+            }
+            .map_err(edit_error)?;
+        }
+        Ok(())
     }
 
     fn track_pending(&mut self, pending: &[OpRange]) {
@@ -157,16 +206,57 @@ impl Replica for LoroReplica {
     }
 
     fn import(&mut self, bytes: &[u8]) -> Result<Imported, EngineError> {
-        let status = self
-            .doc
-            .import(bytes)
-            .map_err(|e| EngineError::Import(e.to_string()))?;
-        let imported = Imported {
-            applied: op_ranges(&status.success),
-            pending: status.pending.as_ref().map(op_ranges).unwrap_or_default(),
+        let status = self.doc.import(bytes).map_err(import_error)?;
+        Ok(self.imported(&status))
+    }
+
+    fn import_batch(&mut self, updates: &[&[u8]]) -> Result<Imported, EngineError> {
+        let updates: Vec<Vec<u8>> = updates.iter().map(|&update| update.to_vec()).collect();
+        let status = self.doc.import_batch(&updates).map_err(import_error)?;
+        Ok(self.imported(&status))
+    }
+
+    fn edit(&mut self, edit: &Edit<'_>) -> Result<(), EngineError> {
+        match *edit {
+            Edit::MapSet { key, value } => self.map_set(key, value),
+            Edit::MapDelete { key } => self.doc.get_map("map").delete(key).map_err(edit_error),
+            Edit::ListInsert { pos, values } => self.list_insert(pos, values),
+            Edit::ListDelete { pos, len } => {
+                let list = self.doc.get_list("list");
+                list.delete(pos, len).map_err(edit_error)
+            }
+        }
+    }
+
+    fn watch_local_updates(&mut self) -> Result<(), EngineError> {
+        let updates = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&updates);
+        let subscription = self.doc.subscribe_local_update(Box::new(move |update| {
+            let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.push(update.clone());
+            true
+        }));
+        self.watched = Some(Watched {
+            updates,
+            _subscription: subscription,
+        });
+        Ok(())
+    }
+
+    fn take_local_updates(&mut self) -> Vec<Vec<u8>> {
+        let Some(watched) = &self.watched else {
+            return Vec::new();
         };
-        self.track_pending(&imported.pending);
-        Ok(imported)
+        let mut updates = watched
+            .updates
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *updates)
+    }
+
+    fn update_text(&mut self, text: &str) -> Result<(), EngineError> {
+        let updated = self.text.update(text, UpdateOptions::default());
+        updated.map_err(|e| EngineError::Edit(e.to_string()))
     }
 
     fn version_vector(&self) -> VersionVector {
@@ -228,6 +318,23 @@ fn op_ranges(range: &VersionRange) -> Vec<OpRange> {
         .collect();
     ranges.sort_by_key(|range| range.peer);
     ranges
+}
+
+/// A value that is no container of its own.
+fn loro_value(value: Value<'_>) -> LoroValue {
+    match value {
+        Value::Int(number) => number.into(),
+        Value::Str(text) | Value::Text(text) => text.into(),
+        Value::Object(fields) => {
+            let fields = fields.iter();
+            let fields = fields.map(|&(key, value)| (key.to_owned(), loro_value(value)));
+            fields.collect::<std::collections::HashMap<_, _>>().into()
+        }
+    }
+}
+
+fn import_error(e: ::loro::LoroError) -> EngineError {
+    EngineError::Import(e.to_string())
 }
 
 fn edit_error(e: ::loro::LoroError) -> EngineError {

@@ -26,6 +26,8 @@ const NO_RANGE: &str = "Loro 0.16 exports all that follows a version, not a rang
 /// What stands behind the magic bytes and the checksum of a snapshot.
 const SNAPSHOT_MODE: (std::ops::Range<usize>, &[u8]) = (20..22, &[0, 2]);
 
+const NOT_ADAPTED: &str = "the adapter does not make this call yet";
+
 impl Engine for Loro016 {
     fn name(&self) -> &'static str {
         "loro-0.16"
@@ -37,6 +39,11 @@ impl Engine for Loro016 {
 
     fn caps(&self) -> Caps {
         Caps::without(&[
+            (Cap::Batch, NOT_ADAPTED),
+            (Cap::LocalUpdates, NOT_ADAPTED),
+            (Cap::TextDiff, NOT_ADAPTED),
+            (Cap::Maps, NOT_ADAPTED),
+            (Cap::Lists, NOT_ADAPTED),
             (Cap::ShallowSnapshot, NO_SHALLOW),
             (Cap::AnyRange, NO_RANGE),
         ])

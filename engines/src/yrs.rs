@@ -84,6 +84,8 @@ const NO_CAUSALITY: &str = "in Yrs an item waits only for its neighbours";
 const NO_DELETIONS: &str = "in Yrs a deletion moves no clock";
 const NO_CHECKSUM: &str = "Yrs updates have no checksum";
 
+const NOT_ADAPTED: &str = "the adapter does not make this call yet";
+
 impl Engine for Yrs {
     fn name(&self) -> &'static str {
         self.name
@@ -95,6 +97,11 @@ impl Engine for Yrs {
 
     fn caps(&self) -> Caps {
         Caps::without(&[
+            (Cap::Batch, NOT_ADAPTED),
+            (Cap::LocalUpdates, NOT_ADAPTED),
+            (Cap::TextDiff, NOT_ADAPTED),
+            (Cap::Maps, NOT_ADAPTED),
+            (Cap::Lists, NOT_ADAPTED),
             (Cap::Snapshot, NO_SNAPSHOT),
             (Cap::ShallowSnapshot, NO_SHALLOW),
             (Cap::AnyRange, NO_RANGE),

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use syncbench_engines::cell::{self, Limits, Measured};
-use syncbench_engines::workload::{Subject, Suite, Workload};
+use syncbench_engines::cell::{self, Limits};
+use syncbench_engines::workload::{Data, Subject, Suite, Workload};
 use syncbench_engines::{Engine, engines};
-use syncbench_reports::record::{Cell, Kind, Record, Run, SCHEMA, Status, Verdict};
+use syncbench_reports::record::{
+    Cell, DatasetRef, Kind, Record, Run, SCHEMA, Scale, Status, Verdict,
+};
 
 use super::BadInput;
 use crate::conditions;
@@ -15,15 +17,22 @@ use crate::stdout::say;
 ///
 /// Prints a record as one line of JSON for each variant: wall and CPU time of
 /// every repetition, encoded bytes, allocations, and a hash of the result. Every
-/// repetition is checked; a wrong result gives no figure and exit code 1.
+/// repetition is checked; a wrong result gives no figure and exit code 1. What
+/// the engine cannot do gives a record that says why.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   syncbench cell import --variant snapshot+edit
-  syncbench cell export --dataset my-trace.json.gz --budget 10s")]
+  syncbench cell export --dataset my-trace.json.gz --budget 10s
+  syncbench cell --list")]
 pub struct Args {
-    /// Suite: import, export, merge
-    workload: String,
+    /// Suite, as in --list
+    #[arg(required_unless_present = "list")]
+    workload: Option<String>,
+
+    /// Print suite, engine and data set of every cell there is, a line each
+    #[arg(long)]
+    list: bool,
 
     /// One row of the suite [default: all]
     #[arg(long, value_name = "NAME")]
@@ -33,9 +42,9 @@ pub struct Args {
     #[arg(long, value_name = "NAME", default_value = "loro")]
     engine: String,
 
-    /// Catalog name or path of the trace
-    #[arg(long, value_name = "NAME|FILE", default_value = "automerge-paper")]
-    dataset: String,
+    /// Catalog name, or path of a trace [default: the first of the suite]
+    #[arg(long, value_name = "NAME|FILE")]
+    dataset: Option<String>,
 
     /// Repetitions to time
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
@@ -48,59 +57,174 @@ pub struct Args {
 
 /// Measures the cells and prints a record for each.
 pub fn run(args: Args) -> anyhow::Result<Status> {
-    let suite = named("workload", &args.workload, Suite::ALL.iter(), |suite| {
-        suite.name
-    })?;
+    let Some(workload) = args.workload.as_deref().filter(|_| !args.list) else {
+        list();
+        return Ok(Status::Ok);
+    };
+    let suite = named("workload", workload, Suite::ALL.iter(), |suite| suite.name)?;
     let engine = *named("engine", &args.engine, engines().iter(), |engine| {
         engine.name()
     })?;
-    let workloads = suite.workloads();
-    let workloads: Vec<&dyn Workload> = match &args.variant {
-        None => workloads.iter().map(|workload| &**workload).collect(),
-        Some(variant) => {
-            let variants = workloads
-                .iter()
-                .map(|workload| (workload.variant(), &**workload));
-            let variants: Vec<_> = variants.collect();
-            vec![named("variant", variant, variants.iter(), |(name, _)| name)?.1]
-        }
+    let dataset = args.dataset.as_deref().unwrap_or(suite.datasets[0]);
+    let data = Data::load(dataset).map_err(BadInput::new)?;
+    let workloads: Vec<Workload> = suite
+        .workloads()
+        .into_iter()
+        .filter(|workload| workload.input() == data.input())
+        .collect();
+    if workloads.is_empty() {
+        let suites = suite.datasets.join(", ");
+        let message = format!("{workload} has no row for {dataset}; it works on such as {suites}");
+        return Err(BadInput::new(message).into());
+    }
+    let workloads: Vec<&Workload> = match &args.variant {
+        None => workloads.iter().collect(),
+        Some(variant) => vec![named("variant", variant, workloads.iter(), |workload| {
+            workload.variant()
+        })?],
     };
-    let trace = syncbench_datasets::load(&args.dataset).map_err(BadInput::new)?;
-    let limits = Limits {
-        repetitions: args.repetitions as usize,
-        budget: args.budget,
+    let bench = Bench {
+        suite,
+        engine,
+        dataset,
+        conditions: conditions(engine, &data, &args),
+        limits: Limits {
+            repetitions: args.repetitions as usize,
+            budget: args.budget,
+        },
+        subject: Subject::new(engine, data),
     };
-    let settings = serde_json::json!({
-        "repetitions": limits.repetitions,
-        "budget_s": limits.budget.as_secs_f64(),
-    });
-    let conditions = conditions::of(engine, &trace, 0, settings);
-    let subject = Subject::new(engine, trace).map_err(BadInput::new)?;
     let mut status = Status::Ok;
     for workload in workloads {
-        let name = format!(
-            "{}/{}/{}/{}",
-            suite.name,
-            engine.name(),
-            args.dataset,
-            workload.variant()
-        );
-        if let Some(reason) = workload.reason_against(engine) {
-            eprintln!("n/a: {name}: {reason}");
-            continue;
+        let record = bench.measure(workload);
+        if record.verdict.status != Status::Ok {
+            status = record.verdict.status;
         }
-        match cell::measure(workload, &subject, limits) {
-            Ok(measured) => {
-                let cell = cell_of(suite, engine, &args.dataset, workload.variant(), measured);
-                say!("{}", serde_json::to_string(&record(&conditions, cell))?);
-            }
-            Err(error) => {
-                eprintln!("syncbench: {name}: {error}");
-                status = Status::Failure;
+        say!("{}", serde_json::to_string(&record)?);
+    }
+    Ok(status)
+}
+
+fn list() {
+    for suite in Suite::ALL {
+        for engine in engines() {
+            for dataset in suite.datasets.iter().chain(suite.large) {
+                say!("{} {} {dataset}", suite.name, engine.name());
             }
         }
     }
-    Ok(status)
+}
+
+fn conditions(engine: &dyn Engine, data: &Data, args: &Args) -> Run {
+    let settings = serde_json::json!({
+        "repetitions": args.repetitions,
+        "budget_s": args.budget.as_secs_f64(),
+    });
+    let dataset = data.sha256().map(|sha256| DatasetRef {
+        name: data.name().to_owned(),
+        sha256: sha256.to_owned(),
+    });
+    conditions::of(engine, dataset, 0, settings)
+}
+
+/// What the cells of one command have in common.
+struct Bench<'a> {
+    suite: &'a Suite,
+    engine: &'static dyn Engine,
+    /// As it was asked for.
+    dataset: &'a str,
+    conditions: Run,
+    limits: Limits,
+    subject: Subject,
+}
+
+impl Bench<'_> {
+    fn measure(&self, workload: &Workload) -> Record {
+        let mut cell = self.without_figures(workload);
+        let (suite, engine, variant) = (self.suite.name, self.engine.name(), workload.variant());
+        let name = format!("{suite}/{engine}/{}/{variant}", self.dataset);
+        if let Some(reason) = workload.reason_against(self.engine, self.dataset) {
+            eprintln!("n/a: {name}: {reason}");
+            cell.unavailable = Some(reason);
+            return self.record(cell, Status::Ok, Vec::new());
+        }
+        match cell::measure(workload, &self.subject, self.limits) {
+            Ok(measured) => {
+                fill(&mut cell, measured);
+                self.record(cell, Status::Ok, Vec::new())
+            }
+            Err(error) => {
+                eprintln!("syncbench: {name}: {error}");
+                cell.unavailable = Some(error.to_string());
+                self.record(cell, Status::Failure, vec![error.to_string()])
+            }
+        }
+    }
+
+    fn without_figures(&self, workload: &Workload) -> Cell {
+        Cell {
+            workload: self.suite.name.to_owned(),
+            engine: self.engine.name().to_owned(),
+            engine_version: self.engine.version().to_owned(),
+            dataset: self.dataset.to_owned(),
+            variant: workload.variant().to_owned(),
+            n: 0,
+            samples_wall_ns: Vec::new(),
+            samples_cpu_ns: Vec::new(),
+            encoded_bytes: 0,
+            allocs: None,
+            alloc_bytes: None,
+            peak_bytes: None,
+            live_bytes: None,
+            instructions: None,
+            result_hash: String::new(),
+            elements: workload.elements(self.subject.data().operations()),
+            document_bytes: None,
+            scale: workload.scale_of().map(|scale| Scale {
+                series: scale.series.clone(),
+                size: scale.size,
+                unit: scale.unit.to_owned(),
+            }),
+            finding: None,
+            differs: None,
+            unavailable: None,
+        }
+    }
+
+    fn record(&self, cell: Cell, status: Status, reasons: Vec<String>) -> Record {
+        Record {
+            schema: SCHEMA.to_owned(),
+            kind: Kind::Cell,
+            run: self.conditions.clone(),
+            verdict: Verdict {
+                exit_code: status.exit_code(false),
+                status,
+                reasons,
+            },
+            convergence: None,
+            counts: None,
+            cell: Some(cell),
+            latency: Default::default(),
+            resources: None,
+            series: None,
+            artifacts: Vec::new(),
+        }
+    }
+}
+
+fn fill(cell: &mut Cell, measured: cell::Measured) {
+    let allocations = measured.allocations;
+    cell.n = measured.wall_ns.len() as u64;
+    cell.samples_wall_ns = measured.wall_ns;
+    cell.samples_cpu_ns = measured.cpu_ns;
+    cell.encoded_bytes = measured.outcome.encoded_bytes;
+    cell.allocs = allocations.map(|a| a.count);
+    cell.alloc_bytes = allocations.map(|a| a.bytes);
+    cell.peak_bytes = allocations.map(|a| a.peak);
+    cell.live_bytes = allocations.map(|a| a.live);
+    cell.result_hash = measured.outcome.state_hash.to_string();
+    cell.document_bytes = measured.outcome.document_bytes;
+    cell.finding = measured.outcome.finding;
 }
 
 /// The one of `choices` that is called `name`.
@@ -120,58 +244,4 @@ fn named<'a, T>(
                 known.join(", ")
             ))
         })
-}
-
-fn cell_of(
-    suite: &Suite,
-    engine: &dyn Engine,
-    dataset: &str,
-    variant: String,
-    measured: Measured,
-) -> Cell {
-    let allocations = measured.allocations;
-    Cell {
-        workload: suite.name.to_owned(),
-        engine: engine.name().to_owned(),
-        engine_version: engine.version().to_owned(),
-        dataset: dataset.to_owned(),
-        variant,
-        n: measured.wall_ns.len() as u64,
-        samples_wall_ns: measured.wall_ns,
-        samples_cpu_ns: measured.cpu_ns,
-        encoded_bytes: measured.encoded_bytes,
-        allocs: allocations.map(|a| a.count),
-        alloc_bytes: allocations.map(|a| a.bytes),
-        peak_bytes: allocations.map(|a| a.peak),
-        live_bytes: allocations.map(|a| a.live),
-        instructions: None,
-        result_hash: measured.result_hash.to_string(),
-        elements: None,
-        document_bytes: None,
-        scale: None,
-        finding: None,
-        differs: None,
-        unavailable: None,
-    }
-}
-
-fn record(conditions: &Run, cell: Cell) -> Record {
-    let status = Status::Ok;
-    Record {
-        schema: SCHEMA.to_owned(),
-        kind: Kind::Cell,
-        run: conditions.clone(),
-        verdict: Verdict {
-            exit_code: status.exit_code(false),
-            status,
-            reasons: Vec::new(),
-        },
-        convergence: None,
-        counts: None,
-        cell: Some(cell),
-        latency: Default::default(),
-        resources: None,
-        series: None,
-        artifacts: Vec::new(),
-    }
 }

@@ -15,7 +15,7 @@ use syncbench_loadgen::relay::RelayCommand;
 use syncbench_loadgen::scenario::{self, RelayTarget, Scenario};
 use syncbench_loadgen::target::UrlTemplate;
 use syncbench_reports::export::{Exporter, Terminal};
-use syncbench_reports::record::Status;
+use syncbench_reports::record::{DatasetRef, Status};
 use tokio::sync::oneshot;
 
 use super::BadInput;
@@ -142,7 +142,11 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
     let scenario = args.scenario()?;
     let trace = syncbench_datasets::load(&scenario.dataset).map_err(BadInput::new)?;
     let settings = serde_json::to_value(&scenario)?;
-    let conditions = conditions::of(&Loro, &trace, scenario.seed, settings);
+    let dataset = DatasetRef {
+        name: trace.name().to_owned(),
+        sha256: trace.sha256().to_owned(),
+    };
+    let conditions = conditions::of(&Loro, Some(dataset), scenario.seed, settings);
     let folder = match &args.output {
         Some(folder) => folder.clone(),
         None => PathBuf::from("target/syncbench").join(&conditions.id),

@@ -42,10 +42,7 @@ pub fn same(
     if state_hash != b.state_hash() {
         return Err(wrong("equal versions and texts, but unequal values"));
     }
-    Ok(Outcome {
-        encoded_bytes: encoded_bytes as u64,
-        state_hash,
-    })
+    Ok(Outcome::new(encoded_bytes, state_hash))
 }
 
 /// Two texts must be equal; says where they part.
@@ -72,6 +69,7 @@ fn contains(replica: &dyn Replica, version: &VersionVector) -> Result<(), Worklo
     Ok(())
 }
 
-fn wrong(what: impl Into<String>) -> WorkloadError {
+/// What was found, as the reason to void a row.
+pub fn wrong(what: impl Into<String>) -> WorkloadError {
     WorkloadError::Wrong(what.into())
 }

@@ -3,25 +3,32 @@
 //! `first`: nothing was exported from this replica before. `warm`: the same
 //! export again, with whatever the engine kept from the one before.
 
-use super::{Form, Outcome, Repetition, Subject, Workload, WorkloadError, check};
+use std::fmt;
+
+use super::{Form, Input, Outcome, Prepared, Repetition, Subject, Workload, WorkloadError, check};
 use crate::{Cap, EngineError, Export, PeerId, Replica, VersionVector};
 
 /// Who holds the document.
 const HOLDER: PeerId = 2;
 
-pub fn workloads() -> Vec<Box<dyn Workload>> {
-    let mut all: Vec<Box<dyn Workload>> = Vec::new();
+pub fn workloads() -> Vec<Workload> {
+    let mut all = Vec::new();
     for form in Form::ALL {
-        for warm in [false, true] {
-            let what = What::Whole(form);
-            all.push(Box::new(Exporting { what, warm }));
-        }
+        all.push(row(What::Whole(form), false));
+        all.push(row(What::Whole(form), true));
     }
-    all.push(Box::new(Exporting {
-        what: What::LastTenth,
-        warm: false,
-    }));
+    all.push(row(What::LastTenth, false));
     all
+}
+
+fn row(what: What, warm: bool) -> Workload {
+    let when = if warm { "warm" } else { "first" };
+    let row = Workload::new(
+        Input::Sequential,
+        format!("{what}/{when}"),
+        move |subject| Save::prepare(what, warm, subject),
+    );
+    row.needs(what.needs())
 }
 
 /// What is exported.
@@ -32,49 +39,21 @@ enum What {
     LastTenth,
 }
 
-struct Exporting {
-    what: What,
-    warm: bool,
+impl What {
+    fn needs(self) -> Vec<Cap> {
+        match self {
+            Self::Whole(form) => form.needs(),
+            Self::LastTenth => vec![Cap::FastDifference],
+        }
+    }
 }
 
-impl Workload for Exporting {
-    fn variant(&self) -> String {
-        let what = match self.what {
-            What::Whole(form) => form.to_string(),
-            What::LastTenth => "updates-since-90%".to_owned(),
-        };
-        let when = if self.warm { "warm" } else { "first" };
-        format!("{what}/{when}")
-    }
-
-    fn needs(&self) -> Vec<Cap> {
-        match self.what {
-            What::Whole(form) => form.needs(),
-            What::LastTenth => vec![Cap::FastDifference],
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole(form) => write!(f, "{form}"),
+            Self::LastTenth => f.write_str("updates-since-90%"),
         }
-    }
-
-    fn operations(&self, _: u64) -> Option<u64> {
-        None
-    }
-
-    fn repetition<'a>(
-        &self,
-        subject: &'a Subject,
-    ) -> Result<Box<dyn Repetition + 'a>, WorkloadError> {
-        let known = subject.txns() * 9 / 10;
-        let mut repetition = Save {
-            what: self.what,
-            subject,
-            known,
-            since: subject.document(known)?.version.clone(),
-            replica: subject.replica(HOLDER, subject.txns(), Form::Updates)?,
-            exported: Vec::new(),
-        };
-        if self.warm {
-            repetition.run()?;
-        }
-        Ok(Box::new(repetition))
     }
 }
 
@@ -86,6 +65,28 @@ struct Save<'a> {
     since: VersionVector,
     replica: Box<dyn Replica>,
     exported: Vec<u8>,
+}
+
+impl<'a> Save<'a> {
+    fn prepare(what: What, warm: bool, subject: &'a Subject) -> Prepared<'a> {
+        let known = subject.txns() * 9 / 10;
+        let since = match what {
+            What::LastTenth => subject.document(known)?.version.clone(),
+            What::Whole(_) => VersionVector::new(),
+        };
+        let mut repetition = Self {
+            what,
+            subject,
+            known,
+            since,
+            replica: subject.replica(HOLDER, subject.txns(), Form::Updates)?,
+            exported: Vec::new(),
+        };
+        if warm {
+            repetition.run()?;
+        }
+        Ok(Box::new(repetition))
+    }
 }
 
 impl Repetition for Save<'_> {

@@ -3,11 +3,12 @@
 //! Engines decode lazily, so what an import costs shows only in what comes
 //! after it. Each stage contains the ones before.
 
+use std::fmt;
 use std::rc::Rc;
 
 use super::subject::Document;
-use super::{Form, Outcome, Repetition, Subject, Workload, WorkloadError, check};
-use crate::{Cap, EngineError, Imported, PeerId, Replica};
+use super::{Form, Input, Outcome, Prepared, Repetition, Subject, Workload, WorkloadError, check};
+use crate::{EngineError, Imported, PeerId, Replica};
 
 /// Who opens the document.
 const READER: PeerId = 2;
@@ -15,11 +16,20 @@ const READER: PeerId = 2;
 /// What the first edit types, at the start of the text.
 const FIRST_EDIT: &str = "Hello world!";
 
-pub fn workloads() -> Vec<Box<dyn Workload>> {
-    let mut all: Vec<Box<dyn Workload>> = Vec::new();
+pub fn workloads() -> Vec<Workload> {
+    let mut all = Vec::new();
     for form in Form::ALL {
         for stage in [Stage::Import, Stage::Value, Stage::Edit, Stage::Export] {
-            all.push(Box::new(Import { form, stage }));
+            let row = Workload::new(
+                Input::Sequential,
+                format!("{form}{stage}"),
+                move |subject| Opening::prepare(form, stage, subject),
+            );
+            let row = row.needs(form.needs());
+            all.push(match (form, stage) {
+                (Form::Updates, Stage::Import) => row.per_operation(),
+                _ => row,
+            });
         }
     }
     all
@@ -34,43 +44,14 @@ enum Stage {
     Export,
 }
 
-struct Import {
-    form: Form,
-    stage: Stage,
-}
-
-impl Workload for Import {
-    fn variant(&self) -> String {
-        let stage = match self.stage {
-            Stage::Import => "",
-            Stage::Value => "+value",
-            Stage::Edit => "+edit",
-            Stage::Export => "+export",
-        };
-        format!("{}{stage}", self.form)
-    }
-
-    fn needs(&self) -> Vec<Cap> {
-        self.form.needs()
-    }
-
-    fn operations(&self, ops: u64) -> Option<u64> {
-        (self.form == Form::Updates && self.stage == Stage::Import).then_some(ops)
-    }
-
-    fn repetition<'a>(
-        &self,
-        subject: &'a Subject,
-    ) -> Result<Box<dyn Repetition + 'a>, WorkloadError> {
-        Ok(Box::new(Opening {
-            form: self.form,
-            stage: self.stage,
-            subject,
-            document: subject.whole()?,
-            replica: subject.engine().replica(READER),
-            imported: Imported::default(),
-            exported: Vec::new(),
-        }))
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Import => "",
+            Self::Value => "+value",
+            Self::Edit => "+edit",
+            Self::Export => "+export",
+        })
     }
 }
 
@@ -82,6 +63,20 @@ struct Opening<'a> {
     replica: Box<dyn Replica>,
     imported: Imported,
     exported: Vec<u8>,
+}
+
+impl<'a> Opening<'a> {
+    fn prepare(form: Form, stage: Stage, subject: &'a Subject) -> Prepared<'a> {
+        Ok(Box::new(Self {
+            form,
+            stage,
+            subject,
+            document: subject.whole()?,
+            replica: subject.engine().replica(READER),
+            imported: Imported::default(),
+            exported: Vec::new(),
+        }))
+    }
 }
 
 impl Repetition for Opening<'_> {
@@ -110,10 +105,7 @@ impl Repetition for Opening<'_> {
         check::shows(&*self.replica, &self.document.version, &text)?;
         if self.stage < Stage::Export {
             let bytes = self.document.bytes(self.form)?.len();
-            return Ok(Outcome {
-                encoded_bytes: bytes as u64,
-                state_hash: self.replica.state_hash(),
-            });
+            return Ok(Outcome::new(bytes, self.replica.state_hash()));
         }
         let mut copy = self.subject.engine().replica(READER + 1);
         copy.import(&self.exported)?;

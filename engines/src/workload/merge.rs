@@ -1,27 +1,37 @@
 //! Remote operations into a replica that has others, or none.
 
+use std::fmt;
 use std::rc::Rc;
 
+use super::subject::TAIL;
 use super::subject::{Document, WRITER};
-use super::{Form, Outcome, Repetition, Subject, Workload, WorkloadError, check};
+use super::{Form, Input, Outcome, Prepared, Repetition, Subject, Workload, WorkloadError, check};
 use crate::{Cap, Caps, EngineError, Export, Imported, PeerId, Replica, VersionVector};
 
 /// Who receives, and edits on its own side.
 const RECEIVER: PeerId = 2;
 
-/// Txns that [`Tail`] delivers.
-const TAIL: usize = 1000;
-
-/// Txns that [`IntoEdited`] makes locally first.
+/// Txns that a replica makes on its own before the others arrive.
 const LOCAL: usize = 100;
 
-pub fn workloads() -> Vec<Box<dyn Workload>> {
-    let mut all: Vec<Box<dyn Workload>> = vec![Box::new(Blob), Box::new(Txns)];
+pub fn workloads() -> Vec<Workload> {
+    let sequential = Input::Sequential;
+    let mut all = vec![
+        Workload::new(sequential, "blob", blob).per_operation(),
+        Workload::new(sequential, "txns", txns)
+            .needs([Cap::ManyImports])
+            .per_operation(),
+    ];
     for form in [Form::Updates, Form::Snapshot, Form::Shallow] {
-        all.push(Box::new(Tail { form }));
+        let variant = format!("tail-{TAIL}-into-{form}");
+        let row = Workload::new(sequential, variant, move |subject| tail(form, subject));
+        all.push(row.needs(form.needs()));
     }
-    for txns in [10, 100, 1000] {
-        all.push(Box::new(Diverged { txns }));
+    for edits in [10, 100, 1000] {
+        let variant = format!("diverged-{edits}");
+        let row = Workload::new(sequential, variant, move |subject| diverged(edits, subject));
+        let row = row.needs([Cap::FastDifference]);
+        all.push(row.scale("diverged", edits as u64, "edits"));
     }
     for (arrives, loaded) in [
         (Arriving::Snapshot, Form::Updates),
@@ -29,99 +39,87 @@ pub fn workloads() -> Vec<Box<dyn Workload>> {
         (Arriving::Rest, Form::Snapshot),
         (Arriving::Rest, Form::Shallow),
     ] {
-        all.push(Box::new(IntoEdited { loaded, arrives }));
+        let variant = format!("{arrives}-into-edited-{loaded}");
+        let row = Workload::new(sequential, variant, move |subject| {
+            into_edited(arrives, loaded, subject)
+        });
+        all.push(row.needs(loaded.needs()).needs(arrives.form().needs()));
     }
     all
 }
 
 /// The whole trace as one blob of updates into an empty replica.
-struct Blob;
-
-impl Workload for Blob {
-    fn variant(&self) -> String {
-        "blob".to_owned()
-    }
-
-    fn needs(&self) -> Vec<Cap> {
-        Vec::new()
-    }
-
-    fn operations(&self, ops: u64) -> Option<u64> {
-        Some(ops)
-    }
-
-    fn repetition<'a>(
-        &self,
-        subject: &'a Subject,
-    ) -> Result<Box<dyn Repetition + 'a>, WorkloadError> {
-        let document = subject.whole()?;
-        let updates = vec![document.bytes(Form::Updates)?.to_vec()].into();
-        let receiver = subject.engine().replica(RECEIVER);
-        let caps = subject.engine().caps();
-        Ok(Box::new(Delivery::new(receiver, updates, document, caps)))
-    }
+fn blob(subject: &Subject) -> Prepared<'_> {
+    let document = subject.whole()?;
+    let updates = vec![document.bytes(Form::Updates)?.to_vec()].into();
+    let receiver = subject.engine().replica(RECEIVER);
+    Delivery::prepare(subject, receiver, updates, document)
 }
 
 /// The whole trace txn by txn into an empty replica.
-struct Txns;
-
-impl Workload for Txns {
-    fn variant(&self) -> String {
-        "txns".to_owned()
-    }
-
-    fn needs(&self) -> Vec<Cap> {
-        vec![Cap::ManyImports]
-    }
-
-    fn operations(&self, ops: u64) -> Option<u64> {
-        Some(ops)
-    }
-
-    fn repetition<'a>(
-        &self,
-        subject: &'a Subject,
-    ) -> Result<Box<dyn Repetition + 'a>, WorkloadError> {
-        let updates = subject.txn_updates(0)?;
-        let receiver = subject.engine().replica(RECEIVER);
-        let caps = subject.engine().caps();
-        let end = subject.whole()?;
-        Ok(Box::new(Delivery::new(receiver, updates, end, caps)))
-    }
+fn txns(subject: &Subject) -> Prepared<'_> {
+    let receiver = subject.engine().replica(RECEIVER);
+    Delivery::prepare(subject, receiver, subject.txn_updates(0)?, subject.whole()?)
 }
 
-/// The last txns of the trace, one by one, into a replica that loaded the rest.
-struct Tail {
-    /// How it loaded the rest.
-    form: Form,
+/// The last txns of the trace, one by one, into a replica that loaded the rest
+/// in `form`.
+fn tail(form: Form, subject: &Subject) -> Prepared<'_> {
+    let Some(start) = subject.txns().checked_sub(TAIL) else {
+        return Err(subject.unsuitable(format!("it has fewer than {TAIL} txns")));
+    };
+    let receiver = subject.replica(RECEIVER, start, form)?;
+    Delivery::prepare(
+        subject,
+        receiver,
+        subject.txn_updates(start)?,
+        subject.whole()?,
+    )
 }
 
-impl Workload for Tail {
-    fn variant(&self) -> String {
-        format!("tail-{TAIL}-into-{}", self.form)
+/// Two replicas share the first half of the trace; one goes on with the next
+/// txns, the other with those after them. Then each sends what the other lacks.
+fn diverged(txns: usize, subject: &Subject) -> Prepared<'_> {
+    let half = subject.txns() / 2;
+    let first = half..half + txns;
+    let second = first.end..first.end + txns;
+    if second.end > subject.txns() {
+        return Err(subject.unsuitable(format!("it has fewer than {} txns", 4 * txns)));
     }
+    let mut a = subject.replica(WRITER, half, Form::Updates)?;
+    let mut b = subject.replica(RECEIVER, half, Form::Updates)?;
+    subject.play(&mut *a, first)?;
+    subject.play(&mut *b, second)?;
+    Ok(Box::new(Exchange {
+        caps: subject.engine().caps(),
+        a_version: a.version_vector(),
+        b_version: b.version_vector(),
+        a,
+        b,
+        bytes: 0,
+        imported: Default::default(),
+    }))
+}
 
-    fn needs(&self) -> Vec<Cap> {
-        self.form.needs()
-    }
-
-    fn operations(&self, _: u64) -> Option<u64> {
-        None
-    }
-
-    fn repetition<'a>(
-        &self,
-        subject: &'a Subject,
-    ) -> Result<Box<dyn Repetition + 'a>, WorkloadError> {
-        let Some(start) = subject.txns().checked_sub(TAIL) else {
-            return Err(subject.unsuitable(format!("it has fewer than {TAIL} txns")));
-        };
-        let receiver = subject.replica(RECEIVER, start, self.form)?;
-        let updates = subject.txn_updates(start)?;
-        let caps = subject.engine().caps();
-        let end = subject.whole()?;
-        Ok(Box::new(Delivery::new(receiver, updates, end, caps)))
-    }
+/// Remote edits arrive at a replica that loaded the first half of the trace in
+/// `loaded`, and has edits of its own.
+fn into_edited(arrives: Arriving, loaded: Form, subject: &Subject) -> Prepared<'_> {
+    let half = subject.txns() / 2;
+    let since = &subject.document(half)?.version;
+    let mut replica = subject.replica(RECEIVER, half, loaded)?;
+    subject.play(&mut *replica, half..(half + LOCAL).min(subject.txns()))?;
+    let own = replica.export(Export::Updates { since })?;
+    let arriving = match arrives {
+        Arriving::Snapshot => subject.whole()?.bytes(Form::Snapshot)?.to_vec(),
+        Arriving::Rest => subject.updates_since(half)?,
+    };
+    Ok(Box::new(Arrival {
+        subject,
+        replica,
+        own,
+        arriving,
+        imported: Imported::default(),
+    }))
 }
 
 /// Updates that lead to a known document, imported in order.
@@ -135,19 +133,19 @@ struct Delivery {
 }
 
 impl Delivery {
-    fn new(
+    fn prepare<'a>(
+        subject: &'a Subject,
         receiver: Box<dyn Replica>,
         updates: Rc<[Vec<u8>]>,
         end: Rc<Document>,
-        caps: Caps,
-    ) -> Self {
-        Self {
+    ) -> Prepared<'a> {
+        Ok(Box::new(Self {
             receiver,
             updates,
             end,
-            caps,
+            caps: subject.engine().caps(),
             idle: 0,
-        }
+        }))
     }
 }
 
@@ -169,55 +167,8 @@ impl Repetition for Delivery {
             )));
         }
         check::shows(&*self.receiver, &self.end.version, &self.end.text)?;
-        Ok(Outcome {
-            encoded_bytes: self.updates.iter().map(|update| update.len() as u64).sum(),
-            state_hash: self.receiver.state_hash(),
-        })
-    }
-}
-
-/// Two replicas share the first half of the trace; one goes on with the next
-/// txns, the other with those after them. Then each sends what the other lacks.
-struct Diverged {
-    txns: usize,
-}
-
-impl Workload for Diverged {
-    fn variant(&self) -> String {
-        format!("diverged-{}", self.txns)
-    }
-
-    fn needs(&self) -> Vec<Cap> {
-        vec![Cap::FastDifference]
-    }
-
-    fn operations(&self, _: u64) -> Option<u64> {
-        None
-    }
-
-    fn repetition<'a>(
-        &self,
-        subject: &'a Subject,
-    ) -> Result<Box<dyn Repetition + 'a>, WorkloadError> {
-        let half = subject.txns() / 2;
-        let first = half..half + self.txns;
-        let second = first.end..first.end + self.txns;
-        if second.end > subject.txns() {
-            return Err(subject.unsuitable(format!("it has fewer than {} txns", 4 * self.txns)));
-        }
-        let mut a = subject.replica(WRITER, half, Form::Updates)?;
-        let mut b = subject.replica(RECEIVER, half, Form::Updates)?;
-        subject.play(&mut *a, first)?;
-        subject.play(&mut *b, second)?;
-        Ok(Box::new(Exchange {
-            caps: subject.engine().caps(),
-            a_version: a.version_vector(),
-            b_version: b.version_vector(),
-            a,
-            b,
-            bytes: 0,
-            imported: Default::default(),
-        }))
+        let bytes = self.updates.iter().map(Vec::len).sum();
+        Ok(Outcome::new(bytes, self.receiver.state_hash()))
     }
 }
 
@@ -250,14 +201,6 @@ impl Repetition for Exchange {
     }
 }
 
-/// Remote edits arrive at a replica that loaded the first half of the trace
-/// and has edits of its own.
-struct IntoEdited {
-    /// How the replica loaded the first half.
-    loaded: Form,
-    arrives: Arriving,
-}
-
 /// What arrives. A shallow snapshot is not among it: Loro takes one into an
 /// empty document only, and elsewhere sets its last operation aside for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -268,47 +211,21 @@ enum Arriving {
     Rest,
 }
 
-impl Workload for IntoEdited {
-    fn variant(&self) -> String {
-        let what = match self.arrives {
-            Arriving::Snapshot => "snapshot",
-            Arriving::Rest => "rest",
-        };
-        format!("{what}-into-edited-{}", self.loaded)
+impl Arriving {
+    fn form(self) -> Form {
+        match self {
+            Self::Snapshot => Form::Snapshot,
+            Self::Rest => Form::Updates,
+        }
     }
+}
 
-    fn needs(&self) -> Vec<Cap> {
-        let arrives = match self.arrives {
-            Arriving::Snapshot => Form::Snapshot,
-            Arriving::Rest => Form::Updates,
-        };
-        [self.loaded.needs(), arrives.needs()].concat()
-    }
-
-    fn operations(&self, _: u64) -> Option<u64> {
-        None
-    }
-
-    fn repetition<'a>(
-        &self,
-        subject: &'a Subject,
-    ) -> Result<Box<dyn Repetition + 'a>, WorkloadError> {
-        let half = subject.txns() / 2;
-        let since = &subject.document(half)?.version;
-        let mut replica = subject.replica(RECEIVER, half, self.loaded)?;
-        subject.play(&mut *replica, half..(half + LOCAL).min(subject.txns()))?;
-        let own = replica.export(Export::Updates { since })?;
-        let arriving = match self.arrives {
-            Arriving::Snapshot => subject.whole()?.bytes(Form::Snapshot)?.to_vec(),
-            Arriving::Rest => subject.updates_since(half)?,
-        };
-        Ok(Box::new(Arrival {
-            subject,
-            replica,
-            own,
-            arriving,
-            imported: Imported::default(),
-        }))
+impl fmt::Display for Arriving {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Snapshot => "snapshot",
+            Self::Rest => "rest",
+        })
     }
 }
 

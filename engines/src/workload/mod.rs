@@ -6,68 +6,157 @@
 //! before, all verification and the release of memory after the timed part.
 
 mod check;
+mod data;
 mod export;
 mod import;
 mod merge;
+mod repetition;
 mod subject;
+mod suite;
 
+pub use data::{Data, Input, SYNTHETIC, input_of};
+pub use repetition::{Outcome, Repetition};
 pub use subject::{Form, Subject};
+pub use suite::Suite;
 
-use crate::{Cap, Engine, EngineError, StateHash};
+use repetition::Prepared;
+
+use crate::{Cap, Engine, EngineError};
 
 /// One row of a suite: something that is done with a data set in an engine.
-pub trait Workload {
-    /// Last part of the benchmark id, such as `snapshot+edit`.
-    fn variant(&self) -> String;
+pub struct Workload {
+    variant: String,
+    input: Input,
+    needs: Vec<Cap>,
+    elements: Elements,
+    scale: Option<Scale>,
+    unless: Option<fn(&dyn Engine, &str) -> Option<String>>,
+    prepare: Box<Prepare>,
+}
 
-    /// What an engine must be able to do for it.
-    fn needs(&self) -> Vec<Cap>;
+type Prepare = dyn for<'a> Fn(&'a Subject) -> Prepared<'a>;
 
-    /// Why it has no row for an engine, if it has none.
-    fn reason_against(&self, engine: &dyn Engine) -> Option<&'static str> {
-        let caps = engine.caps();
-        let needs = self.needs();
-        needs.into_iter().find_map(|cap| caps.reason_against(cap))
+/// Like parts that the timed part consists of.
+#[derive(Debug, Clone, Copy)]
+enum Elements {
+    /// None: the work does not grow in proportion to anything, as in a lazy
+    /// load. A throughput would mislead.
+    None,
+    /// The operations of the data set, which are integrated one and all.
+    Operations,
+    /// This many.
+    Fixed(u64),
+}
+
+/// The place of a row among rows that differ in size alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scale {
+    /// Name that those rows share within their suite.
+    pub series: String,
+    /// The size of this one.
+    pub size: u64,
+    /// What the size counts, in the plural.
+    pub unit: &'static str,
+}
+
+impl Workload {
+    /// A row called `variant` that works on data sets of one kind. `prepare`
+    /// makes one repetition from fresh replicas; what is the same for every
+    /// repetition is kept in the subject.
+    fn new(
+        input: Input,
+        variant: impl Into<String>,
+        prepare: impl for<'a> Fn(&'a Subject) -> Prepared<'a> + 'static,
+    ) -> Self {
+        Self {
+            variant: variant.into(),
+            input,
+            needs: Vec::new(),
+            elements: Elements::None,
+            scale: None,
+            unless: None,
+            prepare: Box::new(prepare),
+        }
     }
 
-    /// Operations that the timed part has to integrate one and all, given
-    /// that the data set has `ops` of them. None where the work does not grow
-    /// in proportion, as in a lazy load: a throughput would mislead there.
-    fn operations(&self, ops: u64) -> Option<u64>;
+    /// Names what an engine must be able to do for it.
+    fn needs(mut self, caps: impl IntoIterator<Item = Cap>) -> Self {
+        self.needs.extend(caps);
+        self
+    }
 
-    /// Prepares one repetition, from fresh replicas. What is the same for
-    /// every repetition is kept in the subject.
+    /// The timed part integrates every operation of the data set.
+    fn per_operation(mut self) -> Self {
+        self.elements = Elements::Operations;
+        self
+    }
+
+    /// The timed part consists of `count` like parts.
+    #[allow(dead_code, reason = "for the suites that count")]
+    fn per(mut self, count: u64) -> Self {
+        self.elements = Elements::Fixed(count);
+        self
+    }
+
+    /// It is one size of a series.
+    fn scale(mut self, series: impl Into<String>, size: u64, unit: &'static str) -> Self {
+        self.scale = Some(Scale {
+            series: series.into(),
+            size,
+            unit,
+        });
+        self
+    }
+
+    /// It has no row for an engine on a data set when `reason` gives one.
+    #[allow(dead_code, reason = "for the suites that need it")]
+    fn unless(mut self, reason: fn(&dyn Engine, &str) -> Option<String>) -> Self {
+        self.unless = Some(reason);
+        self
+    }
+
+    /// Last part of the benchmark id, such as `snapshot+edit`.
+    pub fn variant(&self) -> &str {
+        &self.variant
+    }
+
+    /// The kind of data set that it works on.
+    pub fn input(&self) -> Input {
+        self.input
+    }
+
+    /// Why it has no row for an engine on a data set, if it has none.
+    pub fn reason_against(&self, engine: &dyn Engine, dataset: &str) -> Option<String> {
+        let caps = engine.caps();
+        let lacking = self.needs.iter().find_map(|&cap| caps.reason_against(cap));
+        match lacking {
+            Some(reason) => Some(reason.to_owned()),
+            None => self.unless.and_then(|unless| unless(engine, dataset)),
+        }
+    }
+
+    /// Number of like parts that the timed part consists of, given that the
+    /// data set has `operations`; the time of one is the whole time by it.
+    pub fn elements(&self, operations: u64) -> Option<u64> {
+        match self.elements {
+            Elements::None => None,
+            Elements::Operations => Some(operations),
+            Elements::Fixed(count) => Some(count),
+        }
+    }
+
+    /// Its place among rows that differ in size alone.
+    pub fn scale_of(&self) -> Option<&Scale> {
+        self.scale.as_ref()
+    }
+
+    /// Prepares one repetition.
     ///
     /// # Errors
     /// When the engine fails, or the data set does not suit the workload.
-    fn repetition<'a>(
-        &self,
-        subject: &'a Subject,
-    ) -> Result<Box<dyn Repetition + 'a>, WorkloadError>;
-}
-
-/// One prepared repetition.
-pub trait Repetition {
-    /// The timed part; called once.
-    ///
-    /// # Errors
-    /// When the engine fails.
-    fn run(&mut self) -> Result<(), EngineError>;
-
-    /// Verifies what [`Repetition::run`] did.
-    ///
-    /// # Errors
-    /// When the result is wrong; its time must not be shown then.
-    fn check(&mut self) -> Result<Outcome, WorkloadError>;
-}
-
-/// What a verified repetition came to, besides its time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
-    /// Bytes that the timed part read as updates or wrote as an export.
-    pub encoded_bytes: u64,
-    /// The visible value at the end.
-    pub state_hash: StateHash,
+    pub fn repetition<'a>(&self, subject: &'a Subject) -> Prepared<'a> {
+        (self.prepare)(subject)
+    }
 }
 
 /// Why a workload gives no figure.
@@ -87,37 +176,4 @@ pub enum WorkloadError {
         /// What is missing.
         reason: String,
     },
-}
-
-/// Workloads that belong together.
-#[derive(Debug, Clone, Copy)]
-pub struct Suite {
-    /// First part of the benchmark ids.
-    pub name: &'static str,
-    workloads: fn() -> Vec<Box<dyn Workload>>,
-}
-
-impl Suite {
-    /// From bytes to a usable document, in four cumulative stages.
-    pub const IMPORT: Self = Self {
-        name: "import",
-        workloads: import::workloads,
-    };
-    /// From a document to bytes, for the first time and again.
-    pub const EXPORT: Self = Self {
-        name: "export",
-        workloads: export::workloads,
-    };
-    /// Remote operations into a replica that has others, or none.
-    pub const MERGE: Self = Self {
-        name: "merge",
-        workloads: merge::workloads,
-    };
-    /// Every suite.
-    pub const ALL: [Self; 3] = [Self::IMPORT, Self::EXPORT, Self::MERGE];
-
-    /// Its rows, in the order in which tables show them.
-    pub fn workloads(&self) -> Vec<Box<dyn Workload>> {
-        (self.workloads)()
-    }
 }

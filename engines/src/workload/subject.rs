@@ -6,13 +6,17 @@ use std::fmt;
 use std::ops::Range;
 use std::rc::Rc;
 
-use syncbench_datasets::{Patch, Trace, TraceKind};
+use syncbench_datasets::{Patch, Trace};
 
+use super::data::{Data, Input};
 use super::{WorkloadError, check};
 use crate::{Cap, Engine, EngineError, Export, OpRange, PeerId, Replica, VersionVector};
 
 /// The peer that wrote the trace.
 pub(super) const WRITER: PeerId = 1;
+
+/// Txns that are the end of a trace, where a row is about its end.
+pub(super) const TAIL: usize = 1000;
 
 /// A form in which a whole document is stored or sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +70,7 @@ impl fmt::Display for Form {
 /// from them are made once, when first asked for.
 pub struct Subject {
     engine: &'static dyn Engine,
-    trace: Trace,
+    data: Data,
     documents: RefCell<BTreeMap<usize, Rc<Document>>>,
     txn_updates: RefCell<BTreeMap<usize, Rc<[Vec<u8>]>>>,
 }
@@ -93,33 +97,42 @@ impl Document {
 
 impl Subject {
     /// A subject; nothing is computed yet.
-    ///
-    /// # Errors
-    /// When the trace is concurrent: these workloads play one writer.
-    pub fn new(engine: &'static dyn Engine, trace: Trace) -> Result<Self, WorkloadError> {
-        let subject = Self {
+    pub fn new(engine: &'static dyn Engine, data: impl Into<Data>) -> Self {
+        Self {
             engine,
-            trace,
+            data: data.into(),
             documents: RefCell::default(),
             txn_updates: RefCell::default(),
-        };
-        match subject.trace.kind() {
-            TraceKind::Sequential => Ok(subject),
-            TraceKind::Concurrent => Err(subject.unsuitable("it is a concurrent trace")),
         }
+    }
+
+    /// The data set.
+    pub fn data(&self) -> &Data {
+        &self.data
     }
 
     pub(super) fn engine(&self) -> &'static dyn Engine {
         self.engine
     }
 
+    /// The trace, of one writer after another.
+    pub(super) fn trace(&self) -> Result<&Trace, WorkloadError> {
+        match &self.data {
+            Data::Trace(trace) if self.data.input() == Input::Sequential => Ok(trace),
+            _ => Err(self.unsuitable("it is no sequential trace")),
+        }
+    }
+
     pub(super) fn txns(&self) -> usize {
-        self.trace.txn_count()
+        match &self.data {
+            Data::Trace(trace) => trace.txn_count(),
+            _ => 0,
+        }
     }
 
     pub(super) fn unsuitable(&self, reason: impl Into<String>) -> WorkloadError {
         WorkloadError::Unsuitable {
-            dataset: self.trace.name().to_owned(),
+            dataset: self.data.name().to_owned(),
             reason: reason.into(),
         }
     }
@@ -134,14 +147,34 @@ impl Subject {
         if let Some(document) = self.documents.borrow().get(&txns) {
             return Ok(Rc::clone(document));
         }
-        let mut replica = self.engine.replica(WRITER);
-        replica.splice(0, 0, self.trace.start_content())?;
-        replica.commit();
-        self.play(&mut *replica, 0..txns)?;
-        let text = replica.text();
-        if txns == self.txns() {
-            check::same_text(&text, self.trace.end_content())?;
+        // Writing takes an engine seconds, so one writing serves all the parts
+        // that are usually asked for. The whole is written without stops.
+        let whole = self.txns();
+        let mut stops = vec![txns];
+        if txns != whole {
+            stops.extend([whole / 2, whole * 9 / 10, whole.saturating_sub(TAIL)]);
+            stops.sort_unstable();
+            stops.dedup();
         }
+        let trace = self.trace()?;
+        let mut replica = self.engine.replica(WRITER);
+        replica.splice(0, 0, trace.start_content())?;
+        replica.commit();
+        let mut played = 0;
+        for stop in stops {
+            self.play(&mut *replica, played..stop)?;
+            played = stop;
+            let document = Rc::new(self.encode(&mut *replica)?);
+            if stop == whole {
+                check::same_text(&document.text, trace.end_content())?;
+            }
+            self.documents.borrow_mut().insert(stop, document);
+        }
+        Ok(Rc::clone(&self.documents.borrow()[&txns]))
+    }
+
+    /// The document that a replica holds, in every form that the engine has.
+    fn encode(&self, replica: &mut dyn Replica) -> Result<Document, WorkloadError> {
         let mut forms = Vec::new();
         for form in Form::ALL {
             let needs = form.needs();
@@ -149,15 +182,11 @@ impl Subject {
                 forms.push((form, form.export(&mut *replica)?));
             }
         }
-        let document = Rc::new(Document {
+        Ok(Document {
             forms,
             version: replica.version_vector(),
-            text,
-        });
-        self.documents
-            .borrow_mut()
-            .insert(txns, Rc::clone(&document));
-        Ok(document)
+            text: replica.text(),
+        })
     }
 
     /// A new replica that loaded the first `txns` txns. Loaded from updates
@@ -188,9 +217,10 @@ impl Subject {
         &self,
         replica: &mut dyn Replica,
         txns: Range<usize>,
-    ) -> Result<(), EngineError> {
+    ) -> Result<(), WorkloadError> {
+        let trace = self.trace()?;
         for txn in txns {
-            for patch in self.trace.txn(txn).patches() {
+            for patch in trace.txn(txn).patches() {
                 splice_clamped(replica, patch)?;
             }
             replica.commit();

@@ -1,0 +1,184 @@
+//! Every suite under Criterion: engine x data set x workload.
+//!
+//! Ids are `<suite>/<engine>/<dataset>/<variant>`. The name of a suite as the
+//! filter runs that suite alone.
+//!
+//! Only the engine's own work is timed. Each repetition gets fresh replicas
+//! before the clock starts; they are checked and dropped after it has stopped.
+
+use std::cell::OnceCell;
+use std::collections::HashSet;
+use std::fmt::Display;
+use std::time::{Duration, Instant};
+
+use criterion::{Criterion, PlottingBackend, Throughput};
+use syncbench_datasets::{catalog, locate};
+use syncbench_engines::workload::{Data, Input, Subject, Suite, Workload, WorkloadError, input_of};
+use syncbench_engines::{Engine, engines};
+
+fn main() {
+    let here = datasets_here();
+    let mut criterion = criterion();
+    for &engine in engines() {
+        for &dataset in &here {
+            // Filled by the first benchmark that really runs, so that `--list`
+            // and filters load nothing that they do not need.
+            let subject = OnceCell::new();
+            for suite in Suite::ALL {
+                if suite.datasets.contains(&dataset) {
+                    bench(&mut criterion, suite, engine, dataset, &subject);
+                }
+            }
+        }
+    }
+    criterion.final_summary();
+}
+
+/// The data sets of the suites that are on this machine, each once.
+fn datasets_here() -> Vec<&'static str> {
+    let mut seen = HashSet::new();
+    let datasets = Suite::ALL.iter().flat_map(|suite| suite.datasets);
+    let (here, absent): (Vec<&str>, Vec<&str>) = datasets
+        .filter(|&&name| seen.insert(name))
+        .partition(|&&name| is_here(name));
+    if !absent.is_empty() {
+        let names = absent.join(" ");
+        eprintln!("left out: {names}; `syncbench datasets fetch {names}` gets them");
+    }
+    here
+}
+
+fn is_here(dataset: &str) -> bool {
+    match input_of(dataset) {
+        Some(Input::Synthetic) => true,
+        _ => catalog().file_of(dataset).ok().and_then(locate).is_some(),
+    }
+}
+
+/// Settings that suit single repetitions between 50 us and 2 s; the command
+/// line overrides them.
+fn criterion() -> Criterion {
+    let criterion = Criterion::default()
+        .plotting_backend(PlottingBackend::Plotters)
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(5))
+        .sample_size(20)
+        .configure_from_args();
+    match std::env::args().skip(1).find_map(|arg| filter(&arg)) {
+        Some(filter) => criterion.with_filter(filter),
+        None => criterion,
+    }
+}
+
+/// The filter that is meant by an argument which Criterion would take for
+/// another, as it takes all for regular expressions that match anywhere: the
+/// name of a suite also matches within variants, and a pasted id with a `+` in
+/// it matches no id.
+fn filter(arg: &str) -> Option<String> {
+    if Suite::named(arg).is_some() {
+        return Some(format!("^{arg}/"));
+    }
+    let pasted = arg.contains('+') && ids().any(|id| id.contains(arg));
+    pasted.then(|| arg.replace('+', r"\+"))
+}
+
+fn ids() -> impl Iterator<Item = String> {
+    Suite::ALL.iter().flat_map(|suite| {
+        let variants: Vec<_> = suite
+            .workloads()
+            .iter()
+            .map(|w| w.variant().to_owned())
+            .collect();
+        engines().iter().flat_map(move |engine| {
+            let variants = variants.clone();
+            suite.datasets.iter().flat_map(move |dataset| {
+                let group = group_name(suite, *engine, dataset);
+                variants
+                    .clone()
+                    .into_iter()
+                    .map(move |variant| format!("{group}/{variant}"))
+            })
+        })
+    })
+}
+
+fn group_name(suite: &Suite, engine: &dyn Engine, dataset: &str) -> String {
+    format!("{}/{}/{dataset}", suite.name, engine.name())
+}
+
+fn bench(
+    criterion: &mut Criterion,
+    suite: &Suite,
+    engine: &'static dyn Engine,
+    dataset: &'static str,
+    subject: &OnceCell<Subject>,
+) {
+    let input = input_of(dataset);
+    let name = group_name(suite, engine, dataset);
+    let workloads = suite.workloads();
+    for workload in workloads.iter().filter(|w| Some(w.input()) == input) {
+        let variant = workload.variant();
+        if let Some(reason) = workload.reason_against(engine, dataset) {
+            eprintln!("n/a: {name}/{variant}: {reason}");
+            continue;
+        }
+        // A group of its own, since a throughput cannot be unset again.
+        let mut group = criterion.benchmark_group(&name);
+        if let Some(elements) = workload.elements(operations(dataset)) {
+            group.throughput(Throughput::Elements(elements));
+        }
+        group.bench_function(variant, |bencher| {
+            let subject = subject.get_or_init(|| load(engine, dataset));
+            bencher.iter_custom(|repetitions| {
+                measure(workload, subject, repetitions)
+                    .unwrap_or_else(|e| stop(1, format_args!("{name}/{variant}: {e}")))
+            });
+        });
+        group.finish();
+    }
+}
+
+/// Time of the given number of repetitions. The first is always checked; that
+/// the others are equal follows from fixed data and fixed peer ids.
+fn measure(
+    workload: &Workload,
+    subject: &Subject,
+    repetitions: u64,
+) -> Result<Duration, WorkloadError> {
+    let mut total = Duration::ZERO;
+    for i in 0..repetitions {
+        let mut repetition = workload.repetition(subject)?;
+        let start = Instant::now();
+        repetition.run()?;
+        total += start.elapsed();
+        if i == 0 {
+            repetition.check()?;
+        }
+    }
+    Ok(total)
+}
+
+/// Operations of a data set, without loading it.
+fn operations(dataset: &str) -> u64 {
+    let repeat = catalog()
+        .derived(dataset)
+        .map_or(1, |derived| derived.repeat);
+    let counts = catalog()
+        .file_of(dataset)
+        .ok()
+        .and_then(|entry| entry.counts.as_ref());
+    counts.map_or(0, |counts| {
+        ((counts.inserted + counts.deleted) * repeat) as u64
+    })
+}
+
+fn load(engine: &'static dyn Engine, dataset: &str) -> Subject {
+    let data = Data::load(dataset).unwrap_or_else(|e| stop(2, e));
+    Subject::new(engine, data)
+}
+
+/// A benchmark that cannot be trusted ends the run, before its time is shown.
+fn stop(code: i32, message: impl Display) -> ! {
+    eprintln!("\nerror: {message}");
+    std::process::exit(code)
+}

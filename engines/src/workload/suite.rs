@@ -1,0 +1,54 @@
+//! The suites: workloads that belong together, and their data sets.
+
+use super::{Workload, export, import, merge};
+
+/// Workloads that belong together.
+#[derive(Debug, Clone, Copy)]
+pub struct Suite {
+    /// First part of the benchmark ids.
+    pub name: &'static str,
+    /// What it measures, in a line.
+    pub about: &'static str,
+    /// Data sets that it runs on by default, the first of them in cells.
+    pub datasets: &'static [&'static str],
+    /// Data sets that take minutes: for cells alone.
+    pub large: &'static [&'static str],
+    workloads: fn() -> Vec<Workload>,
+}
+
+impl Suite {
+    /// Every suite, in the order of the documentation.
+    pub const ALL: &'static [Self] = &[
+        Self {
+            name: "import",
+            about: "from bytes to a usable document, in four cumulative stages",
+            datasets: &["automerge-paper"],
+            large: &["automerge-paper-x100"],
+            workloads: import::workloads,
+        },
+        Self {
+            name: "export",
+            about: "from a document to bytes, for the first time and again",
+            datasets: &["automerge-paper"],
+            large: &[],
+            workloads: export::workloads,
+        },
+        Self {
+            name: "merge",
+            about: "remote operations into a replica that has others, or none",
+            datasets: &["automerge-paper"],
+            large: &[],
+            workloads: merge::workloads,
+        },
+    ];
+
+    /// The suite called `name`.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        Self::ALL.iter().find(|suite| suite.name == name)
+    }
+
+    /// Its rows, in the order in which tables show them.
+    pub fn workloads(&self) -> Vec<Workload> {
+        (self.workloads)()
+    }
+}
