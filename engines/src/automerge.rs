@@ -51,6 +51,10 @@ const NO_DIFFERENCE: &str =
 const NO_SEAL: &str = "an Automerge update that is cut between two changes is a shorter update";
 const NO_MANY: &str =
     "Automerge takes milliseconds for each update into a long document: minutes for a whole trace";
+const SAVED: &str =
+    "a saved document, in columns and deflated; the hash of every change is verified";
+const IS_SAVED: &str = "the saved document, in columns and deflated, and not a row of changes";
+const VERIFIED: &str = "the hash of every change is verified";
 
 /// Who makes the first change, which all replicas share.
 const ORIGIN: [u8; 8] = [0xff; 8];
@@ -83,6 +87,15 @@ impl Engine for Automerge {
             (Cap::DetectsDamage, NO_SEAL),
             (Cap::ManyImports, NO_MANY),
         ])
+    }
+
+    fn differs(&self, suite: &str, variant: &str) -> Option<&'static str> {
+        match (suite, variant) {
+            ("import", _) | ("merge", "blob") => Some(SAVED),
+            ("export", "updates/first" | "updates/warm") => Some(IS_SAVED),
+            ("merge", _) => Some(VERIFIED),
+            _ => None,
+        }
     }
 
     fn replica(&self, peer: PeerId) -> Box<dyn Replica> {

@@ -70,6 +70,14 @@ pub trait Engine: Sync {
         Caps::ALL
     }
 
+    /// Why this engine's work in a row is not that of the other engines, so
+    /// that times must not be compared; `None` where it is. `suite` and
+    /// `variant` are those of the benchmark id, as in `import` and
+    /// `snapshot+edit`.
+    fn differs(&self, _suite: &str, _variant: &str) -> Option<&'static str> {
+        None
+    }
+
     /// A new, empty document for `peer`.
     ///
     /// # Panics

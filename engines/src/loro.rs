@@ -21,6 +21,11 @@ use crate::{
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Loro;
 
+const LAZY: &str = "Loro leaves a snapshot encoded until the first edit";
+const NO_HISTORY: &str = "the history before it is dropped";
+const KEPT: &str = "Loro keeps what it encoded for the export before";
+const DECODES: &str = "the first import also decodes the snapshot that was loaded";
+
 impl Engine for Loro {
     fn name(&self) -> &'static str {
         "loro"
@@ -30,9 +35,24 @@ impl Engine for Loro {
         ::loro::LORO_VERSION
     }
 
+    fn differs(&self, suite: &str, variant: &str) -> Option<&'static str> {
+        match (suite, variant) {
+            ("import", "snapshot" | "snapshot+value") => Some(LAZY),
+            ("import", _) if variant.starts_with("shallow") => Some(NO_HISTORY),
+            ("export", "shallow/first" | "shallow/warm") => Some(NO_HISTORY),
+            ("export", "snapshot/warm") => Some(KEPT),
+            ("merge", _) if is_tail_of_snapshot(variant) => Some(DECODES),
+            _ => None,
+        }
+    }
+
     fn replica(&self, peer: PeerId) -> Box<dyn Replica> {
         Box::new(LoroReplica::new(peer))
     }
+}
+
+fn is_tail_of_snapshot(variant: &str) -> bool {
+    variant.starts_with("tail-") && !variant.ends_with("-into-updates")
 }
 
 struct LoroReplica {

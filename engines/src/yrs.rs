@@ -83,6 +83,9 @@ const NO_RANGE: &str = "Yrs encodes what a commit made, or what follows a versio
 const NO_CAUSALITY: &str = "in Yrs an item waits only for its neighbours";
 const NO_DELETIONS: &str = "in Yrs a deletion moves no clock";
 const NO_CHECKSUM: &str = "Yrs updates have no checksum";
+const IS_STATE: &str = "the update since nothing is the state of the document";
+const GARBAGE: &str = "the update since nothing is the state, without deleted text";
+const ALL_DELETIONS: &str = "every deletion ever made travels along";
 
 const NOT_ADAPTED: &str = "the adapter does not make this call yet";
 
@@ -109,6 +112,19 @@ impl Engine for Yrs {
             (Cap::CountsDeletions, NO_DELETIONS),
             (Cap::DetectsDamage, NO_CHECKSUM),
         ])
+    }
+
+    fn differs(&self, suite: &str, variant: &str) -> Option<&'static str> {
+        match (suite, variant) {
+            ("export", "updates-since-90%/first") => Some(ALL_DELETIONS),
+            ("merge", "rest-into-edited-updates") => Some(ALL_DELETIONS),
+            ("merge", _) if variant.starts_with("diverged-") => Some(ALL_DELETIONS),
+            ("import" | "export", _) | ("merge", "blob") => match self.skip_gc {
+                true => Some(IS_STATE),
+                false => Some(GARBAGE),
+            },
+            _ => None,
+        }
     }
 
     fn replica(&self, peer: PeerId) -> Box<dyn Replica> {

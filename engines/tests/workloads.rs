@@ -85,6 +85,43 @@ fn ids_of_a_suite_are_unique() {
     }
 }
 
+/// Engines name rows, so a row that is renamed must not lose its reason.
+#[test]
+fn rows_of_unequal_work_say_so_and_others_do_not() {
+    let rows = |suite: &'static str| {
+        let variants = sequential(suite).into_iter();
+        variants.map(move |workload| format!("{suite}/{}", workload.variant()))
+    };
+    let rows: Vec<_> = ["import", "export", "merge"]
+        .into_iter()
+        .flat_map(rows)
+        .collect();
+    for (engine, row, unequal) in [
+        ("loro", "import/snapshot", true),
+        ("loro", "import/snapshot+edit", false),
+        ("loro", "import/shallow+edit", true),
+        ("loro", "import/updates", false),
+        ("loro", "export/shallow/first", true),
+        ("loro", "export/snapshot/warm", true),
+        ("loro", "merge/tail-1000-into-snapshot", true),
+        ("loro", "merge/tail-1000-into-updates", false),
+        ("yrs", "import/updates", true),
+        ("yrs", "export/updates-since-90%/first", true),
+        ("yrs", "merge/diverged-100", true),
+        ("yrs", "merge/txns", false),
+        ("automerge", "export/updates/first", true),
+        ("automerge", "merge/blob", true),
+    ] {
+        assert!(rows.iter().any(|known| known == row), "no row {row}");
+        let Some(engine) = engines().iter().find(|known| known.name() == engine) else {
+            continue;
+        };
+        let (suite, variant) = row.split_once('/').unwrap();
+        let reason = engine.differs(suite, variant);
+        assert_eq!(reason.is_some(), unequal, "{} {row}", engine.name());
+    }
+}
+
 #[test]
 fn a_trace_that_is_too_short_is_refused_with_its_name() {
     let subject = Subject::new(&Loro, trace(100));
