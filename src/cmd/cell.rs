@@ -186,7 +186,10 @@ impl Bench<'_> {
                 unit: scale.unit.to_owned(),
             }),
             finding: None,
-            differs: None,
+            differs: self
+                .engine
+                .differs(self.suite.name, workload.variant())
+                .map(str::to_owned),
             unavailable: None,
         }
     }

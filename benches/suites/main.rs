@@ -6,6 +6,8 @@
 //! Only the engine's own work is timed. Each repetition gets fresh replicas
 //! before the clock starts; they are checked and dropped after it has stopped.
 
+mod asked;
+
 use std::cell::OnceCell;
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -16,9 +18,12 @@ use syncbench_datasets::{catalog, locate};
 use syncbench_engines::workload::{Data, Input, Subject, Suite, Workload, WorkloadError, input_of};
 use syncbench_engines::{Engine, engines};
 
+use crate::asked::Asked;
+
 fn main() {
     let here = datasets_here();
-    let mut criterion = criterion();
+    let asked = Asked::from_args();
+    let mut criterion = criterion(&asked);
     for &engine in engines() {
         for &dataset in &here {
             // Filled by the first benchmark that really runs, so that `--list`
@@ -26,7 +31,7 @@ fn main() {
             let subject = OnceCell::new();
             for suite in Suite::ALL {
                 if suite.datasets.contains(&dataset) {
-                    bench(&mut criterion, suite, engine, dataset, &subject);
+                    bench(&mut criterion, &asked, suite, engine, dataset, &subject);
                 }
             }
         }
@@ -57,49 +62,17 @@ fn is_here(dataset: &str) -> bool {
 
 /// Settings that suit single repetitions between 50 us and 2 s; the command
 /// line overrides them.
-fn criterion() -> Criterion {
+fn criterion(asked: &Asked) -> Criterion {
     let criterion = Criterion::default()
         .plotting_backend(PlottingBackend::Plotters)
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(5))
         .sample_size(20)
         .configure_from_args();
-    match std::env::args().skip(1).find_map(|arg| filter(&arg)) {
+    match &asked.rewritten {
         Some(filter) => criterion.with_filter(filter),
         None => criterion,
     }
-}
-
-/// The filter that is meant by an argument which Criterion would take for
-/// another, as it takes all for regular expressions that match anywhere: the
-/// name of a suite also matches within variants, and a pasted id with a `+` in
-/// it matches no id.
-fn filter(arg: &str) -> Option<String> {
-    if Suite::named(arg).is_some() {
-        return Some(format!("^{arg}/"));
-    }
-    let pasted = arg.contains('+') && ids().any(|id| id.contains(arg));
-    pasted.then(|| arg.replace('+', r"\+"))
-}
-
-fn ids() -> impl Iterator<Item = String> {
-    Suite::ALL.iter().flat_map(|suite| {
-        let variants: Vec<_> = suite
-            .workloads()
-            .iter()
-            .map(|w| w.variant().to_owned())
-            .collect();
-        engines().iter().flat_map(move |engine| {
-            let variants = variants.clone();
-            suite.datasets.iter().flat_map(move |dataset| {
-                let group = group_name(suite, *engine, dataset);
-                variants
-                    .clone()
-                    .into_iter()
-                    .map(move |variant| format!("{group}/{variant}"))
-            })
-        })
-    })
 }
 
 fn group_name(suite: &Suite, engine: &dyn Engine, dataset: &str) -> String {
@@ -108,6 +81,7 @@ fn group_name(suite: &Suite, engine: &dyn Engine, dataset: &str) -> String {
 
 fn bench(
     criterion: &mut Criterion,
+    asked: &Asked,
     suite: &Suite,
     engine: &'static dyn Engine,
     dataset: &'static str,
@@ -119,7 +93,7 @@ fn bench(
     for workload in workloads.iter().filter(|w| Some(w.input()) == input) {
         let variant = workload.variant();
         if let Some(reason) = workload.reason_against(engine, dataset) {
-            eprintln!("n/a: {name}/{variant}: {reason}");
+            asked.say_unavailable(&format!("{name}/{variant}"), &reason);
             continue;
         }
         // A group of its own, since a throughput cannot be unset again.
