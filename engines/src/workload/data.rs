@@ -37,7 +37,7 @@ pub fn input_of(name: &str) -> Option<Input> {
 #[derive(Debug, Clone)]
 pub enum Data {
     /// An editing trace.
-    Trace(Trace),
+    Trace(Box<Trace>),
     /// A stored document.
     Document(StoredDocument),
     /// None: see [`SYNTHETIC`].
@@ -68,7 +68,7 @@ impl Data {
                 let bytes = read_entry(entry)?.into_owned();
                 Ok(Self::Document(StoredDocument { entry, bytes }))
             }
-            _ => Ok(Self::Trace(syncbench_datasets::load(name_or_path)?)),
+            _ => Ok(syncbench_datasets::load(name_or_path)?.into()),
         }
     }
 
@@ -116,6 +116,6 @@ impl Data {
 
 impl From<Trace> for Data {
     fn from(trace: Trace) -> Self {
-        Self::Trace(trace)
+        Self::Trace(Box::new(trace))
     }
 }

@@ -30,9 +30,12 @@ pub struct Workload {
     needs: Vec<Cap>,
     elements: Elements,
     scale: Option<Scale>,
-    unless: Option<fn(&dyn Engine, &str) -> Option<String>>,
+    unless: Option<Unless>,
     prepare: Box<Prepare>,
 }
+
+/// A reason against a row, for an engine and a data set by its name.
+type Unless = fn(&dyn Engine, &str) -> Option<String>;
 
 type Prepare = dyn for<'a> Fn(&'a Subject) -> Prepared<'a>;
 
@@ -110,7 +113,7 @@ impl Workload {
 
     /// It has no row for an engine on a data set when `reason` gives one.
     #[allow(dead_code, reason = "for the suites that need it")]
-    fn unless(mut self, reason: fn(&dyn Engine, &str) -> Option<String>) -> Self {
+    fn unless(mut self, reason: Unless) -> Self {
         self.unless = Some(reason);
         self
     }
