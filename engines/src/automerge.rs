@@ -7,8 +7,8 @@
 //! replica without anything lacks is the saved document, as in Automerge's own
 //! sync protocol; what another lacks is a row of changes.
 //!
-//! Two peers that each make the object `text` would make two. So every replica
-//! starts from the same first change, by an actor of its own that no version
+//! Two peers that each make the object `text` would make two, as with the other
+//! containers. So every replica starts from the same first change, by an actor of its own that no version
 //! vector shows. A counter is the sequence number of a change, not of a
 //! character; actor ids are the eight bytes of the peer id.
 //!
@@ -23,19 +23,23 @@
 //! - Automerge is asked for what follows given heads, and a version vector has
 //!   none: that export, and one of a range, walks over the whole history.
 
+mod containers;
+
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::sync::LazyLock;
 
 use automerge::transaction::{CommitOptions, Transactable};
 use automerge::{
-    ActorId, AutoCommit, AutomergeError, Change, ChangeHash, ChangeMetadata, ObjId, ObjType, ROOT,
-    ReadDoc,
+    ActorId, AutoCommit, AutoSerde, AutomergeError, Change, ChangeHash, ChangeMetadata, ObjId,
+    ObjType, ROOT, ReadDoc,
 };
 use sha2::{Digest, Sha256};
 
+use containers::{Containers, object};
+
 use crate::{
-    Cap, Caps, Counter, Engine, EngineError, Export, Imported, OpRange, PeerId, Replica,
+    Cap, Caps, Counter, Edit, Engine, EngineError, Export, Imported, OpRange, PeerId, Replica,
     VersionVector,
 };
 
@@ -79,8 +83,6 @@ impl Engine for Automerge {
             (Cap::Batch, NOT_ADAPTED),
             (Cap::LocalUpdates, NOT_ADAPTED),
             (Cap::TextDiff, NOT_ADAPTED),
-            (Cap::Maps, NOT_ADAPTED),
-            (Cap::Lists, NOT_ADAPTED),
             (Cap::Snapshot, NO_SNAPSHOT),
             (Cap::ShallowSnapshot, NO_SHALLOW),
             (Cap::FastDifference, NO_DIFFERENCE),
@@ -99,12 +101,17 @@ impl Engine for Automerge {
     }
 
     fn replica(&self, peer: PeerId) -> Box<dyn Replica> {
-        let (doc, text) = &*EMPTY;
+        let Empty {
+            doc,
+            text,
+            containers,
+        } = &*EMPTY;
         let mut doc = doc.clone();
         doc.set_actor(actor(peer));
         Box::new(AutomergeReplica {
             doc,
             text: text.clone(),
+            containers: containers.clone(),
             peer,
             version: BTreeMap::new(),
             waiting: Vec::new(),
@@ -112,19 +119,34 @@ impl Engine for Automerge {
     }
 }
 
-/// The document that all replicas start from: one empty text.
-static EMPTY: LazyLock<(AutoCommit, ObjId)> = LazyLock::new(|| {
-    let mut doc = AutoCommit::new().with_actor(ActorId::from(ORIGIN));
-    let text = doc
-        .put_object(ROOT, "text", ObjType::Text)
-        .expect("an empty document takes any key");
-    doc.commit_with(CommitOptions::default().with_time(0));
-    (doc, text)
-});
+/// The document that all replicas start from.
+struct Empty {
+    doc: AutoCommit,
+    text: ObjId,
+    containers: Containers,
+}
+
+static EMPTY: LazyLock<Empty> =
+    LazyLock::new(|| Empty::new().expect("an empty document takes any key"));
+
+impl Empty {
+    fn new() -> Result<Self, AutomergeError> {
+        let mut doc = AutoCommit::new().with_actor(ActorId::from(ORIGIN));
+        let text = doc.put_object(ROOT, "text", ObjType::Text)?;
+        let containers = Containers::create(&mut doc)?;
+        doc.commit_with(CommitOptions::default().with_time(0));
+        Ok(Self {
+            doc,
+            text,
+            containers,
+        })
+    }
+}
 
 struct AutomergeReplica {
     doc: AutoCommit,
     text: ObjId,
+    containers: Containers,
     peer: PeerId,
     /// Automerge keeps sequence numbers to itself.
     version: BTreeMap<PeerId, Counter>,
@@ -151,9 +173,9 @@ impl AutomergeReplica {
         if self.is_untouched() {
             let mut doc = AutoCommit::load(bytes).map_err(import_error)?;
             doc.set_actor(actor(self.peer));
-            let text = doc.get(ROOT, "text").map_err(import_error)?;
-            let (_, text) = text.ok_or_else(|| foreign("a document without a text"))?;
-            (self.doc, self.text) = (doc, text);
+            self.text = object(&doc, "text")?;
+            self.containers = Containers::find(&doc)?;
+            self.doc = doc;
         } else {
             self.doc.load_incremental(bytes).map_err(import_error)?;
         }
@@ -305,6 +327,10 @@ impl Replica for AutomergeReplica {
         }
     }
 
+    fn edit(&mut self, edit: &Edit<'_>) -> Result<(), EngineError> {
+        self.containers.edit(&mut self.doc, edit)
+    }
+
     fn version_vector(&self) -> VersionVector {
         let version = self.version.iter();
         version.map(|(&peer, &end)| (peer, end)).collect()
@@ -327,7 +353,7 @@ impl Replica for AutomergeReplica {
     }
 
     fn deep_value(&self) -> serde_json::Value {
-        serde_json::json!({ "text": self.text() })
+        serde_json::to_value(AutoSerde::from(&self.doc)).unwrap_or_default()
     }
 }
 

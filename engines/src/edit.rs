@@ -11,7 +11,7 @@ pub enum Edit<'a> {
         /// What it is set to.
         value: Value<'a>,
     },
-    /// Removes a key of the map.
+    /// Removes a key of the map. Removing what is not there is no error.
     MapDelete {
         /// The key.
         key: &'a str,
@@ -39,8 +39,13 @@ pub enum Value<'a> {
     Int(i64),
     /// A string that is replaced as a whole.
     Str(&'a str),
-    /// A map of values, as one value that is replaced as a whole.
+    /// A map of values, as one value that is replaced as a whole where the
+    /// engine has such values, and a map of its own where it has not.
     Object(&'a [(&'a str, Value<'a>)]),
     /// A text of its own that can be edited, with this content.
     Text(&'a str),
+    /// A map of its own that can be edited, with these entries.
+    Map(&'a [(&'a str, Value<'a>)]),
+    /// A list of its own that can be edited, with these elements.
+    List(&'a [Value<'a>]),
 }

@@ -4,17 +4,21 @@
 //! be compared. One call of the trait is one call of Loro, save for the bounds
 //! that Loro would clip without a word: those are refused here.
 
+mod containers;
+
 use std::hint::black_box;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ::loro::{
-    ExportMode, IdSpan, ImportStatus, LoroDoc, LoroText, LoroValue, Subscription, ToJson,
-    UpdateOptions, VersionRange, VersionVector as LoroVersion,
+use ::loro as library;
+use library::{
+    ExportMode, IdSpan, ImportStatus, LoroDoc, LoroText, Subscription, ToJson, UpdateOptions,
+    VersionRange, VersionVector as LoroVersion,
 };
 
+use containers::Containers;
+
 use crate::{
-    Counter, Edit, Engine, EngineError, Export, Imported, OpRange, PeerId, Replica, Value,
-    VersionVector,
+    Counter, Edit, Engine, EngineError, Export, Imported, OpRange, PeerId, Replica, VersionVector,
 };
 
 /// Loro, as this build links it.
@@ -32,7 +36,7 @@ impl Engine for Loro {
     }
 
     fn version(&self) -> &'static str {
-        ::loro::LORO_VERSION
+        library::LORO_VERSION
     }
 
     fn differs(&self, suite: &str, variant: &str) -> Option<&'static str> {
@@ -60,6 +64,7 @@ struct LoroReplica {
     /// A handle to the one text; looking it up by name for each edit would
     /// cost as much as a small edit.
     text: LoroText,
+    containers: Containers,
     /// Per peer, the end of what waits for other operations. Loro reports an
     /// operation as pending once, when it arrives, and has no call in all of
     /// 1.12 to 1.17 that asks later, so the reports are kept until the version
@@ -84,6 +89,7 @@ impl LoroReplica {
         Self {
             doc,
             text,
+            containers: Containers::default(),
             waiting: Vec::new(),
             watched: None,
         }
@@ -139,34 +145,6 @@ impl LoroReplica {
         };
         self.track_pending(&imported.pending);
         imported
-    }
-
-    fn map_set(&self, key: &str, value: Value<'_>) -> Result<(), EngineError> {
-        let map = self.doc.get_map("map");
-        match value {
-            Value::Text(content) => {
-                let text = map.insert_container(key, LoroText::new());
-                text.and_then(|text| text.insert(0, content))
-            }
-            plain => map.insert(key, loro_value(plain)),
-        }
-        .map_err(edit_error)
-    }
-
-    fn list_insert(&self, pos: usize, values: &[Value<'_>]) -> Result<(), EngineError> {
-        let list = self.doc.get_list("list");
-        for (offset, &value) in values.iter().enumerate() {
-            let pos = pos + offset;
-            match value {
-                Value::Text(content) => {
-                    let text = list.insert_container(pos, LoroText::new());
-                    text.and_then(|text| text.insert(0, content))
-                }
-                plain => list.insert(pos, loro_value(plain)),
-            }
-            .map_err(edit_error)?;
-        }
-        Ok(())
     }
 
     fn track_pending(&mut self, pending: &[OpRange]) {
@@ -237,15 +215,7 @@ impl Replica for LoroReplica {
     }
 
     fn edit(&mut self, edit: &Edit<'_>) -> Result<(), EngineError> {
-        match *edit {
-            Edit::MapSet { key, value } => self.map_set(key, value),
-            Edit::MapDelete { key } => self.doc.get_map("map").delete(key).map_err(edit_error),
-            Edit::ListInsert { pos, values } => self.list_insert(pos, values),
-            Edit::ListDelete { pos, len } => {
-                let list = self.doc.get_list("list");
-                list.delete(pos, len).map_err(edit_error)
-            }
-        }
+        self.containers.edit(&self.doc, edit)
     }
 
     fn watch_local_updates(&mut self) -> Result<(), EngineError> {
@@ -340,27 +310,14 @@ fn op_ranges(range: &VersionRange) -> Vec<OpRange> {
     ranges
 }
 
-/// A value that is no container of its own.
-fn loro_value(value: Value<'_>) -> LoroValue {
-    match value {
-        Value::Int(number) => number.into(),
-        Value::Str(text) | Value::Text(text) => text.into(),
-        Value::Object(fields) => {
-            let fields = fields.iter();
-            let fields = fields.map(|&(key, value)| (key.to_owned(), loro_value(value)));
-            fields.collect::<std::collections::HashMap<_, _>>().into()
-        }
-    }
-}
-
-fn import_error(e: ::loro::LoroError) -> EngineError {
+fn import_error(e: library::LoroError) -> EngineError {
     EngineError::Import(e.to_string())
 }
 
-fn edit_error(e: ::loro::LoroError) -> EngineError {
+fn edit_error(e: library::LoroError) -> EngineError {
     EngineError::Edit(e.to_string())
 }
 
-fn export_error(e: ::loro::LoroEncodeError) -> EngineError {
+fn export_error(e: library::LoroEncodeError) -> EngineError {
     EngineError::Export(e.to_string())
 }

@@ -7,12 +7,18 @@
 //! costs a second checksum and a walk over its changes; a snapshot waits for
 //! nothing and is not read again.
 
+#[path = "loro/containers.rs"]
+mod containers;
+
 use std::hint::black_box;
 
-use loro_0_16::{LoroDoc, LoroText, ToJson, VersionVector as LoroVersion};
+use library::{LoroDoc, LoroText, ToJson, VersionVector as LoroVersion};
+use loro_0_16 as library;
+
+use containers::Containers;
 
 use crate::{
-    Cap, Caps, Counter, Engine, EngineError, Export, Imported, OpRange, PeerId, Replica,
+    Cap, Caps, Counter, Edit, Engine, EngineError, Export, Imported, OpRange, PeerId, Replica,
     VersionVector,
 };
 
@@ -42,8 +48,6 @@ impl Engine for Loro016 {
             (Cap::Batch, NOT_ADAPTED),
             (Cap::LocalUpdates, NOT_ADAPTED),
             (Cap::TextDiff, NOT_ADAPTED),
-            (Cap::Maps, NOT_ADAPTED),
-            (Cap::Lists, NOT_ADAPTED),
             (Cap::ShallowSnapshot, NO_SHALLOW),
             (Cap::AnyRange, NO_RANGE),
         ])
@@ -57,6 +61,7 @@ impl Engine for Loro016 {
         Box::new(Loro016Replica {
             doc,
             text,
+            containers: Containers::default(),
             waiting: Vec::new(),
         })
     }
@@ -65,6 +70,7 @@ impl Engine for Loro016 {
 struct Loro016Replica {
     doc: LoroDoc,
     text: LoroText,
+    containers: Containers,
     /// Per peer, the end of what waits for other operations.
     waiting: Vec<(PeerId, Counter)>,
 }
@@ -149,6 +155,10 @@ impl Replica for Loro016Replica {
         })
     }
 
+    fn edit(&mut self, edit: &Edit<'_>) -> Result<(), EngineError> {
+        self.containers.edit(&self.doc, edit)
+    }
+
     fn version_vector(&self) -> VersionVector {
         version(&self.doc.oplog_vv())
     }
@@ -197,10 +207,10 @@ fn loro_version(version: &VersionVector) -> LoroVersion {
         .collect()
 }
 
-fn edit_error(e: loro_0_16::LoroError) -> EngineError {
+fn edit_error(e: library::LoroError) -> EngineError {
     EngineError::Edit(e.to_string())
 }
 
-fn import_error(e: loro_0_16::LoroError) -> EngineError {
+fn import_error(e: library::LoroError) -> EngineError {
     EngineError::Import(e.to_string())
 }

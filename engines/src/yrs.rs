@@ -25,6 +25,8 @@
 //! - The update of a commit is encoded in the commit, whether or not it is
 //!   asked for: Yrs can do it in no other place.
 
+mod containers;
+
 use std::hint::black_box;
 use std::ops::Range;
 use std::panic::catch_unwind;
@@ -36,8 +38,10 @@ use yrs::{
     TransactionMut, Update,
 };
 
+use containers::Containers;
+
 use crate::{
-    Cap, Caps, Counter, Engine, EngineError, Export, Imported, OpRange, PeerId, Replica,
+    Cap, Caps, Counter, Edit, Engine, EngineError, Export, Imported, OpRange, PeerId, Replica,
     VersionVector,
 };
 
@@ -103,8 +107,6 @@ impl Engine for Yrs {
             (Cap::Batch, NOT_ADAPTED),
             (Cap::LocalUpdates, NOT_ADAPTED),
             (Cap::TextDiff, NOT_ADAPTED),
-            (Cap::Maps, NOT_ADAPTED),
-            (Cap::Lists, NOT_ADAPTED),
             (Cap::Snapshot, NO_SNAPSHOT),
             (Cap::ShallowSnapshot, NO_SHALLOW),
             (Cap::AnyRange, NO_RANGE),
@@ -134,21 +136,29 @@ impl Engine for Yrs {
         options.skip_gc = self.skip_gc;
         let doc = Doc::with_options(options);
         let text = doc.get_or_insert_text("text");
+        let containers = Containers::new(&doc);
         Box::new(YrsReplica {
             doc,
             text,
+            containers,
             client,
             encoding: self.encoding,
             wide: false,
             open: Vec::new(),
-            open_len: 0,
+            open_len: None,
             last: None,
             waiting: Vec::new(),
         })
     }
 }
 
-/// An edit, in scalar values.
+/// What the next commit applies.
+enum Open {
+    Text(Splice),
+    Other(containers::Open),
+}
+
+/// An edit of the text, in scalar values.
 struct Splice {
     pos: usize,
     del: usize,
@@ -158,13 +168,14 @@ struct Splice {
 struct YrsReplica {
     doc: Doc,
     text: TextRef,
+    containers: Containers,
     client: ClientID,
     encoding: Encoding,
     /// Whether characters beyond U+FFFF may be in the text.
     wide: bool,
     /// What the next commit applies, and the length of the text with it.
-    open: Vec<Splice>,
-    open_len: usize,
+    open: Vec<Open>,
+    open_len: Option<usize>,
     /// What the last commit made: its clocks, and its update.
     last: Option<(Range<Counter>, Vec<u8>)>,
     /// Per peer, the end of what came before what its peer made earlier.
@@ -236,9 +247,9 @@ impl Replica for YrsReplica {
         } else {
             ins.chars().count()
         };
-        self.open_len = len - del + inserted;
+        self.open_len = Some(len - del + inserted);
         let ins = ins.to_owned();
-        self.open.push(Splice { pos, del, ins });
+        self.open.push(Open::Text(Splice { pos, del, ins }));
         Ok(())
     }
 
@@ -246,8 +257,11 @@ impl Replica for YrsReplica {
         let open = std::mem::take(&mut self.open);
         let mut txn = self.doc.transact_mut();
         let start = txn.before_state().get(&self.client);
-        for splice in &open {
-            self.apply(&mut txn, splice);
+        for edit in open {
+            match edit {
+                Open::Text(splice) => self.apply(&mut txn, &splice),
+                Open::Other(edit) => self.containers.apply(&mut txn, edit),
+            }
         }
         let end = txn.state_vector().get(&self.client);
         let update = match self.encoding {
@@ -255,12 +269,14 @@ impl Replica for YrsReplica {
             Encoding::V2 => txn.encode_update_v2(),
         };
         drop(txn);
+        self.open_len = None;
+        self.containers.committed();
         self.last = Some((start..end, update));
     }
 
     fn text_len(&self) -> usize {
-        if !self.open.is_empty() {
-            return self.open_len;
+        if let Some(len) = self.open_len {
+            return len;
         }
         let txn = self.doc.transact();
         match self.wide {
@@ -321,6 +337,12 @@ impl Replica for YrsReplica {
         })
     }
 
+    fn edit(&mut self, edit: &Edit<'_>) -> Result<(), EngineError> {
+        let opened = self.containers.open(&self.doc, edit)?;
+        self.open.extend(opened.into_iter().map(Open::Other));
+        Ok(())
+    }
+
     fn version_vector(&self) -> VersionVector {
         version(&self.doc.transact().state_vector())
     }
@@ -335,7 +357,10 @@ impl Replica for YrsReplica {
 
     fn text(&self) -> String {
         let mut text = self.text.get_string(&self.doc.transact());
-        for Splice { pos, del, ins } in &self.open {
+        for open in &self.open {
+            let Open::Text(Splice { pos, del, ins }) = open else {
+                continue;
+            };
             let start = byte_at(&text, *pos);
             let end = start + byte_at(&text[start..], *del);
             text.replace_range(start..end, ins);
@@ -348,7 +373,12 @@ impl Replica for YrsReplica {
     }
 
     fn deep_value(&self) -> serde_json::Value {
-        serde_json::json!({ "text": self.text() })
+        let txn = self.doc.transact();
+        serde_json::json!({
+            "text": self.text(),
+            "map": self.containers.map_json(&txn),
+            "list": self.containers.list_json(&txn),
+        })
     }
 }
 

@@ -1,0 +1,100 @@
+//! What an Automerge document holds besides its text.
+
+use std::collections::HashMap;
+
+use automerge::hydrate;
+use automerge::transaction::Transactable;
+use automerge::{AutoCommit, AutomergeError, ObjId, ObjType, ROOT, ReadDoc, TextEncoding};
+
+use super::foreign;
+use crate::{Edit, EngineError, Value};
+
+/// The objects at the root.
+#[derive(Clone)]
+pub(super) struct Containers {
+    map: ObjId,
+    list: ObjId,
+}
+
+impl Containers {
+    /// Makes them, in a document that has none.
+    pub(super) fn create(doc: &mut AutoCommit) -> Result<Self, AutomergeError> {
+        Ok(Self {
+            map: doc.put_object(ROOT, "map", ObjType::Map)?,
+            list: doc.put_object(ROOT, "list", ObjType::List)?,
+        })
+    }
+
+    /// Finds them in a document that was loaded.
+    pub(super) fn find(doc: &AutoCommit) -> Result<Self, EngineError> {
+        Ok(Self {
+            map: object(doc, "map")?,
+            list: object(doc, "list")?,
+        })
+    }
+
+    pub(super) fn edit(&self, doc: &mut AutoCommit, edit: &Edit<'_>) -> Result<(), EngineError> {
+        match *edit {
+            Edit::MapSet { key, value } => self.map_set(doc, key, value),
+            Edit::MapDelete { key } => doc.delete(&self.map, key),
+            Edit::ListInsert { pos, values } => {
+                let values = values.iter().map(|&value| hydrated(value));
+                doc.splice(&self.list, pos, 0, values)
+            }
+            Edit::ListDelete { pos, len } => self.list_delete(doc, pos, len),
+        }
+        .map_err(|e| EngineError::Edit(e.to_string()))
+    }
+
+    fn map_set(
+        &self,
+        doc: &mut AutoCommit,
+        key: &str,
+        value: Value<'_>,
+    ) -> Result<(), AutomergeError> {
+        match hydrated(value) {
+            hydrate::Value::Scalar(scalar) => doc.put(&self.map, key, scalar),
+            nested => doc
+                .batch_create_object(&self.map, key, &nested, false)
+                .map(drop),
+        }
+    }
+
+    fn list_delete(
+        &self,
+        doc: &mut AutoCommit,
+        pos: usize,
+        len: usize,
+    ) -> Result<(), AutomergeError> {
+        let there = doc.length(&self.list);
+        if pos > there || len > there - pos {
+            return Err(AutomergeError::InvalidIndex(pos + len));
+        }
+        doc.splice(&self.list, pos, len as isize, Vec::<hydrate::Value>::new())
+    }
+}
+
+/// The object that every document has under a key of its root.
+pub(super) fn object(doc: &AutoCommit, key: &str) -> Result<ObjId, EngineError> {
+    let found = doc.get(ROOT, key).map_err(super::import_error)?;
+    let (_, object) = found.ok_or_else(|| foreign(&format!("a document without a {key}")))?;
+    Ok(object)
+}
+
+/// A value as Automerge takes it. It has no maps but those that can be edited.
+fn hydrated(value: Value<'_>) -> hydrate::Value {
+    match value {
+        Value::Int(number) => number.into(),
+        Value::Str(text) => text.into(),
+        Value::Text(content) => hydrate::Value::text(TextEncoding::platform_default(), content),
+        Value::Object(entries) | Value::Map(entries) => {
+            let entries = entries.iter();
+            let entries = entries.map(|&(key, value)| (key, hydrated(value)));
+            hydrate::Map::from(entries.collect::<HashMap<_, _>>()).into()
+        }
+        Value::List(values) => {
+            let values = values.iter().map(|&value| hydrated(value));
+            hydrate::List::from(values.collect::<Vec<_>>()).into()
+        }
+    }
+}

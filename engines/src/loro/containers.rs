@@ -1,0 +1,89 @@
+//! What a Loro document holds besides its text. The calls are the same in 0.16
+//! and in 1.x, so both adapters compile this file, each with its own library
+//! as `library`.
+
+use std::cell::OnceCell;
+
+use super::library::{LoroDoc, LoroError, LoroList, LoroMap, LoroText, LoroValue};
+use crate::{Edit, EngineError, Value};
+
+/// Handles to the containers at the root, each from its first use on: until
+/// then a document shows no empty container that nobody asked for.
+#[derive(Default)]
+pub(super) struct Containers {
+    map: OnceCell<LoroMap>,
+    list: OnceCell<LoroList>,
+}
+
+impl Containers {
+    pub(super) fn edit(&self, doc: &LoroDoc, edit: &Edit<'_>) -> Result<(), EngineError> {
+        match *edit {
+            Edit::MapSet { key, value } => map_set(self.map(doc), key, value),
+            Edit::MapDelete { key } => self.map(doc).delete(key),
+            Edit::ListInsert { pos, values } => list_insert(self.list(doc), pos, values),
+            Edit::ListDelete { pos, len } => self.list(doc).delete(pos, len),
+        }
+        .map_err(refused)
+    }
+
+    fn map(&self, doc: &LoroDoc) -> &LoroMap {
+        self.map.get_or_init(|| doc.get_map("map"))
+    }
+
+    fn list(&self, doc: &LoroDoc) -> &LoroList {
+        self.list.get_or_init(|| doc.get_list("list"))
+    }
+}
+
+fn map_set(map: &LoroMap, key: &str, value: Value<'_>) -> Result<(), LoroError> {
+    match value {
+        Value::Text(content) => map
+            .insert_container(key, LoroText::new())?
+            .insert(0, content),
+        Value::Map(entries) => map_fill(&map.insert_container(key, LoroMap::new())?, entries),
+        Value::List(values) => list_insert(&map.insert_container(key, LoroList::new())?, 0, values),
+        plain => map.insert(key, plain_value(plain)),
+    }
+}
+
+fn map_fill(map: &LoroMap, entries: &[(&str, Value<'_>)]) -> Result<(), LoroError> {
+    let mut entries = entries.iter();
+    entries.try_for_each(|&(key, value)| map_set(map, key, value))
+}
+
+fn list_insert(list: &LoroList, pos: usize, values: &[Value<'_>]) -> Result<(), LoroError> {
+    for (pos, &value) in (pos..).zip(values) {
+        match value {
+            Value::Text(content) => list
+                .insert_container(pos, LoroText::new())?
+                .insert(0, content),
+            Value::Map(entries) => map_fill(&list.insert_container(pos, LoroMap::new())?, entries),
+            Value::List(inner) => {
+                list_insert(&list.insert_container(pos, LoroList::new())?, 0, inner)
+            }
+            plain => list.insert(pos, plain_value(plain)),
+        }?;
+    }
+    Ok(())
+}
+
+/// A value that is no container of its own.
+fn plain_value(value: Value<'_>) -> LoroValue {
+    match value {
+        Value::Int(number) => number.into(),
+        Value::Str(text) | Value::Text(text) => text.into(),
+        Value::Object(entries) | Value::Map(entries) => {
+            let entries = entries.iter();
+            let entries = entries.map(|&(key, value)| (key.to_owned(), plain_value(value)));
+            entries.collect::<std::collections::HashMap<_, _>>().into()
+        }
+        Value::List(values) => {
+            let values = values.iter().map(|&value| plain_value(value));
+            values.collect::<Vec<_>>().into()
+        }
+    }
+}
+
+fn refused(e: LoroError) -> EngineError {
+    EngineError::Edit(e.to_string())
+}
