@@ -8,6 +8,7 @@
 //! nothing and is not read again.
 
 #[path = "loro/containers.rs"]
+#[allow(clippy::duplicate_mod, reason = "the same calls of another version")]
 mod containers;
 
 use std::hint::black_box;
