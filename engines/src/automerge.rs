@@ -60,14 +60,15 @@ const SAVED: &str =
 const IS_SAVED: &str = "the saved document, in columns and deflated, and not a row of changes";
 const VERIFIED: &str = "the hash of every change is verified";
 
+const NO_WATCHING: &str =
+    "Automerge hands out no updates: a client asks for the last change after each commit";
+
 /// Who makes the first change, which all replicas share.
 const ORIGIN: [u8; 8] = [0xff; 8];
 
 const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
 const SAVED_DOCUMENT: u8 = 0;
 const CHANGE: u8 = 1;
-
-const NOT_ADAPTED: &str = "the adapter does not make this call yet";
 
 impl Engine for Automerge {
     fn name(&self) -> &'static str {
@@ -80,9 +81,7 @@ impl Engine for Automerge {
 
     fn caps(&self) -> Caps {
         Caps::without(&[
-            (Cap::Batch, NOT_ADAPTED),
-            (Cap::LocalUpdates, NOT_ADAPTED),
-            (Cap::TextDiff, NOT_ADAPTED),
+            (Cap::LocalUpdates, NO_WATCHING),
             (Cap::Snapshot, NO_SNAPSHOT),
             (Cap::ShallowSnapshot, NO_SHALLOW),
             (Cap::FastDifference, NO_DIFFERENCE),
@@ -308,23 +307,37 @@ impl Replica for AutomergeReplica {
     }
 
     fn import(&mut self, bytes: &[u8]) -> Result<Imported, EngineError> {
-        let chunks = chunks(bytes)?;
-        match chunks.as_slice() {
-            [(SAVED_DOCUMENT, document)] => Ok(Imported {
-                applied: self.import_document(document)?,
-                pending: Vec::new(),
-            }),
-            changes => {
-                let changes = changes
-                    .iter()
-                    .map(|(kind, chunk)| match *kind {
-                        CHANGE => Change::try_from(*chunk).map_err(import_error),
-                        _ => Err(foreign("a chunk that is not a change")),
-                    })
-                    .collect::<Result<_, _>>()?;
-                self.import_changes(changes)
+        self.import_batch(&[bytes])
+    }
+
+    fn import_batch(&mut self, updates: &[&[u8]]) -> Result<Imported, EngineError> {
+        let mut changes = Vec::with_capacity(updates.len());
+        let mut documents = Vec::new();
+        for bytes in updates {
+            match chunks(bytes)?.as_slice() {
+                [(SAVED_DOCUMENT, document)] => documents.push(*document),
+                chunks => {
+                    for (kind, chunk) in chunks {
+                        changes.push(match *kind {
+                            CHANGE => Change::try_from(*chunk).map_err(import_error)?,
+                            _ => return Err(foreign("a chunk that is not a change")),
+                        });
+                    }
+                }
             }
         }
+        let before = self.version_vector();
+        for document in documents {
+            self.import_document(document)?;
+        }
+        let mut imported = self.import_changes(changes)?;
+        imported.applied = self.version_vector().missing_from(&before);
+        Ok(imported)
+    }
+
+    fn update_text(&mut self, text: &str) -> Result<(), EngineError> {
+        let updated = self.doc.update_text(&self.text, text);
+        updated.map_err(|e| EngineError::Edit(e.to_string()))
     }
 
     fn edit(&mut self, edit: &Edit<'_>) -> Result<(), EngineError> {

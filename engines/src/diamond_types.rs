@@ -7,7 +7,8 @@
 //! Used as its documentation says: a `ListCRDT` (the operations, and a branch
 //! with the text), edits by `insert` and `delete_without_content`, the whole
 //! document as `ENCODE_FULL`, what another lacks as `ENCODE_PATCH` from a
-//! version, imports by `merge_data_and_ff`. Agents are named after peer ids; a
+//! version, imports by `decode_and_add` of each update and one `merge` of the
+//! branch (which is what `merge_data_and_ff` does with a single one). Agents are named after peer ids; a
 //! counter is an agent's `seq`. Positions are Unicode scalar values already.
 //!
 //! What the adapter adds: before an import, the checksum that ends each file.
@@ -41,7 +42,8 @@ const NO_SHALLOW: &str = "diamond-types 1.0.0 cannot start from a state without 
 const NO_RANGE: &str = "diamond-types exports all that follows a version, not a range";
 const NO_EARLY: &str = "diamond-types refuses an update that builds on what it does not have";
 
-const NOT_ADAPTED: &str = "the adapter does not make this call yet";
+const NO_WATCHING: &str = "diamond-types hands out no updates: a client asks for what is new";
+const NO_TEXT_DIFF: &str = "diamond-types has no call that turns one text into another";
 
 impl Engine for DiamondTypes {
     fn name(&self) -> &'static str {
@@ -54,9 +56,8 @@ impl Engine for DiamondTypes {
 
     fn caps(&self) -> Caps {
         Caps::without(&[
-            (Cap::Batch, NOT_ADAPTED),
-            (Cap::LocalUpdates, NOT_ADAPTED),
-            (Cap::TextDiff, NOT_ADAPTED),
+            (Cap::LocalUpdates, NO_WATCHING),
+            (Cap::TextDiff, NO_TEXT_DIFF),
             (Cap::Snapshot, NO_SNAPSHOT),
             (Cap::ShallowSnapshot, NO_SHALLOW),
             (Cap::AnyRange, NO_RANGE),
@@ -216,21 +217,34 @@ impl Replica for DiamondReplica {
     }
 
     fn import(&mut self, bytes: &[u8]) -> Result<Imported, EngineError> {
-        check_sum(bytes)?;
+        self.import_batch(&[bytes])
+    }
+
+    fn import_batch(&mut self, updates: &[&[u8]]) -> Result<Imported, EngineError> {
+        updates.iter().try_for_each(|bytes| check_sum(bytes))?;
         let start = self.doc.oplog.len();
-        self.doc
-            .merge_data_and_ff(bytes)
-            .map_err(|e| EngineError::Import(format!("{e:?}")))?;
+        let mut refused = None;
+        for bytes in updates {
+            if let Err(e) = self.doc.oplog.decode_and_add(bytes) {
+                refused = Some(EngineError::Import(format!("{e:?}")));
+                break;
+            }
+        }
+        let latest = self.doc.oplog.local_version();
+        self.doc.branch.merge(&self.doc.oplog, &latest);
         let applied = self.added_since(start)?;
         for range in &applied {
             self.version.insert(range.peer, range.counters.end);
         }
         self.committed = self.mark();
         self.last = None;
-        Ok(Imported {
-            applied,
-            pending: Vec::new(),
-        })
+        match refused {
+            Some(refused) => Err(refused),
+            None => Ok(Imported {
+                applied,
+                pending: Vec::new(),
+            }),
+        }
     }
 
     fn version_vector(&self) -> VersionVector {

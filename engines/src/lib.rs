@@ -119,7 +119,8 @@ pub trait Replica {
     /// document is then as before.
     fn import(&mut self, bytes: &[u8]) -> Result<Imported, EngineError>;
 
-    /// Applies updates that come together, in one call of the library.
+    /// Applies updates that come together, in one call or transaction of the
+    /// library.
     ///
     /// # Errors
     /// As [`Replica::import`]; which of the updates are applied then differs

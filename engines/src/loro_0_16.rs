@@ -30,10 +30,10 @@ pub struct Loro016;
 const NO_SHALLOW: &str = "Loro has shallow snapshots since 1.0 only";
 const NO_RANGE: &str = "Loro 0.16 exports all that follows a version, not a range";
 
+const NO_WATCHING: &str = "Loro hands out the updates of commits since 1.0 only";
+
 /// What stands behind the magic bytes and the checksum of a snapshot.
 const SNAPSHOT_MODE: (std::ops::Range<usize>, &[u8]) = (20..22, &[0, 2]);
-
-const NOT_ADAPTED: &str = "the adapter does not make this call yet";
 
 impl Engine for Loro016 {
     fn name(&self) -> &'static str {
@@ -46,9 +46,7 @@ impl Engine for Loro016 {
 
     fn caps(&self) -> Caps {
         Caps::without(&[
-            (Cap::Batch, NOT_ADAPTED),
-            (Cap::LocalUpdates, NOT_ADAPTED),
-            (Cap::TextDiff, NOT_ADAPTED),
+            (Cap::LocalUpdates, NO_WATCHING),
             (Cap::ShallowSnapshot, NO_SHALLOW),
             (Cap::AnyRange, NO_RANGE),
         ])
@@ -89,6 +87,30 @@ impl Loro016Replica {
                 range
             })
             .collect())
+    }
+
+    /// What an import did to a document that was at `before`.
+    fn imported(
+        &mut self,
+        before: &VersionVector,
+        updates: &[&[u8]],
+    ) -> Result<Imported, EngineError> {
+        let (mode, snapshot) = SNAPSHOT_MODE;
+        let mut pending = Vec::new();
+        for bytes in updates {
+            if bytes.get(mode.clone()) != Some(snapshot) {
+                pending.extend(self.outside(bytes)?);
+            }
+        }
+        pending.sort_by_key(|range| (range.peer, range.counters.start));
+        let after = self.version_vector();
+        let news = pending.iter().map(|range| (range.peer, range.counters.end));
+        self.waiting.extend(news);
+        self.waiting.retain(|&(peer, end)| after.get(peer) < end);
+        Ok(Imported {
+            applied: after.missing_from(before),
+            pending,
+        })
     }
 }
 
@@ -140,20 +162,19 @@ impl Replica for Loro016Replica {
     fn import(&mut self, bytes: &[u8]) -> Result<Imported, EngineError> {
         let before = self.version_vector();
         self.doc.import(bytes).map_err(import_error)?;
-        let after = self.version_vector();
-        let (mode, snapshot) = SNAPSHOT_MODE;
-        let is_snapshot = bytes.get(mode) == Some(snapshot);
-        let pending = match is_snapshot {
-            true => Vec::new(),
-            false => self.outside(bytes)?,
-        };
-        let news = pending.iter().map(|range| (range.peer, range.counters.end));
-        self.waiting.extend(news);
-        self.waiting.retain(|&(peer, end)| after.get(peer) < end);
-        Ok(Imported {
-            applied: after.missing_from(&before),
-            pending,
-        })
+        self.imported(&before, &[bytes])
+    }
+
+    fn import_batch(&mut self, updates: &[&[u8]]) -> Result<Imported, EngineError> {
+        let before = self.version_vector();
+        let owned: Vec<Vec<u8>> = updates.iter().map(|&update| update.to_vec()).collect();
+        self.doc.import_batch(&owned).map_err(import_error)?;
+        self.imported(&before, updates)
+    }
+
+    fn update_text(&mut self, text: &str) -> Result<(), EngineError> {
+        self.text.update(text);
+        Ok(())
     }
 
     fn edit(&mut self, edit: &Edit<'_>) -> Result<(), EngineError> {

@@ -22,6 +22,8 @@
 //!   update is decoded again while anything is missing, and only then.
 //! - **Damage.** There is no checksum. The decoder panics on some damaged bytes;
 //!   that is caught, since decoding touches no document.
+//! - **Batches** are applied in one transaction, one update after another, as the
+//!   Yjs documentation advises; to merge the updates first takes longer.
 //! - The update of a commit is encoded in the commit, whether or not it is
 //!   asked for: Yrs can do it in no other place.
 
@@ -30,12 +32,13 @@ mod containers;
 use std::hint::black_box;
 use std::ops::Range;
 use std::panic::catch_unwind;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use yrs::types::ToJson;
 use yrs::updates::decoder::Decode;
 use yrs::{
     ClientID, Doc, GetString, OffsetKind, Options, ReadTxn, StateVector, Text, TextRef, Transact,
-    TransactionMut, Update,
+    TransactionMut, Update, UpdateEvent,
 };
 
 use containers::Containers;
@@ -91,7 +94,7 @@ const IS_STATE: &str = "the update since nothing is the state of the document";
 const GARBAGE: &str = "the update since nothing is the state, without deleted text";
 const ALL_DELETIONS: &str = "every deletion ever made travels along";
 
-const NOT_ADAPTED: &str = "the adapter does not make this call yet";
+const NO_TEXT_DIFF: &str = "Yrs has no call that turns one text into another";
 
 impl Engine for Yrs {
     fn name(&self) -> &'static str {
@@ -104,9 +107,7 @@ impl Engine for Yrs {
 
     fn caps(&self) -> Caps {
         Caps::without(&[
-            (Cap::Batch, NOT_ADAPTED),
-            (Cap::LocalUpdates, NOT_ADAPTED),
-            (Cap::TextDiff, NOT_ADAPTED),
+            (Cap::TextDiff, NO_TEXT_DIFF),
             (Cap::Snapshot, NO_SNAPSHOT),
             (Cap::ShallowSnapshot, NO_SHALLOW),
             (Cap::AnyRange, NO_RANGE),
@@ -148,6 +149,7 @@ impl Engine for Yrs {
             open_len: None,
             last: None,
             waiting: Vec::new(),
+            watched: None,
         })
     }
 }
@@ -180,7 +182,12 @@ struct YrsReplica {
     last: Option<(Range<Counter>, Vec<u8>)>,
     /// Per peer, the end of what came before what its peer made earlier.
     waiting: Vec<(PeerId, Counter)>,
+    /// The updates of local commits, while they are watched.
+    watched: Option<Arc<Mutex<Vec<Vec<u8>>>>>,
 }
+
+/// Origin of the transactions that import.
+const REMOTE: &str = "remote";
 
 impl YrsReplica {
     fn apply(&self, txn: &mut TransactionMut<'_>, splice: &Splice) {
@@ -264,13 +271,17 @@ impl Replica for YrsReplica {
             }
         }
         let end = txn.state_vector().get(&self.client);
-        let update = match self.encoding {
-            Encoding::V1 => txn.encode_update_v1(),
-            Encoding::V2 => txn.encode_update_v2(),
+        // While updates are watched, Yrs encodes this one for the watcher.
+        let update = match (&self.watched, self.encoding) {
+            (Some(_), _) => None,
+            (None, Encoding::V1) => Some(txn.encode_update_v1()),
+            (None, Encoding::V2) => Some(txn.encode_update_v2()),
         };
         drop(txn);
         self.open_len = None;
         self.containers.committed();
+        let update = update.or_else(|| locked(self.watched.as_ref()?).last().cloned());
+        let update = update.unwrap_or_default();
         self.last = Some((start..end, update));
     }
 
@@ -310,26 +321,36 @@ impl Replica for YrsReplica {
     }
 
     fn import(&mut self, bytes: &[u8]) -> Result<Imported, EngineError> {
-        let update = self.decode(bytes)?;
-        let mut txn = self.doc.transact_mut();
+        self.import_batch(&[bytes])
+    }
+
+    fn import_batch(&mut self, updates: &[&[u8]]) -> Result<Imported, EngineError> {
+        let decoded = updates.iter().map(|bytes| self.decode(bytes));
+        let decoded = decoded.collect::<Result<Vec<_>, _>>()?;
+        let starts: Vec<_> = decoded.iter().map(Update::state_vector_lower).collect();
+        let mut txn = self.doc.transact_mut_with(REMOTE);
         let before = version(txn.before_state());
-        let starts = update.state_vector_lower();
-        let follows = starts
-            .iter()
-            .all(|(id, &start)| start <= txn.before_state().get(id));
-        txn.apply_update(update)
-            .map_err(|e| EngineError::Import(e.to_string()))?;
-        let after = version(&txn.state_vector());
+        for update in decoded {
+            txn.apply_update(update)
+                .map_err(|e| EngineError::Import(e.to_string()))?;
+        }
+        let clocks = txn.state_vector();
+        let mut starts = starts.iter().flat_map(|start| start.iter());
+        let follows = starts.all(|(id, &start)| start <= clocks.get(id));
         let complete = follows && !txn.has_missing_updates();
         drop(txn);
-        let pending = match complete {
-            true => Vec::new(),
-            false => self.outside(bytes, &after)?,
-        };
+        let after = version(&clocks);
+        let mut pending = Vec::new();
+        if !complete {
+            for update in updates {
+                pending.extend(self.outside(update, &after)?);
+            }
+            pending.sort_by_key(|range| (range.peer, range.counters.start));
+        }
         let news = pending.iter().map(|range| (range.peer, range.counters.end));
         self.waiting.extend(news);
         self.waiting.retain(|&(peer, end)| after.get(peer) < end);
-        self.wide = self.wide || may_be_wide(bytes);
+        self.wide = self.wide || updates.iter().any(|bytes| may_be_wide(bytes));
         self.last = None;
         Ok(Imported {
             applied: after.missing_from(&before),
@@ -341,6 +362,28 @@ impl Replica for YrsReplica {
         let opened = self.containers.open(&self.doc, edit)?;
         self.open.extend(opened.into_iter().map(Open::Other));
         Ok(())
+    }
+
+    fn watch_local_updates(&mut self) -> Result<(), EngineError> {
+        let updates = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&updates);
+        let keep = move |txn: &TransactionMut<'_>, event: &UpdateEvent| {
+            if txn.origin() != Some(&REMOTE.into()) {
+                locked(&kept).push(event.update.clone());
+            }
+        };
+        let watching = match self.encoding {
+            Encoding::V1 => self.doc.observe_update_v1("watch", keep),
+            Encoding::V2 => self.doc.observe_update_v2("watch", keep),
+        };
+        watching.map_err(|e| EngineError::Edit(e.to_string()))?;
+        self.watched = Some(updates);
+        Ok(())
+    }
+
+    fn take_local_updates(&mut self) -> Vec<Vec<u8>> {
+        let watched = self.watched.as_ref();
+        watched.map_or_else(Vec::new, |updates| std::mem::take(&mut *locked(updates)))
     }
 
     fn version_vector(&self) -> VersionVector {
@@ -384,6 +427,10 @@ impl Replica for YrsReplica {
 
 fn version(clocks: &StateVector) -> VersionVector {
     clocks.iter().map(|(id, &end)| (id.get(), end)).collect()
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn byte_at(text: &str, scalar: usize) -> usize {
