@@ -18,6 +18,8 @@ mod error;
 mod loro;
 #[cfg(feature = "loro-0-16")]
 mod loro_0_16;
+#[cfg(feature = "ot")]
+mod ot;
 pub mod replay;
 mod version;
 pub mod workload;
@@ -34,6 +36,8 @@ pub use error::EngineError;
 pub use loro::Loro;
 #[cfg(feature = "loro-0-16")]
 pub use loro_0_16::Loro016;
+#[cfg(feature = "ot")]
+pub use ot::OperationalTransformation;
 pub use version::{Counter, OpRange, PeerId, StateHash, VersionVector};
 #[cfg(feature = "yrs")]
 pub use yrs::Yrs;
@@ -54,6 +58,8 @@ pub fn engines() -> &'static [&'static dyn Engine] {
         &Automerge,
         #[cfg(feature = "diamond-types")]
         &DiamondTypes,
+        #[cfg(feature = "ot")]
+        &OperationalTransformation,
     ]
 }
 

@@ -305,6 +305,7 @@ fn versions_are_those_of_the_lock_file() {
         let library = match name {
             "loro-0.16" => "loro",
             "yrs-v2" | "yrs-nogc" => "yrs",
+            "ot" => "operational-transform",
             name => name,
         };
         let version = version.split(' ').next().unwrap();
