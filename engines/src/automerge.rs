@@ -69,6 +69,7 @@ const ORIGIN: [u8; 8] = [0xff; 8];
 const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
 const SAVED_DOCUMENT: u8 = 0;
 const CHANGE: u8 = 1;
+const NO_JSON: &str = "Automerge has no JSON form of its operations that it can import";
 
 impl Engine for Automerge {
     fn name(&self) -> &'static str {
@@ -84,6 +85,7 @@ impl Engine for Automerge {
             (Cap::LocalUpdates, NO_WATCHING),
             (Cap::Snapshot, NO_SNAPSHOT),
             (Cap::ShallowSnapshot, NO_SHALLOW),
+            (Cap::Json, NO_JSON),
             (Cap::FastDifference, NO_DIFFERENCE),
             (Cap::DetectsDamage, NO_SEAL),
             (Cap::ManyImports, NO_MANY),
@@ -299,7 +301,10 @@ impl Replica for AutomergeReplica {
     fn export(&mut self, what: Export<'_>) -> Result<Vec<u8>, EngineError> {
         match what {
             Export::Snapshot => Err(EngineError::Unsupported(NO_SNAPSHOT)),
-            Export::ShallowSnapshot => Err(EngineError::Unsupported(NO_SHALLOW)),
+            Export::ShallowSnapshot | Export::ShallowSnapshotAt { .. } | Export::StateOnly => {
+                Err(EngineError::Unsupported(NO_SHALLOW))
+            }
+            Export::Json { .. } => Err(EngineError::Unsupported(NO_JSON)),
             Export::Updates { since } if since.iter().next().is_none() => Ok(self.doc.save()),
             Export::Updates { since } => self.changes(|peer, seq| seq > since.get(peer)),
             Export::Range(range) => self.export_range(range),

@@ -5,8 +5,11 @@
 pub enum Cap {
     /// A form of the whole document apart from its updates: `Export::Snapshot`.
     Snapshot,
-    /// The state without the history before it: `Export::ShallowSnapshot`.
+    /// The state without the history before it, or before an earlier version:
+    /// `Export::ShallowSnapshot`, `ShallowSnapshotAt`, `StateOnly`.
     ShallowSnapshot,
+    /// Operations as JSON: `Export::Json`.
+    Json,
     /// Any run of one peer's operations as `Export::Range`. Without it, that
     /// of the replica's own last commit is exported, and no other.
     AnyRange,

@@ -41,6 +41,7 @@ const NO_SNAPSHOT: &str = "diamond-types stores a document as its operations: se
 const NO_SHALLOW: &str = "diamond-types 1.0.0 cannot start from a state without its history";
 const NO_RANGE: &str = "diamond-types exports all that follows a version, not a range";
 const NO_EARLY: &str = "diamond-types refuses an update that builds on what it does not have";
+const NO_JSON: &str = "diamond-types has no JSON form of its operations that it can import";
 
 const NO_WATCHING: &str = "diamond-types hands out no updates: a client asks for what is new";
 const NO_TEXT_DIFF: &str = "diamond-types has no call that turns one text into another";
@@ -60,6 +61,7 @@ impl Engine for DiamondTypes {
             (Cap::TextDiff, NO_TEXT_DIFF),
             (Cap::Snapshot, NO_SNAPSHOT),
             (Cap::ShallowSnapshot, NO_SHALLOW),
+            (Cap::Json, NO_JSON),
             (Cap::AnyRange, NO_RANGE),
             (Cap::KeepsEarly, NO_EARLY),
         ])
@@ -194,7 +196,10 @@ impl Replica for DiamondReplica {
         let oplog = &self.doc.oplog;
         match what {
             Export::Snapshot => Err(EngineError::Unsupported(NO_SNAPSHOT)),
-            Export::ShallowSnapshot => Err(EngineError::Unsupported(NO_SHALLOW)),
+            Export::ShallowSnapshot | Export::ShallowSnapshotAt { .. } | Export::StateOnly => {
+                Err(EngineError::Unsupported(NO_SHALLOW))
+            }
+            Export::Json { .. } => Err(EngineError::Unsupported(NO_JSON)),
             Export::Updates { since } => {
                 let frontier = self.frontier(since)?;
                 let form = match frontier.is_empty() {

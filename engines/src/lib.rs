@@ -204,6 +204,19 @@ pub enum Export<'a> {
     Snapshot,
     /// The state, and no history before it.
     ShallowSnapshot,
+    /// The state, and the history from a version on.
+    ShallowSnapshotAt {
+        /// Where the history starts, or a little before it.
+        version: &'a VersionVector,
+    },
+    /// The state as an application starts from that needs no history: the
+    /// smallest form that can be imported.
+    StateOnly,
+    /// All operations that a replica at this version lacks, as JSON.
+    Json {
+        /// The other replica's version.
+        since: &'a VersionVector,
+    },
     /// All operations that a replica at this version lacks.
     Updates {
         /// The other replica's version.

@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ::loro as library;
 use library::{
-    ExportMode, IdSpan, ImportStatus, LoroDoc, LoroText, Subscription, ToJson, UpdateOptions,
-    VersionRange, VersionVector as LoroVersion,
+    ExportMode, IdSpan, ImportStatus, JsonSchema, LoroDoc, LoroText, Subscription, ToJson,
+    UpdateOptions, VersionRange, VersionVector as LoroVersion,
 };
 
 use containers::Containers;
@@ -43,7 +43,8 @@ impl Engine for Loro {
         match (suite, variant) {
             ("import", "snapshot" | "snapshot+value") => Some(LAZY),
             ("import", _) if variant.starts_with("shallow") => Some(NO_HISTORY),
-            ("export", "shallow/first" | "shallow/warm") => Some(NO_HISTORY),
+            ("export", _) if variant.starts_with("shallow") => Some(NO_HISTORY),
+            ("export", "state-only/first" | "state-only/warm") => Some(NO_HISTORY),
             ("export", "snapshot/warm") => Some(KEPT),
             ("merge", _) if is_tail_of_snapshot(variant) => Some(DECODES),
             _ => None,
@@ -113,6 +114,14 @@ impl LoroReplica {
                 known(peer),
             ))),
         }
+    }
+
+    fn export_json(&self, since: &VersionVector) -> Result<Vec<u8>, EngineError> {
+        self.refuse_below_shallow_root(|peer| since.get(peer))?;
+        self.doc.commit();
+        let end = self.doc.oplog_vv();
+        let updates = self.doc.export_json_updates(&loro_version(since), &end);
+        serde_json::to_vec(&updates.schema()?).map_err(|e| EngineError::Export(e.to_string()))
     }
 
     fn export_range(&self, range: OpRange) -> Result<Vec<u8>, EngineError> {
@@ -194,6 +203,12 @@ impl Replica for LoroReplica {
                 self.doc.commit();
                 ExportMode::shallow_snapshot_owned(self.doc.oplog_frontiers())
             }
+            Export::ShallowSnapshotAt { version } => {
+                let start = self.doc.vv_to_frontiers(&loro_version(version));
+                ExportMode::shallow_snapshot_owned(start)
+            }
+            Export::StateOnly => ExportMode::state_only(None),
+            Export::Json { since } => return self.export_json(since),
             Export::Updates { since } => {
                 self.refuse_below_shallow_root(|peer| since.get(peer))?;
                 ExportMode::updates_owned(loro_version(since))
@@ -204,8 +219,14 @@ impl Replica for LoroReplica {
     }
 
     fn import(&mut self, bytes: &[u8]) -> Result<Imported, EngineError> {
-        let status = self.doc.import(bytes).map_err(import_error)?;
-        Ok(self.imported(&status))
+        let status = match bytes.starts_with(JSON) {
+            true => {
+                let json = str::from_utf8(bytes).map_err(|e| EngineError::Import(e.to_string()))?;
+                self.doc.import_json_updates(json)
+            }
+            false => self.doc.import(bytes),
+        };
+        Ok(self.imported(&status.map_err(import_error)?))
     }
 
     fn import_batch(&mut self, updates: &[&[u8]]) -> Result<Imported, EngineError> {
@@ -277,6 +298,27 @@ impl Replica for LoroReplica {
 
     fn deep_value(&self) -> serde_json::Value {
         self.doc.get_deep_value().to_json_value()
+    }
+}
+
+/// How updates as JSON begin; all other bytes begin with `loro`.
+const JSON: &[u8] = b"{";
+
+/// What `export_json_updates` gives: the updates themselves in 1.12, and a
+/// `Result` of them in 1.17.
+trait JsonUpdates {
+    fn schema(self) -> Result<JsonSchema, EngineError>;
+}
+
+impl JsonUpdates for JsonSchema {
+    fn schema(self) -> Result<JsonSchema, EngineError> {
+        Ok(self)
+    }
+}
+
+impl<E: std::fmt::Display> JsonUpdates for Result<JsonSchema, E> {
+    fn schema(self) -> Result<JsonSchema, EngineError> {
+        self.map_err(|e| EngineError::Export(e.to_string()))
     }
 }
 

@@ -32,6 +32,9 @@ const NO_RANGE: &str = "Loro 0.16 exports all that follows a version, not a rang
 
 const NO_WATCHING: &str = "Loro hands out the updates of commits since 1.0 only";
 
+/// How updates as JSON begin; all other bytes begin with `loro`.
+const JSON: &[u8] = b"{";
+
 /// What stands behind the magic bytes and the checksum of a snapshot.
 const SNAPSHOT_MODE: (std::ops::Range<usize>, &[u8]) = (20..22, &[0, 2]);
 
@@ -75,6 +78,17 @@ struct Loro016Replica {
 }
 
 impl Loro016Replica {
+    /// JSON tells of no version; what it left waiting stays unknown.
+    fn import_json(&mut self, bytes: &[u8]) -> Result<Imported, EngineError> {
+        let before = self.version_vector();
+        let json = str::from_utf8(bytes).map_err(|e| EngineError::Import(e.to_string()))?;
+        self.doc.import_json_updates(json).map_err(import_error)?;
+        Ok(Imported {
+            applied: self.version_vector().missing_from(&before),
+            pending: Vec::new(),
+        })
+    }
+
     /// The operations of an update that this document does not contain.
     fn outside(&self, update: &[u8]) -> Result<Vec<OpRange>, EngineError> {
         let meta = LoroDoc::decode_import_blob_meta(update).map_err(import_error)?;
@@ -144,7 +158,14 @@ impl Replica for Loro016Replica {
     fn export(&mut self, what: Export<'_>) -> Result<Vec<u8>, EngineError> {
         match what {
             Export::Snapshot => Ok(self.doc.export_snapshot()),
-            Export::ShallowSnapshot => Err(EngineError::Unsupported(NO_SHALLOW)),
+            Export::ShallowSnapshot | Export::ShallowSnapshotAt { .. } | Export::StateOnly => {
+                Err(EngineError::Unsupported(NO_SHALLOW))
+            }
+            Export::Json { since } => {
+                let end = self.doc.oplog_vv();
+                let updates = self.doc.export_json_updates(&loro_version(since), &end);
+                serde_json::to_vec(&updates).map_err(|e| EngineError::Export(e.to_string()))
+            }
             Export::Updates { since } => Ok(self.doc.export_from(&loro_version(since))),
             Export::Range(OpRange { peer, counters }) => {
                 let end = self.own_counter();
@@ -160,6 +181,9 @@ impl Replica for Loro016Replica {
     }
 
     fn import(&mut self, bytes: &[u8]) -> Result<Imported, EngineError> {
+        if bytes.starts_with(JSON) {
+            return self.import_json(bytes);
+        }
         let before = self.version_vector();
         self.doc.import(bytes).map_err(import_error)?;
         self.imported(&before, &[bytes])

@@ -52,6 +52,7 @@ use tombstones::Tombstones;
 pub struct OperationalTransformation;
 
 const NO_SNAPSHOT: &str = "this OT stores a document as its operations: see updates";
+const NO_JSON: &str = "the OT baseline has one form of its operations";
 const NO_SHALLOW: &str = "this OT may have to transform over any operation, so it keeps all";
 const NO_BATCH: &str = "operational-transform takes one operation at a time";
 const NO_DOCUMENT: &str = "operational-transform has operations, and no document to subscribe to";
@@ -71,6 +72,7 @@ impl Engine for OperationalTransformation {
         Caps::without(&[
             (Cap::Snapshot, NO_SNAPSHOT),
             (Cap::ShallowSnapshot, NO_SHALLOW),
+            (Cap::Json, NO_JSON),
             (Cap::Batch, NO_BATCH),
             (Cap::LocalUpdates, NO_DOCUMENT),
             (Cap::TextDiff, NO_DIFF),
@@ -310,7 +312,10 @@ impl Replica for OtReplica {
     fn export(&mut self, what: Export<'_>) -> Result<Vec<u8>, EngineError> {
         match what {
             Export::Snapshot => Err(EngineError::Unsupported(NO_SNAPSHOT)),
-            Export::ShallowSnapshot => Err(EngineError::Unsupported(NO_SHALLOW)),
+            Export::ShallowSnapshot | Export::ShallowSnapshotAt { .. } | Export::StateOnly => {
+                Err(EngineError::Unsupported(NO_SHALLOW))
+            }
+            Export::Json { .. } => Err(EngineError::Unsupported(NO_JSON)),
             Export::Updates { since } => Ok(self.encode_since(since)),
             Export::Range(range) => self.encode_range(&range),
         }

@@ -93,6 +93,7 @@ const NO_CHECKSUM: &str = "Yrs updates have no checksum";
 const IS_STATE: &str = "the update since nothing is the state of the document";
 const GARBAGE: &str = "the update since nothing is the state, without deleted text";
 const ALL_DELETIONS: &str = "every deletion ever made travels along";
+const NO_JSON: &str = "Yrs has no JSON form of its operations that it can import";
 
 const NO_TEXT_DIFF: &str = "Yrs has no call that turns one text into another";
 
@@ -110,6 +111,7 @@ impl Engine for Yrs {
             (Cap::TextDiff, NO_TEXT_DIFF),
             (Cap::Snapshot, NO_SNAPSHOT),
             (Cap::ShallowSnapshot, NO_SHALLOW),
+            (Cap::Json, NO_JSON),
             (Cap::AnyRange, NO_RANGE),
             (Cap::CausalOrder, NO_CAUSALITY),
             (Cap::CountsDeletions, NO_DELETIONS),
@@ -299,7 +301,10 @@ impl Replica for YrsReplica {
     fn export(&mut self, what: Export<'_>) -> Result<Vec<u8>, EngineError> {
         match what {
             Export::Snapshot => Err(EngineError::Unsupported(NO_SNAPSHOT)),
-            Export::ShallowSnapshot => Err(EngineError::Unsupported(NO_SHALLOW)),
+            Export::ShallowSnapshot | Export::ShallowSnapshotAt { .. } | Export::StateOnly => {
+                Err(EngineError::Unsupported(NO_SHALLOW))
+            }
+            Export::Json { .. } => Err(EngineError::Unsupported(NO_JSON)),
             Export::Updates { since } => {
                 let known: StateVector = since
                     .iter()

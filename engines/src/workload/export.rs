@@ -12,13 +12,20 @@ use crate::{Cap, EngineError, Export, PeerId, Replica, VersionVector};
 const HOLDER: PeerId = 2;
 
 pub fn workloads() -> Vec<Workload> {
-    let mut all = Vec::new();
-    for form in Form::ALL {
-        all.push(row(What::Whole(form), false));
-        all.push(row(What::Whole(form), true));
-    }
-    all.push(row(What::LastTenth, false));
-    all
+    let kinds = [
+        What::Whole(Form::Snapshot),
+        What::Whole(Form::Shallow),
+        What::ShallowAt(90),
+        What::ShallowAt(50),
+        What::StateOnly,
+        What::Whole(Form::Updates),
+        What::UpdatesSince(90),
+        What::Json,
+        What::JsonSince(90),
+    ];
+    let rows = kinds.into_iter();
+    rows.flat_map(|what| [row(what, false), row(what, true)])
+        .collect()
 }
 
 fn row(what: What, warm: bool) -> Workload {
@@ -31,19 +38,56 @@ fn row(what: What, warm: bool) -> Workload {
     row.needs(what.needs())
 }
 
-/// What is exported.
+/// What is exported. A percentage stands for the version that a replica has
+/// with that share of the txns.
 #[derive(Debug, Clone, Copy)]
 enum What {
     Whole(Form),
-    /// What a replica lacks that has 90 % of the txns.
-    LastTenth,
+    /// The state, and the history from there on.
+    ShallowAt(usize),
+    StateOnly,
+    /// What a replica lacks that is there.
+    UpdatesSince(usize),
+    Json,
+    JsonSince(usize),
 }
 
 impl What {
     fn needs(self) -> Vec<Cap> {
         match self {
             Self::Whole(form) => form.needs(),
-            Self::LastTenth => vec![Cap::FastDifference],
+            Self::ShallowAt(_) | Self::StateOnly => vec![Cap::ShallowSnapshot],
+            Self::UpdatesSince(_) => vec![Cap::FastDifference],
+            Self::Json | Self::JsonSince(_) => vec![Cap::Json],
+        }
+    }
+
+    /// The version that it is about, in per cent of the txns.
+    fn percent(self) -> usize {
+        match self {
+            Self::ShallowAt(percent) | Self::UpdatesSince(percent) | Self::JsonSince(percent) => {
+                percent
+            }
+            Self::Whole(_) | Self::StateOnly | Self::Json => 0,
+        }
+    }
+
+    /// Whether the receiver must have that version already.
+    fn continues(self) -> bool {
+        matches!(self, Self::UpdatesSince(_) | Self::JsonSince(_))
+    }
+
+    fn export(
+        self,
+        replica: &mut dyn Replica,
+        version: &VersionVector,
+    ) -> Result<Vec<u8>, EngineError> {
+        match self {
+            Self::Whole(form) => form.export(replica),
+            Self::ShallowAt(_) => replica.export(Export::ShallowSnapshotAt { version }),
+            Self::StateOnly => replica.export(Export::StateOnly),
+            Self::UpdatesSince(_) => replica.export(Export::Updates { since: version }),
+            Self::Json | Self::JsonSince(_) => replica.export(Export::Json { since: version }),
         }
     }
 }
@@ -52,7 +96,11 @@ impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Whole(form) => write!(f, "{form}"),
-            Self::LastTenth => f.write_str("updates-since-90%"),
+            Self::ShallowAt(percent) => write!(f, "shallow-at-{percent}%"),
+            Self::StateOnly => f.write_str("state-only"),
+            Self::UpdatesSince(percent) => write!(f, "updates-since-{percent}%"),
+            Self::Json => f.write_str("json"),
+            Self::JsonSince(percent) => write!(f, "json-since-{percent}%"),
         }
     }
 }
@@ -60,25 +108,25 @@ impl fmt::Display for What {
 struct Save<'a> {
     what: What,
     subject: &'a Subject,
-    /// Number of txns that the receiver of the last tenth has.
-    known: usize,
-    since: VersionVector,
+    /// Txns up to the version that the export is about, and that version.
+    txns: usize,
+    version: VersionVector,
     replica: Box<dyn Replica>,
     exported: Vec<u8>,
 }
 
 impl<'a> Save<'a> {
     fn prepare(what: What, warm: bool, subject: &'a Subject) -> Prepared<'a> {
-        let known = subject.txns() * 9 / 10;
-        let since = match what {
-            What::LastTenth => subject.document(known)?.version.clone(),
-            What::Whole(_) => VersionVector::new(),
+        let txns = subject.txns() * what.percent() / 100;
+        let version = match txns {
+            0 => VersionVector::new(),
+            _ => subject.document(txns)?.version.clone(),
         };
         let mut repetition = Self {
             what,
             subject,
-            known,
-            since,
+            txns,
+            version,
             replica: subject.replica(HOLDER, subject.txns(), Form::Updates)?,
             exported: Vec::new(),
         };
@@ -91,23 +139,23 @@ impl<'a> Save<'a> {
 
 impl Repetition for Save<'_> {
     fn run(&mut self) -> Result<(), EngineError> {
-        self.exported = match self.what {
-            What::Whole(form) => form.export(&mut *self.replica)?,
-            What::LastTenth => self
-                .replica
-                .export(Export::Updates { since: &self.since })?,
-        };
+        self.exported = self.what.export(&mut *self.replica, &self.version)?;
         Ok(())
     }
 
     fn check(&mut self) -> Result<Outcome, WorkloadError> {
-        let known = match self.what {
-            What::Whole(_) => 0,
-            What::LastTenth => self.known,
+        let known = match self.what.continues() {
+            true => self.txns,
+            false => 0,
         };
         let mut receiver = self.subject.replica(HOLDER + 1, known, Form::Updates)?;
         let imported = receiver.import(&self.exported)?;
         check::brought_all(&imported, self.subject.engine().caps())?;
+        if let What::ShallowAt(_) = self.what {
+            // It must still have the history since then.
+            let since = &self.version;
+            receiver.export(Export::Updates { since })?;
+        }
         check::same(&*self.replica, &*receiver, self.exported.len())
     }
 }
