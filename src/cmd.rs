@@ -3,6 +3,7 @@
 pub mod cell;
 pub mod datasets;
 pub mod relay;
+pub mod report;
 pub mod run;
 
 use std::fmt;

@@ -30,6 +30,7 @@ enum Command {
     Run(cmd::run::Args),
     Relay(cmd::relay::Args),
     Cell(cmd::cell::Args),
+    Report(cmd::report::Args),
     Datasets(cmd::datasets::Args),
 }
 
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Command::Run(args) => cmd::run::run(args),
         Command::Relay(args) => cmd::relay::run(args),
         Command::Cell(args) => cmd::cell::run(args),
+        Command::Report(args) => cmd::report::run(args),
         Command::Datasets(args) => cmd::datasets::run(args),
     };
     let status = result.unwrap_or_else(|error| {

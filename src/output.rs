@@ -1,7 +1,7 @@
 //! The folder that a run writes its results to.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use syncbench_reports::export::{Exporter, Html};
 use syncbench_reports::record::Record;
@@ -33,6 +33,11 @@ impl OutputFolder {
             .and_then(|()| fs::remove_file(&probe))
             .map_err(unwritable)?;
         Ok(Self { path, created })
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Leaves nothing behind, as there is nothing to write.

@@ -29,7 +29,7 @@ pub enum FileError {
         source: io::Error,
     },
     /// The file is not a record.
-    #[error("{} is not a record ({reason}); give the JSON file that a syncbench run wrote", path.display())]
+    #[error("{} is not a record ({reason}); give the record.json of a run, or what `syncbench cell` printed", path.display())]
     NotARecord {
         /// The file meant.
         path: PathBuf,
@@ -46,6 +46,15 @@ pub enum FileError {
         path: PathBuf,
         /// The schema named in it.
         found: String,
+    },
+    /// A folder has no file that could be a record.
+    #[error(
+        "{} holds no records; it needs .json or .jsonl files, or folders with a record.json",
+        folder.display()
+    )]
+    NoRecords {
+        /// The folder meant.
+        folder: PathBuf,
     },
 }
 
@@ -69,10 +78,11 @@ impl Record {
     /// When the file cannot be read, is not a record, or is a record of
     /// another schema version.
     pub fn read(path: &Path) -> Result<Record, FileError> {
-        let bytes = fs::read(path).map_err(|source| FileError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
+        Record::parse(&read(path)?, path)
+    }
+
+    /// The record that `json` is; errors name `path` as where it stands.
+    pub(crate) fn parse(json: &[u8], path: &Path) -> Result<Record, FileError> {
         let not_a_record = |reason: String| FileError::NotARecord {
             path: path.to_owned(),
             reason,
@@ -80,7 +90,7 @@ impl Record {
         // The schema is looked at first: what is missing from a record of
         // another version says nothing to the user.
         let value: Value =
-            serde_json::from_slice(&bytes).map_err(|error| not_a_record(error.to_string()))?;
+            serde_json::from_slice(json).map_err(|error| not_a_record(error.to_string()))?;
         match value.get("schema").and_then(Value::as_str) {
             Some(SCHEMA) => {}
             Some(other) => {
@@ -92,8 +102,16 @@ impl Record {
             None => return Err(not_a_record("it has no `schema` field".to_owned())),
         }
         // From the text once more, since errors then tell line and column.
-        serde_json::from_slice(&bytes).map_err(|error| not_a_record(error.to_string()))
+        serde_json::from_slice(json).map_err(|error| not_a_record(error.to_string()))
     }
+}
+
+/// The bytes of a file.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
+    fs::read(path).map_err(|source| FileError::Read {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Writes `bytes` to `path`, making its folder where it is missing. The bytes

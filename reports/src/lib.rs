@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod collect;
 pub mod distribution;
 #[cfg(feature = "render")]
 pub mod export;
@@ -15,3 +16,5 @@ pub mod scaling;
 pub mod stamp;
 #[cfg(feature = "render")]
 pub mod summary;
+#[cfg(feature = "render")]
+pub mod table;

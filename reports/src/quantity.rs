@@ -49,6 +49,21 @@ pub fn percent(share: f64) -> String {
     format!("{} %", three_digits(share * 100.0))
 }
 
+/// A spread as a share of its figure: `± 1.2 %`, `± 34 %`. More digits would
+/// say more than a spread can.
+pub fn spread(share: f64) -> String {
+    match share * 100.0 {
+        percent if percent < 9.95 => format!("± {percent:.1} %"),
+        percent => format!("± {percent:.0} %"),
+    }
+}
+
+/// A number of things with its name: `1 row`, `1,200 rows`.
+pub fn things(n: u64, name: &str) -> String {
+    let s = if n == 1 { "" } else { "s" };
+    format!("{} {name}{s}", count(n))
+}
+
 /// A number to three significant digits, without the zeros behind the point:
 /// what stands at an axis.
 pub fn short(value: f64) -> String {
@@ -141,6 +156,18 @@ mod tests {
         assert_eq!(bytes(310.0), "310 B");
         assert_eq!(bytes(1_023.0), "1023 B");
         assert_eq!(bytes(1_572_864.0), "1.50 MiB");
+    }
+
+    #[test]
+    fn a_spread_has_no_more_digits_than_it_deserves() {
+        assert_eq!(spread(0.0), "± 0.0 %");
+        assert_eq!(spread(0.0123), "± 1.2 %");
+        assert_eq!(spread(0.0996), "± 10 %");
+        assert_eq!(spread(0.344), "± 34 %");
+        assert_eq!(
+            (things(1, "row"), things(2, "row")),
+            ("1 row".into(), "2 rows".into())
+        );
     }
 
     #[test]

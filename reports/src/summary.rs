@@ -1,7 +1,7 @@
 //! What a record comes to, in the words that all exporters share.
 
 use crate::quantity;
-use crate::record::{Distribution, Record, Status};
+use crate::record::{Distribution, Machine, Record, Status};
 
 /// A latency metric with what it means.
 #[derive(Debug, Clone, PartialEq)]
@@ -216,9 +216,13 @@ pub fn figure(distribution: &Distribution, value: f64) -> String {
     quantity::duration(value)
 }
 
-/// The machine, in a line.
+/// The machine that made the record, in a line.
 pub fn machine(record: &Record) -> String {
-    let m = &record.run.machine;
+    machine_line(&record.run.machine)
+}
+
+/// A machine, in a line.
+pub fn machine_line(m: &Machine) -> String {
     let cpus = if m.cpus == 1 { "CPU" } else { "CPUs" };
     let memory = match m.memory_bytes {
         0 => String::new(),

@@ -1,6 +1,7 @@
 //! Records in other formats, one file a format.
 
 mod html;
+pub mod tables;
 mod terminal;
 
 use std::path::{Path, PathBuf};

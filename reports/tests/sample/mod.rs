@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each test uses some of it")]
 
+pub mod cells;
+
 use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
@@ -137,36 +139,41 @@ fn verdict(status: Status, reasons: &[&str]) -> Verdict {
     }
 }
 
+/// What the samples were made under.
+pub fn run() -> Run {
+    Run {
+        id: "20260131T081500.250Z-1".into(),
+        started_at: "2026-01-31T08:15:00Z".into(),
+        seed: 1,
+        command: "syncbench run --clients 200 --rooms 40".into(),
+        syncbench: "0.1.0".into(),
+        machine: Machine {
+            os: "Sample OS 1, Linux 6.1.0".into(),
+            arch: "x86_64".into(),
+            cpu: "Sample CPU".into(),
+            cpus: 2,
+            memory_bytes: 16 << 30,
+        },
+        datasets: vec![DatasetRef {
+            name: "automerge-paper".into(),
+            sha256: "0123456789abcdef".repeat(4),
+        }],
+        engine: "loro 1.17.1".into(),
+        scenario: json!({
+            "relay": "embedded", "protocol": "broadcast", "clients": 200, "rooms": 40,
+            "rate": 1000.0, "duration_s": 10.0, "arrivals": "constant", "phase": "spread",
+            "dataset": "automerge-paper", "seed": 1, "workers": 1, "drain_timeout_s": 10.0,
+        }),
+    }
+}
+
 /// A run in which all is well. It has every optional part.
 pub fn healthy() -> Record {
     let (latency, series) = latency_and_series(SECONDS);
     Record {
         schema: SCHEMA.into(),
         kind: Kind::Load,
-        run: Run {
-            id: "20260131T081500.250Z-1".into(),
-            started_at: "2026-01-31T08:15:00Z".into(),
-            seed: 1,
-            command: "syncbench run --clients 200 --rooms 40".into(),
-            syncbench: "0.1.0".into(),
-            machine: Machine {
-                os: "Sample OS 1, Linux 6.1.0".into(),
-                arch: "x86_64".into(),
-                cpu: "Sample CPU".into(),
-                cpus: 2,
-                memory_bytes: 16 << 30,
-            },
-            datasets: vec![DatasetRef {
-                name: "automerge-paper".into(),
-                sha256: "0123456789abcdef".repeat(4),
-            }],
-            engine: "loro 1.17.1".into(),
-            scenario: json!({
-                "relay": "embedded", "protocol": "broadcast", "clients": 200, "rooms": 40,
-                "rate": 1000.0, "duration_s": 10.0, "arrivals": "constant", "phase": "spread",
-                "dataset": "automerge-paper", "seed": 1, "workers": 1, "drain_timeout_s": 10.0,
-            }),
-        },
+        run: run(),
         verdict: verdict(Status::Ok, &[]),
         convergence: Some(Convergence {
             rooms: 40,

@@ -1,0 +1,104 @@
+//! Records from many files and folders.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::file::{self, FileError};
+use crate::record::Record;
+
+/// What was found, and what was refused. One bad file costs no other.
+#[derive(Debug, Default)]
+pub struct Collected {
+    /// The records, in the order of the paths; those of a folder by file name.
+    pub records: Vec<Record>,
+    /// Why a file, or a line of one, gave no record.
+    pub refused: Vec<FileError>,
+}
+
+/// Reads every record in `paths`. A file holds one record, or one record a line
+/// as `syncbench cell` prints them. Of a folder, its `.json` and `.jsonl` files
+/// are read, and the `record.json` of each folder in it, as runs leave them.
+pub fn collect(paths: &[PathBuf]) -> Collected {
+    let mut collected = Collected::default();
+    for path in paths {
+        match path.is_dir() {
+            true => collected.folder(path),
+            false => collected.file(path),
+        }
+    }
+    collected
+}
+
+impl Collected {
+    fn folder(&mut self, folder: &Path) {
+        match files_of(folder) {
+            Ok(files) if files.is_empty() => self.refused.push(FileError::NoRecords {
+                folder: folder.to_owned(),
+            }),
+            Ok(files) => files.iter().for_each(|file| self.file(file)),
+            Err(source) => self.refused.push(FileError::Read {
+                path: folder.to_owned(),
+                source,
+            }),
+        }
+    }
+
+    fn file(&mut self, path: &Path) {
+        match file::read(path) {
+            Ok(bytes) if is_lines(&bytes) => self.lines(&bytes, path),
+            Ok(bytes) => self.add(Record::parse(&bytes, path)),
+            Err(error) => self.refused.push(error),
+        }
+    }
+
+    fn lines(&mut self, bytes: &[u8], path: &Path) {
+        for (at, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            // As compilers name a line.
+            let place = PathBuf::from(format!("{}:{}", path.display(), at + 1));
+            self.add(Record::parse(line, &place).map_err(within_line));
+        }
+    }
+
+    fn add(&mut self, record: Result<Record, FileError>) {
+        match record {
+            Ok(record) => self.records.push(record),
+            Err(error) => self.refused.push(error),
+        }
+    }
+}
+
+/// The error without a line of its own: the file's is in its path.
+fn within_line(mut error: FileError) -> FileError {
+    if let FileError::NotARecord { reason, .. } = &mut error {
+        *reason = reason.replace(" at line 1 column", " at column");
+    }
+    error
+}
+
+/// Whether each line is a document of its own: the first then does not end
+/// within its outermost bracket, as it does in indented JSON.
+fn is_lines(bytes: &[u8]) -> bool {
+    let mut lines = bytes.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
+    let first = lines.find(|line| !line.is_empty()).unwrap_or_default();
+    first.len() > 1
+}
+
+/// The files of a folder that may hold records, by name.
+fn files_of(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let run = path.join("record.json");
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        match ending {
+            _ if run.is_file() => files.push(run),
+            Some("json" | "jsonl") if path.is_file() => files.push(path),
+            _ => {}
+        }
+    }
+    files.sort();
+    Ok(files)
+}

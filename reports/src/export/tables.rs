@@ -1,0 +1,160 @@
+//! Tables in other formats, one file a format.
+
+mod html;
+mod markdown;
+
+use std::path::{Path, PathBuf};
+
+pub use html::HtmlTables;
+pub use markdown::Markdown;
+
+use super::{ExportError, Exporter, Html};
+use crate::file;
+use crate::quantity;
+use crate::record::{Kind, Record};
+use crate::summary;
+use crate::table::{Conditions, SuiteTable, Tables};
+
+/// All that one call of `syncbench report` shows.
+#[derive(Debug, Clone)]
+pub struct Report<'a> {
+    /// The tables of the cells.
+    pub tables: Tables,
+    /// The load runs, each with a page of its own.
+    pub loads: Vec<Load<'a>>,
+}
+
+/// A load run and the page that shows it.
+#[derive(Debug, Clone)]
+pub struct Load<'a> {
+    /// Its record.
+    pub record: &'a Record,
+    /// Name of its page, beside the tables.
+    pub page: String,
+    /// What it came to.
+    pub statement: &'static str,
+}
+
+/// Turns tables into the files of one format.
+pub trait TableExporter {
+    /// Name and text of each file.
+    ///
+    /// # Errors
+    /// When a template cannot be rendered.
+    fn files(&self, report: &Report<'_>) -> Result<Vec<(String, String)>, ExportError>;
+}
+
+impl<'a> Report<'a> {
+    /// Of all cells and load runs among `records`; other kinds have no report.
+    pub fn of(records: &'a [Record]) -> Report<'a> {
+        let loads = records.iter().filter(|record| record.kind == Kind::Load);
+        Report {
+            tables: Tables::of(records),
+            loads: loads
+                .map(|record| Load {
+                    record,
+                    page: format!("{}.html", file_stem(&record.run.id)),
+                    statement: summary::statement(record),
+                })
+                .collect(),
+        }
+    }
+
+    /// Whether there is nothing to show.
+    pub fn is_empty(&self) -> bool {
+        self.tables.suites.is_empty() && self.loads.is_empty()
+    }
+
+    /// How much there is, in a few lines.
+    pub fn summary(&self) -> String {
+        let suites = self.tables.suites.iter().map(|suite| {
+            let name = format!("{}:", suite.name);
+            format!("{name:<11} {}", extent(suite))
+        });
+        let loads = match self.loads.len() {
+            0 => None,
+            runs => Some(format!("{:<11} {runs}", "load runs:")),
+        };
+        suites.chain(loads).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Writes every format to `folder`; the paths, the page to open first
+    /// before the others.
+    ///
+    /// # Errors
+    /// When a file cannot be made or written.
+    pub fn write(&self, folder: &Path) -> Result<Vec<PathBuf>, ExportError> {
+        let mut files = HtmlTables.files(self)?;
+        files.extend(Markdown.files(self)?);
+        for load in &self.loads {
+            files.push((load.page.clone(), Html.export(load.record)?));
+        }
+        files
+            .into_iter()
+            .map(|(name, text)| {
+                let path = folder.join(name);
+                file::write(&path, text.as_bytes())?;
+                Ok(path)
+            })
+            .collect()
+    }
+}
+
+/// `name` as the name of a file: records come from anywhere, and none may
+/// write outside of its folder or over the index.
+fn file_stem(name: &str) -> String {
+    let safe = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let stem: String = name
+        .chars()
+        .map(|c| if safe(c) { c } else { '-' })
+        .collect();
+    match stem.trim_start_matches('.') {
+        "" | "index" => format!("suite-{stem}"),
+        stem => stem.to_owned(),
+    }
+}
+
+/// How much a suite holds.
+fn extent(suite: &SuiteTable) -> String {
+    format!(
+        "{}, {}, {}",
+        quantity::things(suite.rows.len() as u64, "row"),
+        quantity::things(suite.columns.len() as u64, "engine"),
+        quantity::things(suite.conditions.samples, "sample"),
+    )
+}
+
+/// What the cells were measured under, as names and values; commands apart.
+fn terms(conditions: &Conditions) -> Vec<(&'static str, String)> {
+    let [first, last] = &conditions.started;
+    let measured = match first == last {
+        true => first.clone(),
+        false => format!("{first} to {last}"),
+    };
+    let mut terms = vec![
+        ("machine", conditions.machines.join("; ")),
+        ("engines", conditions.engines.join(", ")),
+        ("syncbench", conditions.syncbench.join(", ")),
+        ("measured", measured),
+        ("samples", quantity::count(conditions.samples)),
+    ];
+    for dataset in &conditions.datasets {
+        let text = format!("{} (SHA-256 {})", dataset.name, dataset.sha256.join(", "));
+        terms.push(("data set", text));
+    }
+    terms
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_leads_out_of_the_folder_or_onto_the_index() {
+        assert_eq!(file_stem("import"), "import");
+        assert_eq!(file_stem("../../etc/passwd"), "-..-etc-passwd");
+        assert_eq!(file_stem("index"), "suite-index");
+        assert_eq!(file_stem(".."), "suite-..");
+        assert_eq!(file_stem(""), "suite-");
+    }
+}

@@ -1,0 +1,274 @@
+//! Figures that others have published, beside ours for the same work.
+//!
+//! They stand in `reports/published.toml`, with where they come from. Machines
+//! and versions differ, so a ratio tells whether a figure can be reproduced at
+//! all, and not which machine is fast.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Entry, SuiteTable};
+
+/// The published figures that are built in.
+const INCLUDED: &str = include_str!("../../published.toml");
+
+/// Published figures, as the file holds them.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Published {
+    /// The tables, in the order in which reports show them.
+    #[serde(rename = "table")]
+    pub tables: Vec<PublishedTable>,
+}
+
+/// A table of an article or a paper.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublishedTable {
+    /// What it shows.
+    pub title: String,
+    /// The suite here that does the same work.
+    pub suite: String,
+    /// Author and title of where it appeared.
+    pub source: String,
+    /// Its address.
+    pub url: String,
+    /// When it appeared.
+    pub date: String,
+    /// The machine, in the source's own terms.
+    pub machine: String,
+    /// How the source measured, as far as it differs from here.
+    pub method: String,
+    /// What the figures are of.
+    pub metric: Metric,
+    /// Their unit.
+    pub unit: Unit,
+    /// The figures.
+    #[serde(skip_serializing)]
+    pub figures: Vec<Figure>,
+}
+
+/// What a figure is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// Wall time.
+    Time,
+    /// Bytes read or written.
+    EncodedBytes,
+    /// Most heap bytes held at a time.
+    PeakBytes,
+}
+
+/// The unit that figures are given in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+pub enum Unit {
+    /// Milliseconds.
+    #[serde(rename = "ms")]
+    Milliseconds,
+    /// Bytes.
+    #[serde(rename = "B")]
+    Bytes,
+    /// A million bytes.
+    #[serde(rename = "MB")]
+    Megabytes,
+}
+
+/// One published figure.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Figure {
+    /// The part of the table it stands in.
+    pub group: String,
+    /// What it is of, within that.
+    pub row: String,
+    /// The figure, in the unit of its table.
+    pub value: f64,
+    /// The cell here that does the same work, as
+    /// `<engine>/<data set>/<variant>`; absent where none does.
+    #[serde(default)]
+    pub cell: Option<CellId>,
+}
+
+/// `<engine>/<data set>/<variant>` within a suite.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct CellId {
+    /// Short name of the engine.
+    pub engine: String,
+    /// Name of the data set.
+    pub dataset: String,
+    /// The row; it may hold further slashes.
+    pub variant: String,
+}
+
+/// A published table beside our figures.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Comparison {
+    /// The table that was published.
+    #[serde(flatten)]
+    pub table: PublishedTable,
+    /// Its figures and ours.
+    pub lines: Vec<Compared>,
+}
+
+/// One published figure beside ours. Times are nanoseconds, sizes are bytes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Compared {
+    /// The part of the table it stands in.
+    pub group: String,
+    /// What it is of, within that.
+    pub row: String,
+    /// Theirs.
+    pub published: f64,
+    /// Ours, where the same was measured here.
+    pub here: Option<Here>,
+}
+
+/// Our figure.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Here {
+    /// The engine, as `name version`.
+    pub engine: String,
+    /// The median of the time, or the bytes.
+    pub value: f64,
+    /// Samples.
+    pub n: usize,
+    /// Half of the interquartile range as a share of the median, for times.
+    pub spread: Option<f64>,
+    /// Ours by theirs.
+    pub ratio: f64,
+}
+
+impl Published {
+    /// The figures that are built in.
+    ///
+    /// # Panics
+    /// When the file that is built in is wrong, which a test rules out.
+    pub fn included() -> Published {
+        toml::from_str(INCLUDED).expect("reports/published.toml is checked by a test")
+    }
+}
+
+impl Unit {
+    /// How many nanoseconds, or bytes, one is.
+    fn factor(self) -> f64 {
+        match self {
+            Unit::Milliseconds | Unit::Megabytes => 1e6,
+            Unit::Bytes => 1.0,
+        }
+    }
+}
+
+impl TryFrom<String> for CellId {
+    type Error = String;
+
+    fn try_from(id: String) -> Result<Self, String> {
+        let mut parts = id.splitn(3, '/').map(str::to_owned);
+        match (parts.next(), parts.next(), parts.next()) {
+            (Some(engine), Some(dataset), Some(variant)) => Ok(Self {
+                engine,
+                dataset,
+                variant,
+            }),
+            _ => Err(format!("`{id}` is not <engine>/<data set>/<variant>")),
+        }
+    }
+}
+
+/// The published tables of which the suite has a figure.
+pub(super) fn compare(published: &Published, suite: &SuiteTable) -> Vec<Comparison> {
+    published
+        .tables
+        .iter()
+        .filter(|table| table.suite == suite.name)
+        .map(|table| Comparison {
+            table: table.clone(),
+            lines: table
+                .figures
+                .iter()
+                .flat_map(|figure| lines(table, figure, suite))
+                .collect(),
+        })
+        .filter(|comparison| comparison.lines.iter().any(|line| line.here.is_some()))
+        .collect()
+}
+
+/// A line for each version of the engine here; one without ours where there is
+/// none.
+fn lines(table: &PublishedTable, figure: &Figure, suite: &SuiteTable) -> Vec<Compared> {
+    let published = figure.value * table.unit.factor();
+    let line = |here| Compared {
+        group: figure.group.clone(),
+        row: figure.row.clone(),
+        published,
+        here,
+    };
+    let here: Vec<Here> = match &figure.cell {
+        Some(id) => ours(suite, id, table.metric, published),
+        None => Vec::new(),
+    };
+    match here.is_empty() {
+        true => vec![line(None)],
+        false => here.into_iter().map(|here| line(Some(here))).collect(),
+    }
+}
+
+fn ours(suite: &SuiteTable, id: &CellId, metric: Metric, published: f64) -> Vec<Here> {
+    let rows = suite
+        .rows
+        .iter()
+        .filter(|row| row.dataset == id.dataset && row.variant == id.variant);
+    rows.flat_map(|row| suite.columns.iter().zip(&row.entries))
+        .filter(|(column, _)| column.engine == id.engine)
+        .filter_map(|(column, entry)| {
+            let (value, n, spread) = figure_of(entry.as_ref()?, metric)?;
+            Some(Here {
+                engine: format!("{} {}", column.engine, column.version),
+                value,
+                n,
+                spread,
+                ratio: value / published,
+            })
+        })
+        .collect()
+}
+
+fn figure_of(entry: &Entry, metric: Metric) -> Option<(f64, usize, Option<f64>)> {
+    let exact = |bytes: Option<u64>| Some((bytes? as f64, 1, None));
+    match metric {
+        Metric::Time => {
+            let wall = entry.wall.as_ref()?;
+            Some((wall.median_ns, wall.n, wall.spread))
+        }
+        Metric::EncodedBytes => exact(entry.encoded_bytes),
+        Metric::PeakBytes => exact(entry.peak_bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_figures_are_whole() {
+        let published = Published::included();
+        assert!(published.tables.len() > 3);
+        for table in &published.tables {
+            assert!(table.url.starts_with("https://"), "{}", table.title);
+            assert!(!table.figures.is_empty(), "{}", table.title);
+            let time = table.unit == Unit::Milliseconds;
+            assert_eq!(time, table.metric == Metric::Time, "{}", table.title);
+            for figure in &table.figures {
+                assert!(figure.value > 0.0, "{}: {figure:?}", table.title);
+            }
+        }
+    }
+
+    #[test]
+    fn a_cell_id_needs_three_parts_and_keeps_the_slashes_of_its_variant() {
+        let id = CellId::try_from("loro/S1/updates/first".to_owned());
+        assert_eq!(id.map(|id| id.variant), Ok("updates/first".to_owned()));
+        let wrong = CellId::try_from("loro/S1".to_owned());
+        assert!(wrong.is_err_and(|message| message.contains("`loro/S1`")));
+    }
+}

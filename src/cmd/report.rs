@@ -1,0 +1,73 @@
+//! `syncbench report`: tables and pages from records.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use syncbench_engines::workload::Suite;
+use syncbench_reports::collect::{Collected, collect};
+use syncbench_reports::export::tables::Report;
+use syncbench_reports::record::Status;
+use syncbench_reports::stamp;
+
+use super::BadInput;
+use crate::output::OutputFolder;
+use crate::stdout::say;
+
+/// Show records as tables: a matrix for each suite, engines side by side.
+///
+/// Cells become Markdown and one HTML page, with spread, sample counts,
+/// footnotes where the work is not equal, and the figures that others have
+/// published for the same work; load runs get a page each. What is no record is
+/// named, the rest is shown, and the exit code is 2.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  syncbench report cells/ -o tables
+  syncbench cell merge --engine yrs > yrs.jsonl; syncbench report yrs.jsonl loro.jsonl
+  syncbench report target/syncbench --json")]
+pub struct Args {
+    /// Records: a record.json, lines that `syncbench cell` printed, or folders of them
+    #[arg(required = true, value_name = "RECORD")]
+    records: Vec<PathBuf>,
+
+    /// Folder for the tables [default: a new one in target/syncbench]
+    #[arg(short, long, value_name = "DIR")]
+    output: Option<PathBuf>,
+
+    /// Print the tables as JSON instead of the names of the files
+    #[arg(long)]
+    json: bool,
+}
+
+/// Reads the records, writes the tables, says where.
+pub fn run(args: Args) -> anyhow::Result<Status> {
+    let Collected { records, refused } = collect(&args.records);
+    for error in &refused {
+        eprintln!("syncbench: {error}");
+    }
+    let mut report = Report::of(&records);
+    report
+        .tables
+        .describe(|name| Suite::named(name).map(|suite| suite.about));
+    if report.is_empty() {
+        return Err(BadInput::new("no cell and no load run to show in what was given").into());
+    }
+    let folder = args.output.unwrap_or_else(|| {
+        let name = stamp::rfc3339(SystemTime::now()).replace([':', '-'], "");
+        PathBuf::from("target/syncbench").join(format!("{name}-report"))
+    });
+    let output = OutputFolder::prepare(folder)?;
+    let files = report.write(output.path())?;
+    if args.json {
+        say!("{}", serde_json::to_string(&report.tables)?);
+    } else {
+        say!("{}", report.summary());
+        for file in files {
+            say!("written:    {}", file.display());
+        }
+    }
+    Ok(match refused.is_empty() {
+        true => Status::Ok,
+        false => Status::Usage,
+    })
+}

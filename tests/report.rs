@@ -1,0 +1,80 @@
+//! `syncbench report`: from cells to tables, and what is not a record.
+
+#![allow(clippy::unwrap_used)] // a test may fail
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use syncbench_engines::workload::Suite;
+use syncbench_reports::table::Published;
+
+fn syncbench(args: &[&str], folder: &Path) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_syncbench"));
+    command.args(args).current_dir(folder).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn cells_become_tables() {
+    let dir = tempfile::tempdir().unwrap();
+    let cell = ["cell", "export", "--variant", "updates/first"];
+    let cell = syncbench(&[&cell[..], &["--repetitions", "2"]].concat(), dir.path());
+    assert!(cell.status.success(), "{}", text(&cell.stderr));
+    fs::create_dir(dir.path().join("cells")).unwrap();
+    fs::write(dir.path().join("cells/a.jsonl"), cell.stdout).unwrap();
+
+    let report = syncbench(&["report", "cells", "-o", "out", "--json"], dir.path());
+    assert!(report.status.success(), "{}", text(&report.stderr));
+    let tables: serde_json::Value = serde_json::from_slice(&report.stdout).unwrap();
+    let suite = &tables["suites"][0];
+    assert_eq!(suite["name"], "export");
+    assert_eq!(suite["rows"][0]["entries"][0]["wall"]["n"], 2);
+    for file in ["index.md", "export.md", "index.html"] {
+        let page = fs::read_to_string(dir.path().join("out").join(file)).unwrap();
+        assert!(page.contains("export"), "{file}");
+    }
+}
+
+#[test]
+fn what_is_not_a_record_is_named_and_costs_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let cell = [
+        "cell",
+        "export",
+        "--variant",
+        "updates/first",
+        "--budget",
+        "1ns",
+    ];
+    let mut lines = syncbench(&cell, dir.path()).stdout;
+    lines.extend(b"{\"schema\": \"syncbench/rec\n");
+    fs::write(dir.path().join("cells.jsonl"), lines).unwrap();
+
+    let report = syncbench(&["report", "cells.jsonl", "-o", "out"], dir.path());
+    assert_eq!(report.status.code(), Some(2));
+    let stderr = text(&report.stderr);
+    assert!(stderr.contains("cells.jsonl:2 is not a record"), "{stderr}");
+    assert!(dir.path().join("out/export.md").is_file());
+
+    let nothing = syncbench(&["report", "absent.json", "-o", "none"], dir.path());
+    assert_eq!(nothing.status.code(), Some(2));
+    let stderr = text(&nothing.stderr);
+    assert!(stderr.contains("absent.json"), "{stderr}");
+    assert!(!dir.path().join("none").exists());
+}
+
+#[test]
+fn published_figures_name_suites_that_exist() {
+    for table in Published::included().tables {
+        assert!(
+            Suite::named(&table.suite).is_some(),
+            "{}: no suite called {}",
+            table.title,
+            table.suite
+        );
+    }
+}
