@@ -30,7 +30,7 @@ pub struct Args {
     #[arg(required_unless_present = "list")]
     workload: Option<String>,
 
-    /// Print suite, engine and data set of every cell there is, a line each
+    /// Print suite, engine and data set of every cell there is, a line each; `large` where it takes minutes
     #[arg(long)]
     list: bool,
 
@@ -108,8 +108,11 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
 fn list() {
     for suite in Suite::ALL {
         for engine in engines() {
-            for dataset in suite.datasets.iter().chain(suite.large) {
+            for dataset in suite.datasets {
                 say!("{} {} {dataset}", suite.name, engine.name());
+            }
+            for dataset in suite.large {
+                say!("{} {} {dataset} large", suite.name, engine.name());
             }
         }
     }
