@@ -26,40 +26,30 @@ pub mod workload;
 #[cfg(feature = "yrs")]
 mod yrs;
 
-#[cfg(feature = "automerge")]
-pub use automerge::Automerge;
 pub use caps::{Cap, Caps};
-#[cfg(feature = "diamond-types")]
-pub use diamond_types::DiamondTypes;
 pub use edit::{Edit, Value};
 pub use error::EngineError;
 pub use loro::Loro;
-#[cfg(feature = "loro-0-16")]
-pub use loro_0_16::Loro016;
-#[cfg(feature = "ot")]
-pub use ot::OperationalTransformation;
 pub use version::{Counter, OpRange, PeerId, StateHash, VersionVector};
-#[cfg(feature = "yrs")]
-pub use yrs::Yrs;
 
 /// The engines that are compiled in, in the order in which tables show them.
 pub fn engines() -> &'static [&'static dyn Engine] {
     &[
         &Loro,
         #[cfg(feature = "loro-0-16")]
-        &Loro016,
+        &loro_0_16::Loro016,
         #[cfg(feature = "yrs")]
-        &Yrs::V1,
+        &yrs::Yrs::V1,
         #[cfg(feature = "yrs")]
-        &Yrs::V2,
+        &yrs::Yrs::V2,
         #[cfg(feature = "yrs")]
-        &Yrs::NO_GC,
+        &yrs::Yrs::NO_GC,
         #[cfg(feature = "automerge")]
-        &Automerge,
+        &automerge::Automerge,
         #[cfg(feature = "diamond-types")]
-        &DiamondTypes,
+        &diamond_types::DiamondTypes,
         #[cfg(feature = "ot")]
-        &OperationalTransformation,
+        &ot::OperationalTransformation,
     ]
 }
 
@@ -67,6 +57,11 @@ pub fn engines() -> &'static [&'static dyn Engine] {
 pub trait Engine: Sync {
     /// Short name, as used in benchmark ids and `--engine`: `loro`.
     fn name(&self) -> &'static str;
+
+    /// Name of the library, as Cargo knows it.
+    fn library(&self) -> &'static str {
+        self.name()
+    }
 
     /// Version of the library that is linked, such as `1.17.1`.
     fn version(&self) -> &'static str;

@@ -43,6 +43,10 @@ impl Engine for Loro016 {
         "loro-0.16"
     }
 
+    fn library(&self) -> &'static str {
+        "loro"
+    }
+
     fn version(&self) -> &'static str {
         "0.16.12"
     }

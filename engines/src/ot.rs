@@ -64,6 +64,10 @@ impl Engine for OperationalTransformation {
         "ot"
     }
 
+    fn library(&self) -> &'static str {
+        "operational-transform"
+    }
+
     fn version(&self) -> &'static str {
         "0.6.1"
     }

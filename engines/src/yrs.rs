@@ -102,6 +102,10 @@ impl Engine for Yrs {
         self.name
     }
 
+    fn library(&self) -> &'static str {
+        "yrs"
+    }
+
     fn version(&self) -> &'static str {
         "0.28.1"
     }

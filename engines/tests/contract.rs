@@ -302,12 +302,7 @@ fn versions_are_those_of_the_lock_file() {
     let lock = std::fs::read_to_string(lock).unwrap();
     for engine in engines() {
         let (name, version) = (engine.name(), engine.version());
-        let library = match name {
-            "loro-0.16" => "loro",
-            "yrs-v2" | "yrs-nogc" => "yrs",
-            "ot" => "operational-transform",
-            name => name,
-        };
+        let library = engine.library();
         let version = version.split(' ').next().unwrap();
         let package = format!("name = \"{library}\"\nversion = \"{version}\"\n");
         assert!(lock.contains(&package), "{name} {version}");
