@@ -9,6 +9,7 @@ mod check;
 mod data;
 mod export;
 mod import;
+mod live;
 mod merge;
 mod repetition;
 mod subject;
@@ -95,7 +96,6 @@ impl Workload {
     }
 
     /// The timed part consists of `count` like parts.
-    #[allow(dead_code, reason = "for the suites that count")]
     fn per(mut self, count: u64) -> Self {
         self.elements = Elements::Fixed(count);
         self

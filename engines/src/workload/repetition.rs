@@ -48,7 +48,6 @@ impl Outcome {
 }
 
 /// A repetition from a state, a timed part and a check.
-#[allow(dead_code, reason = "for the suites that are written with it")]
 pub fn timed<'a, S: 'a>(
     state: S,
     run: impl FnMut(&mut S) -> Result<(), EngineError> + 'a,

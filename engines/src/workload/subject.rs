@@ -1,5 +1,6 @@
 //! One data set in one engine, with what the workloads derive from it.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -73,6 +74,7 @@ pub struct Subject {
     data: Data,
     documents: RefCell<BTreeMap<usize, Rc<Document>>>,
     txn_updates: RefCell<BTreeMap<usize, Rc<[Vec<u8>]>>>,
+    made: RefCell<BTreeMap<String, Rc<dyn Any>>>,
 }
 
 /// The document that the first txns of a trace make, in every form that the
@@ -103,7 +105,25 @@ impl Subject {
             data: data.into(),
             documents: RefCell::default(),
             txn_updates: RefCell::default(),
+            made: RefCell::default(),
         }
+    }
+
+    /// What a suite needs for every repetition and what is costly to make: made
+    /// when first asked for by this name, and kept.
+    pub(super) fn cached<T: 'static>(
+        &self,
+        name: &str,
+        make: impl FnOnce() -> Result<T, WorkloadError>,
+    ) -> Result<Rc<T>, WorkloadError> {
+        let kept = self.made.borrow().get(name).cloned();
+        if let Some(kept) = kept.and_then(|kept| kept.downcast().ok()) {
+            return Ok(kept);
+        }
+        let made = Rc::new(make()?);
+        let kept: Rc<dyn Any> = Rc::clone(&made) as _;
+        self.made.borrow_mut().insert(name.to_owned(), kept);
+        Ok(made)
     }
 
     /// The data set.

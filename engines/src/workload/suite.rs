@@ -1,6 +1,6 @@
 //! The suites: workloads that belong together, and their data sets.
 
-use super::{Workload, export, import, merge};
+use super::{SYNTHETIC, Workload, export, import, live, merge};
 
 /// Workloads that belong together.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +39,13 @@ impl Suite {
             datasets: &["automerge-paper"],
             large: &[],
             workloads: merge::workloads,
+        },
+        Self {
+            name: "live",
+            about: "replicas that edit at the same time: an import as the history grows",
+            datasets: &[SYNTHETIC],
+            large: &[],
+            workloads: live::workloads,
         },
     ];
 

@@ -1,0 +1,290 @@
+//! Replicas that edit at the same time: what an import costs as the history
+//! grows.
+//!
+//! In a round every replica makes its edits, each with a commit and an update
+//! of its own, before it sees those of the others. Then each imports the
+//! others' updates one by one, in the order in which they were made. So there
+//! is never a moment at which all replicas stand at one latest operation: no
+//! one pauses.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt, SeedableRng};
+
+use super::repetition::timed;
+use super::{Input, Outcome, Prepared, Subject, Workload, WorkloadError, check};
+use crate::{
+    Cap, Caps, Edit, Engine, EngineError, Export, OpRange, PeerId, Replica, Value, VersionVector,
+};
+
+/// Rounds that the replicas live through after loading the history, before the
+/// timed one: nothing is left to be decoded, and all caches are those of use.
+const SETTLING: usize = 2;
+
+/// Number of keys that the map's edits set.
+const KEYS: u32 = 100;
+
+pub fn workloads() -> Vec<Workload> {
+    let text = |replicas, overlap| Session {
+        container: Container::Text,
+        replicas,
+        overlap,
+    };
+    let mut all = Vec::new();
+    series(&mut all, text(2, 1), [100, 200, 400, 800]);
+    series(&mut all, text(3, 1), [50, 100, 200, 400]);
+    series(&mut all, text(5, 1), [25, 50, 100, 200]);
+    series(&mut all, text(10, 1), [10, 20, 40, 80]);
+    series(&mut all, text(3, 5), [10, 20, 40, 80]);
+    series(&mut all, text(3, 25), [3, 6, 12, 24]);
+    for container in [Container::List, Container::Map] {
+        let session = Session {
+            container,
+            ..text(3, 1)
+        };
+        series(&mut all, session, [50, 100, 200, 400]);
+    }
+    all
+}
+
+/// The rows of a session that differ in the rounds before the timed one.
+fn series(all: &mut Vec<Workload>, session: Session, rounds: [usize; 4]) {
+    for before in rounds {
+        let variant = format!("{session}/history-{before}");
+        let row = Workload::new(Input::Synthetic, variant, move |subject| {
+            round(session, before, &rounds, subject)
+        });
+        let row = row.needs(session.container.needs());
+        let row = row.per(session.imports() as u64);
+        all.push(row.scale(session.to_string(), before as u64, "rounds"));
+    }
+}
+
+/// The imports of one round after `before` others. Replicas load the history,
+/// live through a few rounds, and make their edits of the timed one.
+fn round<'a>(
+    session: Session,
+    before: usize,
+    sizes: &[usize],
+    subject: &'a Subject,
+) -> Prepared<'a> {
+    let engine = subject.engine();
+    let key = format!("live/{session}");
+    let histories = subject.cached(&key, || session.histories(engine, sizes))?;
+    let mut replicas = session.fresh(engine);
+    for replica in &mut replicas {
+        replica.import(&histories[&before])?;
+    }
+    for round in before..before + SETTLING {
+        let sent = session.edit(&mut replicas, round)?;
+        deliver(&mut replicas, &sent, engine.caps())?;
+    }
+    let sent = session.edit(&mut replicas, before + SETTLING)?;
+    let edits = session.edits(before + SETTLING + 1);
+    let caps = engine.caps();
+    timed(
+        (replicas, 0),
+        {
+            let sent = sent.clone();
+            move |(replicas, idle)| {
+                *idle = deliver(replicas, &sent, caps)?;
+                Ok(())
+            }
+        },
+        move |(replicas, idle)| {
+            if *idle > 0 {
+                return Err(check::wrong(format!("{idle} imports applied nothing")));
+            }
+            session.container.check(&*replicas[0], edits)?;
+            all_equal(replicas, bytes_of(&sent) * (session.replicas - 1))
+        },
+    )
+}
+
+/// What is edited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Container {
+    Text,
+    List,
+    Map,
+}
+
+impl Container {
+    fn needs(self) -> Option<Cap> {
+        match self {
+            Self::Text => None,
+            Self::List => Some(Cap::Lists),
+            Self::Map => Some(Cap::Maps),
+        }
+    }
+
+    /// One edit, somewhere among the `len` elements that are there.
+    fn edit(
+        self,
+        replica: &mut dyn Replica,
+        rng: &mut Xoshiro256PlusPlus,
+        len: usize,
+    ) -> Result<(), EngineError> {
+        let pos = rng.random_range(0..=len);
+        match self {
+            Self::Text => replica.splice(pos, 0, "a"),
+            Self::List => {
+                let values = &[Value::Int(len as i64)];
+                replica.edit(&Edit::ListInsert { pos, values })
+            }
+            Self::Map => {
+                let key = &format!("key {}", rng.random_range(0..KEYS));
+                let value = Value::Int(len as i64);
+                replica.edit(&Edit::MapSet { key, value })
+            }
+        }
+    }
+
+    /// As many elements must be there as were inserted.
+    fn check(self, replica: &dyn Replica, edits: usize) -> Result<(), WorkloadError> {
+        let elements = match self {
+            Self::Text => replica.text_len(),
+            Self::List => replica.deep_value()["list"].as_array().map_or(0, Vec::len),
+            Self::Map => return Ok(()),
+        };
+        match elements == edits {
+            true => Ok(()),
+            false => Err(check::wrong(format!(
+                "{elements} elements after {edits} insertions"
+            ))),
+        }
+    }
+}
+
+/// Who edits what, and how much before they see each other's edits.
+#[derive(Debug, Clone, Copy)]
+struct Session {
+    container: Container,
+    replicas: usize,
+    overlap: usize,
+}
+
+impl fmt::Display for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.container {
+            Container::Text => "text",
+            Container::List => "list",
+            Container::Map => "map",
+        })?;
+        write!(f, "/{}-replicas", self.replicas)?;
+        match self.overlap {
+            1 => Ok(()),
+            overlap => write!(f, "/overlap-{overlap}"),
+        }
+    }
+}
+
+impl Session {
+    /// Imports of a round.
+    fn imports(self) -> usize {
+        self.replicas * (self.replicas - 1) * self.overlap
+    }
+
+    fn edits(self, rounds: usize) -> usize {
+        rounds * self.replicas * self.overlap
+    }
+
+    fn fresh(self, engine: &dyn Engine) -> Vec<Box<dyn Replica>> {
+        let peers = 1..=self.replicas as PeerId;
+        peers.map(|peer| engine.replica(peer)).collect()
+    }
+
+    /// The whole history after each of some numbers of rounds. To make it, the
+    /// updates of a round are imported as one batch where the engine can: that
+    /// gives the same history, sooner.
+    fn histories(
+        self,
+        engine: &dyn Engine,
+        sizes: &[usize],
+    ) -> Result<BTreeMap<usize, Vec<u8>>, WorkloadError> {
+        let mut histories = BTreeMap::new();
+        let mut replicas = self.fresh(engine);
+        for round in 0..=sizes.iter().copied().max().unwrap_or(0) {
+            if sizes.contains(&round) {
+                let since = &VersionVector::new();
+                histories.insert(round, replicas[0].export(Export::Updates { since })?);
+            }
+            let sent = self.edit(&mut replicas, round)?;
+            match engine.caps().has(Cap::Batch) {
+                true => deliver_batches(&mut replicas, &sent)?,
+                false => drop(deliver(&mut replicas, &sent, engine.caps())?),
+            }
+        }
+        all_equal(&replicas, 0)?;
+        Ok(histories)
+    }
+
+    /// Every replica makes its edits of a round. Which ones depends on the
+    /// number of the round alone.
+    fn edit(self, replicas: &mut [Box<dyn Replica>], round: usize) -> Result<Sent, EngineError> {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(round as u64);
+        let len = self.edits(round);
+        let mut sent = Vec::with_capacity(self.edits(1));
+        for own in 0..self.overlap {
+            for (from, replica) in replicas.iter_mut().enumerate() {
+                let replica = &mut **replica;
+                let start = replica.own_counter();
+                self.container.edit(replica, &mut rng, len + own)?;
+                replica.commit();
+                let range = OpRange {
+                    peer: replica.peer(),
+                    counters: start..replica.own_counter(),
+                };
+                sent.push((from, replica.export(Export::Range(range))?));
+            }
+        }
+        Ok(sent)
+    }
+}
+
+/// Updates with the place of the replica that made each, in the order in which
+/// they were made.
+type Sent = Vec<(usize, Vec<u8>)>;
+
+fn bytes_of(sent: &Sent) -> usize {
+    sent.iter().map(|(_, update)| update.len()).sum()
+}
+
+/// Every replica imports what the others sent, one by one. Counts the imports
+/// that did not bring what they hold.
+fn deliver(
+    replicas: &mut [Box<dyn Replica>],
+    sent: &Sent,
+    caps: Caps,
+) -> Result<usize, EngineError> {
+    let mut idle = 0;
+    for (to, replica) in replicas.iter_mut().enumerate() {
+        for (_, update) in sent.iter().filter(|&&(from, _)| from != to) {
+            let imported = replica.import(update)?;
+            idle += usize::from(check::brought_all(&imported, caps).is_err());
+        }
+    }
+    Ok(idle)
+}
+
+fn deliver_batches(replicas: &mut [Box<dyn Replica>], sent: &Sent) -> Result<(), EngineError> {
+    for (to, replica) in replicas.iter_mut().enumerate() {
+        let others = sent.iter().filter(|&&(from, _)| from != to);
+        let others: Vec<&[u8]> = others.map(|(_, update)| update.as_slice()).collect();
+        replica.import_batch(&others)?;
+    }
+    Ok(())
+}
+
+fn all_equal(replicas: &[Box<dyn Replica>], bytes: usize) -> Result<Outcome, WorkloadError> {
+    let [first, others @ ..] = replicas else {
+        return Err(check::wrong("there is no replica"));
+    };
+    let mut outcome = Outcome::new(bytes, first.state_hash());
+    for other in others {
+        outcome = check::same(&**first, &**other, bytes)?;
+    }
+    Ok(outcome)
+}
