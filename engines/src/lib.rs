@@ -79,6 +79,12 @@ pub trait Engine: Sync {
         None
     }
 
+    /// Why it cannot open a document that is stored in `format`, a `format` of
+    /// the catalog; `None` where it can.
+    fn cannot_open(&self, _format: &str) -> Option<&'static str> {
+        Some("another library has stored this document")
+    }
+
     /// A new, empty document for `peer`.
     ///
     /// # Panics
@@ -136,6 +142,15 @@ pub trait Replica {
     /// When the engine's [`Caps`] lack it, or a position is past the end.
     fn edit(&mut self, _edit: &Edit<'_>) -> Result<(), EngineError> {
         Err(EngineError::Unsupported("the engine has no such container"))
+    }
+
+    /// Appends a value to the list called `list` at the root, as an application
+    /// does that goes on with a document which it has stored.
+    ///
+    /// # Errors
+    /// In an engine that can open none of the catalog's stored documents.
+    fn append(&mut self, _list: &str, _value: Value<'_>) -> Result<(), EngineError> {
+        Err(EngineError::Unsupported("there is no such document for it"))
     }
 
     /// From now on keeps the update of each commit, as the library hands it to

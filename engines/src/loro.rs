@@ -18,7 +18,8 @@ use library::{
 use containers::Containers;
 
 use crate::{
-    Counter, Edit, Engine, EngineError, Export, Imported, OpRange, PeerId, Replica, VersionVector,
+    Counter, Edit, Engine, EngineError, Export, Imported, OpRange, PeerId, Replica, Value,
+    VersionVector,
 };
 
 /// Loro, as this build links it.
@@ -41,7 +42,7 @@ impl Engine for Loro {
 
     fn differs(&self, suite: &str, variant: &str) -> Option<&'static str> {
         match (suite, variant) {
-            ("import", "snapshot" | "snapshot+value") => Some(LAZY),
+            ("import", "snapshot" | "snapshot+value" | "import" | "import+value") => Some(LAZY),
             ("import", _) if variant.starts_with("shallow") => Some(NO_HISTORY),
             ("export", _) if variant.starts_with("shallow") => Some(NO_HISTORY),
             ("export", "state-only/first" | "state-only/warm") => Some(NO_HISTORY),
@@ -49,6 +50,11 @@ impl Engine for Loro {
             ("merge", _) if is_tail_of_snapshot(variant) => Some(DECODES),
             _ => None,
         }
+    }
+
+    fn cannot_open(&self, format: &str) -> Option<&'static str> {
+        (!format.starts_with("Loro 1."))
+            .then_some("Loro 1.17 answers ImportUnsupportedEncodingMode")
     }
 
     fn replica(&self, peer: PeerId) -> Box<dyn Replica> {
@@ -233,6 +239,10 @@ impl Replica for LoroReplica {
         let updates: Vec<Vec<u8>> = updates.iter().map(|&update| update.to_vec()).collect();
         let status = self.doc.import_batch(&updates).map_err(import_error)?;
         Ok(self.imported(&status))
+    }
+
+    fn append(&mut self, list: &str, value: Value<'_>) -> Result<(), EngineError> {
+        containers::append(&self.doc, list, value)
     }
 
     fn edit(&mut self, edit: &Edit<'_>) -> Result<(), EngineError> {

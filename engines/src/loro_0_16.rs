@@ -20,7 +20,7 @@ use containers::Containers;
 
 use crate::{
     Cap, Caps, Counter, Edit, Engine, EngineError, Export, Imported, OpRange, PeerId, Replica,
-    VersionVector,
+    Value, VersionVector,
 };
 
 /// Loro 0.16.12.
@@ -57,6 +57,11 @@ impl Engine for Loro016 {
             (Cap::ShallowSnapshot, NO_SHALLOW),
             (Cap::AnyRange, NO_RANGE),
         ])
+    }
+
+    fn cannot_open(&self, format: &str) -> Option<&'static str> {
+        (!format.starts_with("Loro 0.16"))
+            .then_some("Loro 0.16 does not know the encoding that came with 1.0")
     }
 
     fn replica(&self, peer: PeerId) -> Box<dyn Replica> {
@@ -203,6 +208,10 @@ impl Replica for Loro016Replica {
     fn update_text(&mut self, text: &str) -> Result<(), EngineError> {
         self.text.update(text);
         Ok(())
+    }
+
+    fn append(&mut self, list: &str, value: Value<'_>) -> Result<(), EngineError> {
+        containers::append(&self.doc, list, value)
     }
 
     fn edit(&mut self, edit: &Edit<'_>) -> Result<(), EngineError> {

@@ -15,6 +15,12 @@ pub(super) struct Containers {
     list: OnceCell<LoroList>,
 }
 
+/// Appends a value to a list at the root.
+pub(super) fn append(doc: &LoroDoc, list: &str, value: Value<'_>) -> Result<(), EngineError> {
+    let list = doc.get_list(list);
+    list_insert(&list, list.len(), &[value]).map_err(refused)
+}
+
 impl Containers {
     pub(super) fn edit(&self, doc: &LoroDoc, edit: &Edit<'_>) -> Result<(), EngineError> {
         match *edit {

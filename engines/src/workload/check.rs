@@ -59,7 +59,8 @@ pub fn same_text(text: &str, expected: &str) -> Result<(), WorkloadError> {
     )))
 }
 
-fn contains(replica: &dyn Replica, version: &VersionVector) -> Result<(), WorkloadError> {
+/// A replica must contain `version`, and wait for nothing.
+pub fn contains(replica: &dyn Replica, version: &VersionVector) -> Result<(), WorkloadError> {
     if let Some(range) = version.missing_from(&replica.version_vector()).first() {
         return Err(wrong(format!("operations {range} are missing")));
     }

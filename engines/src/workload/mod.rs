@@ -20,7 +20,7 @@ pub use repetition::{Outcome, Repetition};
 pub use subject::{Form, Subject};
 pub use suite::Suite;
 
-use repetition::Prepared;
+use repetition::{Prepared, timed};
 
 use crate::{Cap, Engine, EngineError};
 
@@ -112,7 +112,6 @@ impl Workload {
     }
 
     /// It has no row for an engine on a data set when `reason` gives one.
-    #[allow(dead_code, reason = "for the suites that need it")]
     fn unless(mut self, reason: Unless) -> Self {
         self.unless = Some(reason);
         self

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use syncbench_datasets::{Patch, Trace};
 
-use super::data::{Data, Input};
+use super::data::{Data, Input, StoredDocument};
 use super::{WorkloadError, check};
 use crate::{Cap, Engine, EngineError, Export, OpRange, PeerId, Replica, VersionVector};
 
@@ -18,6 +18,10 @@ pub(super) const WRITER: PeerId = 1;
 
 /// Txns that are the end of a trace, where a row is about its end.
 pub(super) const TAIL: usize = 1000;
+
+/// Txns from which on a trace is written with one commit in all, as the articles
+/// did with the hundredfold trace: so many commits are more history than text.
+const ONE_COMMIT_FROM: usize = 10_000_000;
 
 /// A form in which a whole document is stored or sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,6 +139,14 @@ impl Subject {
         self.engine
     }
 
+    /// The document that some engine has stored.
+    pub(super) fn stored(&self) -> Result<&StoredDocument, WorkloadError> {
+        match &self.data {
+            Data::Document(stored) => Ok(stored),
+            _ => Err(self.unsuitable("it is no stored document")),
+        }
+    }
+
     /// The trace, of one writer after another.
     pub(super) fn trace(&self) -> Result<&Trace, WorkloadError> {
         match &self.data {
@@ -162,7 +174,8 @@ impl Subject {
         self.document(self.txns())
     }
 
-    /// The document of the first `txns` txns, written with one commit a txn.
+    /// The document of the first `txns` txns, written with one commit a txn,
+    /// or with one in all: see [`ONE_COMMIT_FROM`].
     pub(super) fn document(&self, txns: usize) -> Result<Rc<Document>, WorkloadError> {
         if let Some(document) = self.documents.borrow().get(&txns) {
             return Ok(Rc::clone(document));
@@ -182,7 +195,7 @@ impl Subject {
         replica.commit();
         let mut played = 0;
         for stop in stops {
-            self.play(&mut *replica, played..stop)?;
+            self.write(&mut *replica, played..stop)?;
             played = stop;
             let document = Rc::new(self.encode(&mut *replica)?);
             if stop == whole {
@@ -229,6 +242,19 @@ impl Subject {
         let since = &self.document(txns)?.version;
         let mut whole = self.replica(WRITER, self.txns(), Form::Updates)?;
         Ok(whole.export(Export::Updates { since })?)
+    }
+
+    /// Applies txns to the replica that writes a document.
+    fn write(&self, replica: &mut dyn Replica, txns: Range<usize>) -> Result<(), WorkloadError> {
+        if self.txns() < ONE_COMMIT_FROM {
+            return self.play(replica, txns);
+        }
+        let trace = self.trace()?;
+        for patch in txns.flat_map(|txn| trace.txn(txn).patches()) {
+            replica.splice(patch.pos, patch.del, patch.ins)?;
+        }
+        replica.commit();
+        Ok(())
     }
 
     /// Applies txns to a replica, one commit each. A replica that differs from

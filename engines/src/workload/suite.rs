@@ -22,7 +22,12 @@ impl Suite {
         Self {
             name: "import",
             about: "from bytes to a usable document, in four cumulative stages",
-            datasets: &["automerge-paper"],
+            datasets: &[
+                "automerge-paper",
+                "latch-v016",
+                "latch-snapshot",
+                "latch-shallow",
+            ],
             large: &["automerge-paper-x100"],
             workloads: import::workloads,
         },
