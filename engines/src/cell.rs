@@ -1,12 +1,18 @@
 //! A cell: one workload on one subject, measured alone in its process, within
 //! a time budget.
 
+use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::EngineError;
 use crate::allocations::{self, Allocations};
-use crate::workload::{Outcome, Subject, Workload, WorkloadError};
+use crate::workload::{Outcome, Repetition, Subject, Workload, WorkloadError};
+
+/// Matches the name of the function whose instructions are the timed part of
+/// [`run_for_counting`]: what to give callgrind as `--toggle-collect`.
+pub const COUNTED_FUNCTION: &str = "*timed_part_to_count*";
 
 /// How much to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +34,8 @@ pub struct Measured {
     /// What one warm repetition allocated. `None` where the program does not
     /// have the counting allocator, or where the budget was spent.
     pub allocations: Option<Allocations>,
+    /// Whether the first repetition alone spent the budget.
+    pub budget_spent: bool,
     /// What a repetition came to, besides its time.
     pub outcome: Outcome,
 }
@@ -53,9 +61,10 @@ pub fn measure(
         wall_ns: Vec::new(),
         cpu_ns: Vec::new(),
         allocations: None,
+        budget_spent: !left(),
         outcome: first.outcome.clone(),
     };
-    if !left() {
+    if measured.budget_spent {
         measured.add(&first);
         return Ok(measured);
     }
@@ -67,6 +76,32 @@ pub fn measure(
         }
     }
     Ok(measured)
+}
+
+/// Runs a repetition to warm up, and another whose timed part alone lies in the
+/// function [`COUNTED_FUNCTION`]: for a tool that counts instructions from
+/// outside. Both are checked. No clock is read: finding the kernel's, rustix
+/// reads memory that valgrind hides from it.
+///
+/// # Errors
+/// When the engine fails, or a result is wrong.
+pub fn run_for_counting(workload: &Workload, subject: &Subject) -> Result<(), WorkloadError> {
+    let mut warm_up = workload.repetition(subject)?;
+    warm_up.run()?;
+    warm_up.check()?;
+    drop(warm_up);
+    let mut repetition = workload.repetition(subject)?;
+    timed_part_to_count(&mut *repetition)?;
+    repetition.check()?;
+    Ok(())
+}
+
+#[inline(never)]
+fn timed_part_to_count(repetition: &mut dyn Repetition) -> Result<(), EngineError> {
+    let result = repetition.run();
+    // Something to do after the call: as a mere jump it would leave the function.
+    black_box(&result);
+    result
 }
 
 impl Measured {

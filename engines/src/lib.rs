@@ -53,6 +53,58 @@ pub fn engines() -> &'static [&'static dyn Engine] {
     ]
 }
 
+/// An engine that a build of this crate can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// What [`Engine::name`] gives.
+    pub name: &'static str,
+    /// The library's key among the workspace's dependencies.
+    pub dependency: &'static str,
+    /// The cargo feature that adds it; none where every build has it.
+    pub feature: Option<&'static str>,
+    /// Other packages of the library that only fit each other at the same
+    /// release, although their requirements say more.
+    pub published_together: &'static [&'static str],
+}
+
+/// Every engine, whether or not this build has it, in the order of [`engines`].
+pub const KNOWN: &[Known] = &[
+    Known {
+        published_together: &["loro-internal", "loro-common", "loro-kv-store"],
+        ..Known::new("loro", "loro", None)
+    },
+    Known {
+        published_together: &["loro-internal", "loro-common"],
+        ..Known::new("loro-0.16", "loro_0_16", Some("loro-0-16"))
+    },
+    Known::new("yrs", "yrs", Some("yrs")),
+    Known::new("yrs-v2", "yrs", Some("yrs")),
+    Known::new("yrs-nogc", "yrs", Some("yrs")),
+    Known::new("automerge", "automerge", Some("automerge")),
+    Known::new("diamond-types", "diamond-types", Some("diamond-types")),
+    Known::new("ot", "operational-transform", Some("ot")),
+];
+
+impl Known {
+    const fn new(
+        name: &'static str,
+        dependency: &'static str,
+        feature: Option<&'static str>,
+    ) -> Self {
+        Self {
+            name,
+            dependency,
+            feature,
+            published_together: &[],
+        }
+    }
+
+    /// The engine that is called `name`.
+    pub fn find(name: &str) -> Option<&'static Self> {
+        KNOWN.iter().find(|known| known.name == name)
+    }
+}
+
 /// A CRDT library at a version.
 pub trait Engine: Sync {
     /// Short name, as used in benchmark ids and `--engine`: `loro`.

@@ -4,9 +4,22 @@
 
 use proptest::prelude::*;
 use syncbench_engines::{
-    Cap, Caps, Engine, EngineError, Export, Imported, OpRange, Replica, StateHash, VersionVector,
-    engines,
+    Cap, Caps, Engine, EngineError, Export, Imported, KNOWN, OpRange, Replica, StateHash,
+    VersionVector, engines,
 };
+
+#[test]
+fn every_engine_is_known_by_name_also_where_it_is_not_built() {
+    let built = engines().iter().map(|engine| engine.name());
+    let known: Vec<&str> = KNOWN.iter().map(|known| known.name).collect();
+    for name in built {
+        assert!(known.contains(&name), "{name} is not in KNOWN");
+    }
+    let features = include_str!("../Cargo.toml");
+    for feature in KNOWN.iter().filter_map(|known| known.feature) {
+        assert!(features.contains(&format!("\n{feature} = ")), "{feature}");
+    }
+}
 
 /// An edit or a delivery, with indices that are taken modulo what there is.
 #[derive(Debug, Clone)]

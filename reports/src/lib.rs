@@ -3,16 +3,19 @@
 #![forbid(unsafe_code)]
 
 pub mod collect;
+pub mod comparison;
 pub mod distribution;
 #[cfg(feature = "render")]
 pub mod export;
 pub mod file;
 pub mod machine;
+pub mod paired;
 #[cfg(feature = "render")]
 pub mod plot;
 pub mod quantity;
 pub mod record;
 pub mod scaling;
+pub mod series;
 pub mod stamp;
 #[cfg(feature = "render")]
 pub mod summary;

@@ -17,6 +17,7 @@ use std::fmt;
 
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
+use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// Exponents above this are flagged: more than what sorting or tree look-ups
@@ -39,7 +40,7 @@ pub struct Point<'a> {
 }
 
 /// A fitted exponent.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Exponent {
     /// The exponent of the size.
     pub value: f64,
@@ -202,8 +203,9 @@ fn resampled(points: &[Point<'_>], sizes: &[f64]) -> (f64, f64) {
     (at(0.025), at(0.975))
 }
 
-/// The median; NaN without samples.
-fn median(samples: &[u64]) -> f64 {
+/// The median, the mean of the middle two where there is none; NaN without
+/// samples.
+pub fn median(samples: &[u64]) -> f64 {
     let mut sorted = samples.to_vec();
     sorted.sort_unstable();
     let middle = sorted.len() / 2;

@@ -1,10 +1,13 @@
 //! `syncbench cell`: one engine x workload x data set in this process.
 
+mod callgrind;
+mod growth;
+
 use std::time::Duration;
 
 use syncbench_engines::cell::{self, Limits};
 use syncbench_engines::workload::{Data, Subject, Suite, Workload};
-use syncbench_engines::{Engine, engines};
+use syncbench_engines::{Engine, KNOWN, engines};
 use syncbench_reports::record::{
     Cell, DatasetRef, Kind, Record, Run, SCHEMA, Scale, Status, Verdict,
 };
@@ -19,10 +22,15 @@ use crate::stdout::say;
 /// every repetition, encoded bytes, allocations, and a hash of the result. Every
 /// repetition is checked; a wrong result gives no figure and exit code 1. What
 /// the engine cannot do gives a record that says why.
+///
+/// Where cells differ in size alone, a table on standard error says how time
+/// grows: the exponent of the size, its 95 % interval, and whether it is above
+/// 1.3.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   syncbench cell import --variant snapshot+edit
+  syncbench cell import --variant snapshot+edit --repeat 1,2,4,8,16
   syncbench cell export --dataset my-trace.json.gz --budget 10s
   syncbench cell --list")]
 pub struct Args {
@@ -46,6 +54,10 @@ pub struct Args {
     #[arg(long, value_name = "NAME|FILE")]
     dataset: Option<String>,
 
+    /// Play the trace so many times over, and see how time grows
+    #[arg(long, value_name = "N,N,...", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: Vec<u32>,
+
     /// Repetitions to time
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     repetitions: u32,
@@ -53,6 +65,19 @@ pub struct Args {
     /// Time for each variant; a repetition under way is finished, so one is always measured
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = super::duration)]
     budget: Duration,
+
+    /// Also count the instructions of one repetition, under valgrind (takes minutes)
+    #[arg(long)]
+    instructions: bool,
+
+    /// Run the timed part once, for callgrind to count; print nothing
+    #[arg(
+        long,
+        hide = true,
+        requires = "variant",
+        conflicts_with = "instructions"
+    )]
+    under_callgrind: bool,
 }
 
 /// Measures the cells and prints a record for each.
@@ -62,9 +87,10 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
         return Ok(Status::Ok);
     };
     let suite = named("workload", workload, Suite::ALL.iter(), |suite| suite.name)?;
-    let engine = *named("engine", &args.engine, engines().iter(), |engine| {
-        engine.name()
-    })?;
+    let engine = engine_named(&args.engine, workload)?;
+    if args.instructions {
+        callgrind::find()?;
+    }
     let dataset = args.dataset.as_deref().unwrap_or(suite.datasets[0]);
     let data = Data::load(dataset).map_err(BadInput::new)?;
     let workloads: Vec<Workload> = suite
@@ -83,26 +109,89 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
             workload.variant()
         })?],
     };
-    let bench = Bench {
-        suite,
-        engine,
-        dataset,
-        conditions: conditions(engine, &data, &args),
-        limits: Limits {
-            repetitions: args.repetitions as usize,
-            budget: args.budget,
-        },
-        subject: Subject::new(engine, data),
-    };
-    let mut status = Status::Ok;
-    for workload in workloads {
-        let record = bench.measure(workload);
-        if record.verdict.status != Status::Ok {
-            status = record.verdict.status;
-        }
-        say!("{}", serde_json::to_string(&record)?);
+    let sizes = sizes(data, &args.repeat)?;
+    let benches: Vec<Bench<'_>> = sizes
+        .into_iter()
+        .map(|(repeat, data)| Bench {
+            suite,
+            engine,
+            dataset,
+            repeat,
+            conditions: conditions(engine, &data, &args),
+            limits: Limits {
+                repetitions: args.repetitions as usize,
+                budget: args.budget,
+            },
+            instructions: args.instructions,
+            subject: Subject::new(engine, data),
+        })
+        .collect();
+    if args.under_callgrind {
+        cell::run_for_counting(workloads[0], &benches[0].subject)?;
+        return Ok(Status::Ok);
     }
+    let mut status = Status::Ok;
+    let mut cells = Vec::new();
+    for workload in workloads {
+        for record in measure_sizes(&benches, workload)? {
+            if record.verdict.status != Status::Ok {
+                status = record.verdict.status;
+            }
+            cells.extend(record.cell);
+        }
+    }
+    eprint!("{}", growth::tables(&cells));
     Ok(status)
+}
+
+/// Measures a row at every size, the smallest first, and prints the records.
+/// When one repetition alone spends the budget, larger sizes are left out.
+fn measure_sizes(benches: &[Bench<'_>], workload: &Workload) -> anyhow::Result<Vec<Record>> {
+    let mut records = Vec::new();
+    let mut spent: Option<String> = None;
+    for bench in benches {
+        if let Some(smaller) = &spent {
+            let budget = humantime::format_duration(bench.limits.budget);
+            eprintln!(
+                "not measured: {}: one repetition of {smaller} alone took more than the budget \
+                 of {budget}; allow more with --budget",
+                bench.name(workload)
+            );
+            continue;
+        }
+        let (record, budget_spent) = bench.measure(workload)?;
+        spent = budget_spent.then(|| bench.variant(workload));
+        say!("{}", serde_json::to_string(&record)?);
+        records.push(record);
+    }
+    Ok(records)
+}
+
+/// The data set as it is, or, where repeats of it were asked for, each of them,
+/// ascending.
+fn sizes(data: Data, repeats: &[u32]) -> Result<Vec<(Option<u32>, Data)>, BadInput> {
+    if repeats.is_empty() {
+        return Ok(vec![(None, data)]);
+    }
+    let trace = match data {
+        Data::Trace(trace) if trace.repeats() == 1 && trace.start_content().is_empty() => trace,
+        data => {
+            return Err(BadInput::new(format!(
+                "{} cannot be repeated, only a trace that starts from nothing can; name another \
+                 --dataset or leave --repeat out",
+                data.name()
+            )));
+        }
+    };
+    let mut repeats = repeats.to_vec();
+    repeats.sort_unstable();
+    repeats.dedup();
+    let repeated = repeats.into_iter().map(|times| {
+        let name = format!("{}-x{times}", trace.name());
+        let data = trace.clone().repeated(&name, times as usize);
+        (Some(times), Data::from(data))
+    });
+    Ok(repeated.collect())
 }
 
 fn list() {
@@ -136,31 +225,91 @@ struct Bench<'a> {
     engine: &'static dyn Engine,
     /// As it was asked for.
     dataset: &'a str,
+    /// How often the trace is played, where that was asked for.
+    repeat: Option<u32>,
     conditions: Run,
     limits: Limits,
+    /// Whether to count instructions as well.
+    instructions: bool,
     subject: Subject,
 }
 
 impl Bench<'_> {
-    fn measure(&self, workload: &Workload) -> Record {
+    /// The row's own name, and the size where several were asked for.
+    fn variant(&self, workload: &Workload) -> String {
+        match self.repeat {
+            None => workload.variant().to_owned(),
+            Some(times) => format!("{}/x{times}", workload.variant()),
+        }
+    }
+
+    /// Id of the row, as in the suites.
+    fn name(&self, workload: &Workload) -> String {
+        let (suite, engine) = (self.suite.name, self.engine.name());
+        let variant = self.variant(workload);
+        format!("{suite}/{engine}/{}/{variant}", self.dataset)
+    }
+
+    /// The record of a row, and whether one repetition alone spent the budget.
+    fn measure(&self, workload: &Workload) -> anyhow::Result<(Record, bool)> {
         let mut cell = self.without_figures(workload);
-        let (suite, engine, variant) = (self.suite.name, self.engine.name(), workload.variant());
-        let name = format!("{suite}/{engine}/{}/{variant}", self.dataset);
+        let name = self.name(workload);
         if let Some(reason) = workload.reason_against(self.engine, self.dataset) {
             eprintln!("n/a: {name}: {reason}");
             cell.unavailable = Some(reason);
-            return self.record(cell, Status::Ok, Vec::new());
+            return Ok((self.record(cell, Status::Ok, Vec::new()), false));
         }
         match cell::measure(workload, &self.subject, self.limits) {
             Ok(measured) => {
+                let spent = measured.budget_spent;
                 fill(&mut cell, measured);
-                self.record(cell, Status::Ok, Vec::new())
+                if self.instructions {
+                    cell.instructions = Some(callgrind::count(&self.counting_args(workload))?);
+                }
+                Ok((self.record(cell, Status::Ok, Vec::new()), spent))
             }
             Err(error) => {
                 eprintln!("syncbench: {name}: {error}");
                 cell.unavailable = Some(error.to_string());
-                self.record(cell, Status::Failure, vec![error.to_string()])
+                let reasons = vec![error.to_string()];
+                Ok((self.record(cell, Status::Failure, reasons), false))
             }
+        }
+    }
+
+    /// What to start this executable with so that it runs one timed part.
+    fn counting_args(&self, workload: &Workload) -> Vec<String> {
+        let mut args: Vec<String> = [
+            "cell",
+            self.suite.name,
+            "--variant",
+            workload.variant(),
+            "--engine",
+            self.engine.name(),
+            "--dataset",
+            self.dataset,
+            "--under-callgrind",
+        ]
+        .map(str::to_owned)
+        .into();
+        args.extend(self.repeat.map(|times| format!("--repeat={times}")));
+        args
+    }
+
+    /// The place of a row in a series: among the sizes that were asked for, or
+    /// its own.
+    fn scale(&self, workload: &Workload) -> Option<Scale> {
+        match self.repeat {
+            Some(_) => Some(Scale {
+                series: workload.variant().to_owned(),
+                size: self.subject.data().operations(),
+                unit: "operations".to_owned(),
+            }),
+            None => workload.scale_of().map(|scale| Scale {
+                series: scale.series.clone(),
+                size: scale.size,
+                unit: scale.unit.to_owned(),
+            }),
         }
     }
 
@@ -170,7 +319,7 @@ impl Bench<'_> {
             engine: self.engine.name().to_owned(),
             engine_version: self.engine.version().to_owned(),
             dataset: self.dataset.to_owned(),
-            variant: workload.variant().to_owned(),
+            variant: self.variant(workload),
             n: 0,
             samples_wall_ns: Vec::new(),
             samples_cpu_ns: Vec::new(),
@@ -183,11 +332,7 @@ impl Bench<'_> {
             result_hash: String::new(),
             elements: workload.elements(self.subject.data().operations()),
             document_bytes: None,
-            scale: workload.scale_of().map(|scale| Scale {
-                series: scale.series.clone(),
-                size: scale.size,
-                unit: scale.unit.to_owned(),
-            }),
+            scale: self.scale(workload),
             finding: None,
             differs: self
                 .engine
@@ -231,6 +376,20 @@ fn fill(cell: &mut Cell, measured: cell::Measured) {
     cell.result_hash = measured.outcome.state_hash.to_string();
     cell.document_bytes = measured.outcome.document_bytes;
     cell.finding = measured.outcome.finding;
+}
+
+/// The engine called `name`. One that this build lacks is answered with how to
+/// build it in.
+fn engine_named(name: &str, workload: &str) -> Result<&'static dyn Engine, BadInput> {
+    let known = named("engine", name, KNOWN.iter(), |known| known.name)?;
+    let engine = engines().iter().find(|engine| engine.name() == name);
+    engine.copied().ok_or_else(|| {
+        let feature = known.feature.unwrap_or_default();
+        BadInput::new(format!(
+            "this build does not have the engine `{name}`; build it in with `cargo run --release \
+             --features {feature} -- cell {workload} --engine {name}`"
+        ))
+    })
 }
 
 /// The one of `choices` that is called `name`.

@@ -1,0 +1,141 @@
+//! Cells that differ in size alone, put together: what growth is read off.
+
+use crate::record::Cell;
+use crate::scaling::{Exponent, Point, ScalingError};
+
+/// Cells of one suite, engine, data set and series at several sizes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series<'a> {
+    /// Name of the series, as in [`Scale::series`](crate::record::Scale).
+    pub name: &'a str,
+    /// What the sizes count, in the plural.
+    pub unit: &'a str,
+    /// Size and cell, ascending by size.
+    pub cells: Vec<(u64, &'a Cell)>,
+}
+
+impl<'a> Series<'a> {
+    /// Every series among `cells` that has two measured sizes or more, in the
+    /// order in which they first appear. Cells without a figure are left out.
+    pub fn of(cells: impl IntoIterator<Item = &'a Cell>) -> Vec<Series<'a>> {
+        let mut all: Vec<Series<'a>> = Vec::new();
+        for cell in cells.into_iter().filter(|cell| cell.n > 0) {
+            let Some(scale) = &cell.scale else { continue };
+            let place = (scale.size, cell);
+            match all
+                .iter_mut()
+                .find(|series| key(series.cells[0].1) == key(cell))
+            {
+                Some(series) => series.cells.push(place),
+                None => all.push(Series {
+                    name: &scale.series,
+                    unit: &scale.unit,
+                    cells: vec![place],
+                }),
+            }
+        }
+        for series in &mut all {
+            series.cells.sort_by_key(|(size, _)| *size);
+        }
+        let grows = |series: &Series<'_>| {
+            let sizes = series.cells.first().zip(series.cells.last());
+            sizes.is_some_and(|((first, _), (last, _))| first < last)
+        };
+        all.retain(grows);
+        all
+    }
+
+    /// How wall time grows along it.
+    ///
+    /// # Errors
+    /// When a time or a size is zero.
+    pub fn exponent(&self) -> Result<Exponent, ScalingError> {
+        let points = self.cells.iter().map(|&(size, cell)| Point {
+            size,
+            samples_ns: &cell.samples_wall_ns,
+        });
+        Exponent::fit(&points.collect::<Vec<_>>())
+    }
+
+    /// `import/loro/automerge-paper/snapshot+edit`.
+    pub fn id(&self) -> String {
+        let (_, cell) = self.cells[0];
+        format!(
+            "{}/{}/{}/{}",
+            cell.workload, cell.engine, cell.dataset, self.name
+        )
+    }
+}
+
+/// What the cells of one series have in common.
+fn key(cell: &Cell) -> [Option<&str>; 5] {
+    [
+        Some(&cell.workload),
+        Some(&cell.engine),
+        Some(&cell.engine_version),
+        Some(&cell.dataset),
+        cell.scale.as_ref().map(|scale| scale.series.as_str()),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::record::Scale;
+
+    fn cell(version: &str, series: &str, size: u64, samples: &[u64]) -> Cell {
+        Cell {
+            workload: "live".to_owned(),
+            engine: "loro".to_owned(),
+            engine_version: version.to_owned(),
+            dataset: "typed".to_owned(),
+            variant: format!("{series}/{size}"),
+            n: samples.len() as u64,
+            samples_wall_ns: samples.to_vec(),
+            samples_cpu_ns: samples.to_vec(),
+            encoded_bytes: 1,
+            allocs: None,
+            alloc_bytes: None,
+            peak_bytes: None,
+            live_bytes: None,
+            instructions: None,
+            result_hash: String::new(),
+            elements: None,
+            document_bytes: None,
+            scale: Some(Scale {
+                series: series.to_owned(),
+                size,
+                unit: "edits".to_owned(),
+            }),
+            finding: None,
+            differs: None,
+            unavailable: None,
+        }
+    }
+
+    #[test]
+    fn sizes_of_one_version_and_series_come_together_in_order() {
+        let cells = [
+            cell("1.17.1", "text", 200, &[400, 402]),
+            cell("1.12.0", "text", 100, &[10]),
+            cell("1.17.1", "text", 100, &[100, 101]),
+            cell("1.17.1", "map", 100, &[5]),
+            cell("1.12.0", "text", 200, &[20]),
+            cell("1.17.1", "text", 400, &[]),
+            Cell {
+                scale: None,
+                ..cell("1.17.1", "text", 1, &[5])
+            },
+        ];
+        let series = Series::of(&cells);
+        let sizes = |series: &Series<'_>| series.cells.iter().map(|(size, _)| *size).collect();
+        let found: Vec<Vec<u64>> = series.iter().map(sizes).collect();
+        assert_eq!(found, [[100, 200], [100, 200]]);
+        assert_eq!(series[0].id(), "live/loro/typed/text");
+        let exponents = series.iter().map(|series| series.exponent().unwrap().value);
+        let rounded: Vec<f64> = exponents.map(|value| value.round()).collect();
+        assert_eq!(rounded, [2.0, 1.0]);
+    }
+}
