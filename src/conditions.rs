@@ -25,7 +25,7 @@ pub fn of(engine: &dyn Engine, dataset: Option<DatasetRef>, seed: u64, scenario:
 }
 
 /// The command as it can be typed again, but for the folder of the executable.
-fn command_line() -> String {
+pub fn command_line() -> String {
     let args = std::env::args().skip(1).map(|arg| quoted(&arg));
     std::iter::once("syncbench".to_owned())
         .chain(args)

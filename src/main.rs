@@ -2,6 +2,7 @@
 
 mod cmd;
 mod conditions;
+mod input;
 mod output;
 mod stdout;
 
@@ -9,9 +10,6 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use syncbench_engines::allocations::CountingAllocator;
-use syncbench_reports::record::Status;
-
-use crate::cmd::BadInput;
 
 /// Lets cells count what engines allocate; otherwise the system's allocator.
 #[global_allocator]
@@ -31,6 +29,7 @@ enum Command {
     Relay(cmd::relay::Args),
     Cell(cmd::cell::Args),
     Report(cmd::report::Args),
+    Compare(cmd::compare::Args),
     Datasets(cmd::datasets::Args),
 }
 
@@ -40,15 +39,12 @@ fn main() -> ExitCode {
         Command::Relay(args) => cmd::relay::run(args),
         Command::Cell(args) => cmd::cell::run(args),
         Command::Report(args) => cmd::report::run(args),
+        Command::Compare(args) => cmd::compare::run(args),
         Command::Datasets(args) => cmd::datasets::run(args),
     };
     let status = result.unwrap_or_else(|error| {
         eprintln!("syncbench: {error:#}");
-        if error.is::<BadInput>() {
-            Status::Usage
-        } else {
-            Status::Failure
-        }
+        input::status_of(&error)
     });
     ExitCode::from(status.exit_code(false))
 }

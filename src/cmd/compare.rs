@@ -1,0 +1,217 @@
+//! `syncbench compare`: versions of a library, or engines, side by side.
+
+mod contender;
+mod program;
+mod rounds;
+mod table;
+
+use std::fs::{self, File};
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context;
+use indicatif::ProgressBar;
+use syncbench_engines::workload::{Input, Suite, input_of};
+use syncbench_reports::comparison::{self, Comparison};
+use syncbench_reports::record::{Machine, Status};
+use syncbench_reports::stamp;
+
+use self::contender::Contender;
+use self::program::Workshop;
+use self::rounds::{Job, Program};
+use super::BadInput;
+use crate::conditions;
+use crate::stdout::say;
+
+/// Measure versions of a library side by side: what would an upgrade change?
+///
+/// Builds the cell program against each ENGINE@VERSION, published on the
+/// registry, from the sources of this syncbench; an ENGINE alone is the one that
+/// this executable has. The programs then measure the cells in turns, each time
+/// in a new process. The first engine is the base.
+///
+/// Suites whose rows have no sizes of their own are measured on the trace played
+/// 1, 2, 4 and 8 times over, so that the table shows how time grows.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  syncbench compare --engine loro@1.12.0 --engine loro@1.17.1 import live
+  syncbench compare --engine loro@1.16.2 --engine loro merge --variant blob --rounds 10")]
+pub struct Args {
+    /// Suites to measure
+    #[arg(value_name = "WORKLOAD", default_values = ["import", "live"])]
+    workloads: Vec<String>,
+
+    /// An engine, or an engine at a version; the first is the base
+    #[arg(long = "engine", value_name = "ENGINE[@VERSION]", required = true)]
+    engines: Vec<Contender>,
+
+    /// One row of the suite [default: all]
+    #[arg(long, value_name = "NAME")]
+    variant: Option<String>,
+
+    /// Catalog name, or path of a trace [default: the first of each suite]
+    #[arg(long, value_name = "NAME|FILE")]
+    dataset: Option<String>,
+
+    /// Sizes of the trace, for suites that have none of their own
+    #[arg(long, value_name = "N,N,...", value_delimiter = ',', default_value = "1,2,4,8", value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: Vec<u32>,
+
+    /// Turns of each program; from 6 on the ratios have an interval
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+
+    /// Repetitions to time in each turn
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    repetitions: u32,
+
+    /// Time for each cell in each turn; a repetition under way is finished
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = super::duration)]
+    budget: Duration,
+
+    /// Checkout of syncbench to build from [default: the one this was built from]
+    #[arg(long, value_name = "DIR")]
+    source: Option<PathBuf>,
+
+    /// Where to build
+    #[arg(long, value_name = "DIR", default_value = "target/syncbench/engines")]
+    builds: PathBuf,
+
+    /// Print the comparison as JSON
+    #[arg(long)]
+    json: bool,
+
+    /// Folder for the comparison (JSON, Markdown) and the records of all cells
+    #[arg(short, long, value_name = "DIR")]
+    output: Option<PathBuf>,
+
+    /// Show no progress
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// Builds, measures, and prints the table.
+pub fn run(args: Args) -> anyhow::Result<Status> {
+    let jobs = jobs(&args)?;
+    if args.engines.len() < 2 {
+        let message = "a comparison needs two engines or more: repeat --engine";
+        return Err(BadInput::new(message).into());
+    }
+    let started = SystemTime::now();
+    let folder = args
+        .output
+        .clone()
+        .unwrap_or_else(|| Path::new("target/syncbench").join(stamp::run_id(started, 0)));
+    let unwritable = || {
+        format!(
+            "cannot write to {}; choose another folder with -o",
+            folder.display()
+        )
+    };
+    fs::create_dir_all(&folder).with_context(unwritable)?;
+    let records = File::create(folder.join("cells.jsonl")).with_context(unwritable)?;
+    let watched =
+        !args.quiet && std::io::stderr().is_terminal() && std::env::var_os("CI").is_none();
+    let programs = programs(&args, watched)?;
+    let rounds = args.rounds as usize;
+    let bar = match watched {
+        true => ProgressBar::new_spinner(),
+        false => ProgressBar::hidden(),
+    };
+    bar.enable_steady_tick(Duration::from_millis(200));
+    let turns = rounds::run(&programs, &jobs, rounds, records, |step| {
+        bar.set_message(step)
+    });
+    bar.finish_and_clear();
+    let rows = comparison::rows(programs.len(), &turns?);
+    let comparison = Comparison {
+        schema: comparison::SCHEMA.to_owned(),
+        started_at: stamp::rfc3339(started),
+        command: conditions::command_line(),
+        syncbench: env!("CARGO_PKG_VERSION").to_owned(),
+        machine: Machine::detect(),
+        contenders: programs.into_iter().map(|program| program.label).collect(),
+        rounds,
+        series: comparison::series(args.engines.len(), &rows),
+        rows,
+    };
+    let json = serde_json::to_string_pretty(&comparison)?;
+    fs::write(folder.join("comparison.json"), &json).with_context(unwritable)?;
+    let markdown = table::markdown(&comparison);
+    fs::write(folder.join("comparison.md"), markdown).with_context(unwritable)?;
+    match args.json {
+        true => say!("{json}"),
+        false => say!(
+            "{}\nwritten: {}",
+            table::terminal(&comparison),
+            folder.display()
+        ),
+    }
+    Ok(Status::Ok)
+}
+
+/// What each process is to measure.
+fn jobs(args: &Args) -> Result<Vec<Job>, BadInput> {
+    let job = |name: &String| {
+        let suite = Suite::named(name).ok_or_else(|| {
+            let names: Vec<&str> = Suite::ALL.iter().map(|suite| suite.name).collect();
+            BadInput::new(format!(
+                "no suite called `{name}`; there are {}",
+                names.join(", ")
+            ))
+        })?;
+        let dataset = args.dataset.as_deref().unwrap_or(suite.datasets[0]);
+        let mut cell_args = vec![
+            format!("--dataset={dataset}"),
+            format!("--repetitions={}", args.repetitions),
+            format!("--budget={}ns", args.budget.as_nanos()),
+        ];
+        cell_args.extend(
+            args.variant
+                .iter()
+                .map(|variant| format!("--variant={variant}")),
+        );
+        if takes_repeats(suite, dataset) {
+            let repeats: Vec<String> = args.repeat.iter().map(u32::to_string).collect();
+            cell_args.push(format!("--repeat={}", repeats.join(",")));
+        }
+        Ok(Job {
+            suite: name.clone(),
+            args: cell_args,
+        })
+    };
+    args.workloads.iter().map(job).collect()
+}
+
+/// Whether a suite is measured on a trace that is played several times over:
+/// one whose rows have no sizes of their own.
+fn takes_repeats(suite: &Suite, dataset: &str) -> bool {
+    let input = input_of(dataset).unwrap_or(Input::Sequential);
+    let rows = suite.workloads();
+    input == Input::Sequential && rows.iter().all(|row| row.scale_of().is_none())
+}
+
+/// The programs, built where they have to be.
+fn programs(args: &Args, watched: bool) -> anyhow::Result<Vec<Program>> {
+    let program = |contender: &Contender| {
+        let executable = match &contender.version {
+            None => std::env::current_exe().context("cannot find the syncbench executable")?,
+            Some(version) => {
+                if !args.quiet {
+                    eprintln!("building {contender}");
+                }
+                Workshop::new(args.source.as_deref(), &args.builds, watched)?
+                    .build(contender, version)?
+            }
+        };
+        Ok(Program {
+            label: contender.to_string(),
+            executable,
+            engine: contender.engine.name.to_owned(),
+            version: contender.version.clone(),
+        })
+    };
+    args.engines.iter().map(program).collect()
+}

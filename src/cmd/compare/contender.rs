@@ -1,0 +1,102 @@
+//! What is compared: an engine, at the version of this build or at another.
+
+use std::fmt;
+use std::str::FromStr;
+
+use syncbench_engines::{KNOWN, Known};
+
+/// `loro` or `loro@1.12.0`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contender {
+    pub engine: &'static Known,
+    /// None: as this executable has it.
+    pub version: Option<String>,
+}
+
+impl FromStr for Contender {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, version) = match text.split_once('@') {
+            Some((name, version)) => (name, Some(version)),
+            None => (text, None),
+        };
+        let Some(engine) = Known::find(name) else {
+            let names: Vec<&str> = KNOWN.iter().map(|known| known.name).collect();
+            return Err(format!(
+                "no engine called `{name}`; there are {}",
+                names.join(", ")
+            ));
+        };
+        if let Some(version) = version.filter(|version| !is_version(version)) {
+            return Err(format!(
+                "`{version}` is not a whole version; write it as {name}@1.12.0"
+            ));
+        }
+        Ok(Self {
+            engine,
+            version: version.map(str::to_owned),
+        })
+    }
+}
+
+impl fmt::Display for Contender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.version {
+            Some(version) => write!(f, "{}@{version}", self.engine.name),
+            None => f.write_str(self.engine.name),
+        }
+    }
+}
+
+/// Three numbers, and perhaps a pre-release. It becomes part of a manifest and
+/// of a path, so nothing else is let through.
+fn is_version(text: &str) -> bool {
+    let (numbers, pre) = match text.split_once('-') {
+        Some((numbers, pre)) => (numbers, Some(pre)),
+        None => (text, None),
+    };
+    let number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
+    numbers.split('.').count() == 3
+        && numbers.split('.').all(number)
+        && pre.is_none_or(|pre| !pre.is_empty() && pre.chars().all(word))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_contender_is_an_engine_and_perhaps_a_version() {
+        for text in [
+            "loro",
+            "loro@1.12.0",
+            "loro-0.16@0.16.11",
+            "yrs-v2@0.28.0-rc.1",
+        ] {
+            assert_eq!(text.parse::<Contender>().unwrap().to_string(), text);
+        }
+        let loro: Contender = "loro@1.12.0".parse().unwrap();
+        assert_eq!(
+            (loro.engine.dependency, loro.version.as_deref()),
+            ("loro", Some("1.12.0"))
+        );
+    }
+
+    #[test]
+    fn what_is_no_contender_is_answered_with_what_would_be() {
+        for (text, answer) in [
+            ("lorro@1.12.0", "there are loro, "),
+            ("loro@1.12", "loro@1.12.0"),
+            ("loro@", "loro@1.12.0"),
+            ("loro@=1.12.0", "loro@1.12.0"),
+            ("loro@1.12.0-/..", "loro@1.12.0"),
+        ] {
+            let error = text.parse::<Contender>().unwrap_err();
+            assert!(error.contains(answer), "{text}: {error}");
+        }
+    }
+}
