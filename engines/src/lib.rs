@@ -10,6 +10,8 @@ pub mod allocations;
 #[cfg(feature = "automerge")]
 mod automerge;
 mod caps;
+#[cfg(feature = "ot")]
+mod causal;
 pub mod cell;
 #[cfg(feature = "diamond-types")]
 mod diamond_types;

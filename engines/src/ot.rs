@@ -26,24 +26,21 @@
 //!
 //! The text is a rope, since the library's `apply` copies all of it.
 
-mod encoding;
-mod history;
+mod executed;
 mod operation;
 mod tombstones;
 
-use std::collections::BTreeMap;
 use std::hint::black_box;
-use std::ops::Range;
 use std::rc::Rc;
 
 use jumprope::JumpRope;
 use operational_transform::{OTError, Operation as Component};
 
+use crate::causal::{Commit, History, Seen};
 use crate::{
-    Cap, Caps, Counter, Engine, EngineError, Export, Imported, OpRange, PeerId, Replica,
-    VersionVector,
+    Cap, Caps, Counter, Engine, EngineError, Export, Imported, PeerId, Replica, VersionVector,
 };
-use history::History;
+use executed::Executed;
 use operation::{Operation, Step};
 use tombstones::Tombstones;
 
@@ -86,69 +83,27 @@ impl Engine for OperationalTransformation {
 
     fn replica(&self, peer: PeerId) -> Box<dyn Replica> {
         Box::new(OtReplica {
-            peer,
-            // The rope draws the heights of its nodes: fixed, so that
-            // allocations repeat.
-            text: JumpRope::new_from_seed(1),
-            tombstones: Tombstones::default(),
-            history: History::default(),
-            logs: BTreeMap::new(),
-            commits: 0,
-            news: BTreeMap::new(),
+            history: History::new(peer),
+            document: Document {
+                // The rope draws the heights of its nodes: fixed, so that
+                // allocations repeat.
+                text: JumpRope::new_from_seed(1),
+                tombstones: Tombstones::default(),
+                executed: Executed::default(),
+            },
             open: Vec::new(),
-            waiting: BTreeMap::new(),
         })
     }
 }
 
-/// A commit as its peer made it.
-#[derive(Debug)]
-struct Commit {
-    peer: PeerId,
-    /// How many its peer had made before.
-    counter: Counter,
-    /// What its peer had newly seen of others since its last commit: the end
-    /// of each.
-    seen: Box<[(PeerId, Counter)]>,
-    op: Rc<Operation>,
-}
-
-/// What one peer has made.
-#[derive(Debug, Default)]
-struct Log {
-    /// Each commit, with its place among all that this replica contains.
-    commits: Vec<(usize, Commit)>,
-    /// What the peer had seen of others at its last commit.
-    seen: BTreeMap<PeerId, Counter>,
-}
-
-impl Log {
-    fn end(&self) -> Counter {
-        self.commits.len() as Counter
-    }
-}
-
-struct OtReplica {
-    peer: PeerId,
+/// What the operations so far have made.
+struct Document {
     text: JumpRope,
     tombstones: Tombstones,
-    history: History,
-    logs: BTreeMap<PeerId, Log>,
-    /// Number of commits in all logs.
-    commits: usize,
-    /// The ends of others that changed since the own last commit.
-    news: BTreeMap<PeerId, Counter>,
-    /// Splices since the last commit; the text has them already.
-    open: Vec<Operation>,
-    /// Commits that came too early, each at one (peer, end) that it lacks.
-    waiting: BTreeMap<(PeerId, Counter), Vec<Commit>>,
+    executed: Executed,
 }
 
-impl OtReplica {
-    fn end(&self, peer: PeerId) -> Counter {
-        self.logs.get(&peer).map_or(0, Log::end)
-    }
-
+impl Document {
     /// Changes text and tombstones.
     fn execute(&mut self, op: &Operation) {
         let mut pos = 0;
@@ -176,95 +131,36 @@ impl OtReplica {
         }
     }
 
-    /// What a commit lacks, if anything: a peer and the end it has to reach.
-    fn lacks(&self, commit: &Commit) -> Option<(PeerId, Counter)> {
-        let own = (commit.peer, commit.counter);
-        let mut needs = std::iter::once(own).chain(commit.seen.iter().copied());
-        needs.find(|&(peer, end)| self.end(peer) < end)
-    }
-
-    /// Applies a commit, and what waited for it, or lets it wait.
-    fn receive(
+    /// Transforms and executes a commit.
+    fn integrate(
         &mut self,
-        commit: Commit,
-        applied: &mut BTreeMap<PeerId, Range<Counter>>,
+        commit: &Commit<Rc<Operation>>,
+        seen: &Seen<'_, Rc<Operation>>,
     ) -> Result<(), EngineError> {
-        let mut ready = vec![commit];
-        while let Some(commit) = ready.pop() {
-            if commit.counter < self.end(commit.peer) {
-                continue; // known already
-            }
-            if let Some(lacking) = self.lacks(&commit) {
-                self.waiting.entry(lacking).or_default().push(commit);
-                continue;
-            }
-            let (peer, end) = (commit.peer, commit.counter + 1);
-            self.integrate(commit)?;
-            applied.entry(peer).or_insert(end - 1..end).end = end;
-            if peer != self.peer {
-                self.news.insert(peer, end);
-            }
-            ready.extend(self.waiting.remove(&(peer, end)).into_iter().flatten());
-        }
-        Ok(())
-    }
-
-    /// Transforms and executes a commit that lacks nothing.
-    fn integrate(&mut self, commit: Commit) -> Result<(), EngineError> {
-        let log = self.logs.entry(commit.peer).or_default();
-        log.seen.extend(commit.seen.iter().copied());
-        let seen = &self.logs[&commit.peer].seen;
-        let seen = |peer: PeerId| match peer == commit.peer {
-            true => commit.counter,
-            false => seen.get(&peer).copied().unwrap_or(0),
-        };
-        let logs = self.logs.iter();
-        let unseen = logs.map(|(&peer, log)| (log.end() - seen(peer)) as usize);
-        let unseen = unseen.sum();
         let step = Step {
             peer: commit.peer,
             counter: commit.counter,
-            op: Rc::clone(&commit.op),
+            op: Rc::clone(&commit.payload),
         };
         let len = self.tombstones.len();
-        let step = self.history.add(step, len, unseen, seen).map_err(misfit)?;
+        let step = self.executed.add(step, len, seen).map_err(|OTError| {
+            EngineError::Import("an operation does not fit the document it was made on".to_owned())
+        })?;
         self.execute(&step.op);
-        self.log(commit);
         Ok(())
     }
+}
 
-    fn log(&mut self, commit: Commit) {
-        let log = self.logs.entry(commit.peer).or_default();
-        log.commits.push((self.commits, commit));
-        self.commits += 1;
-    }
-
-    fn encode_range(&self, range: &OpRange) -> Result<Vec<u8>, EngineError> {
-        let OpRange { peer, counters } = range;
-        let commits = self.logs.get(peer).map_or(&[][..], |log| &log.commits);
-        let (start, end) = (counters.start as usize, counters.end as usize);
-        match commits.get(start..end) {
-            Some(commits) => Ok(encoding::encode(commits.iter().map(|(_, commit)| commit))),
-            None => Err(EngineError::Export(format!(
-                "commits {start}..{end} of peer {peer} are asked for, and this document has 0..{}",
-                commits.len(),
-            ))),
-        }
-    }
-
-    fn encode_since(&self, since: &VersionVector) -> Vec<u8> {
-        let logs = self.logs.iter();
-        let lacking =
-            logs.flat_map(|(&peer, log)| log.commits.iter().skip(since.get(peer) as usize));
-        let mut lacking: Vec<_> = lacking.collect();
-        lacking.sort_unstable_by_key(|(place, _)| *place);
-        encoding::encode(lacking.into_iter().map(|(_, commit)| commit))
-    }
+struct OtReplica {
+    history: History<Rc<Operation>>,
+    document: Document,
+    /// Splices since the last commit; the document has them already.
+    open: Vec<Operation>,
 }
 
 impl Replica for OtReplica {
     fn peer(&self) -> PeerId {
-        self.peer
+        self.history.peer()
     }
 
     fn splice(&mut self, pos: usize, del: usize, ins: &str) -> Result<(), EngineError> {
@@ -273,13 +169,14 @@ impl Replica for OtReplica {
             return Err(EngineError::OutOfBounds { pos, del, len });
         }
         if del > 0 || !ins.is_empty() {
-            let start = self.tombstones.after_visible(pos);
+            let tombstones = &self.document.tombstones;
+            let start = tombstones.after_visible(pos);
             let end = match del {
                 0 => start,
-                del => self.tombstones.after_visible(pos + del),
+                del => tombstones.after_visible(pos + del),
             };
-            let op = Operation::splice(self.tombstones.len(), start..end, ins);
-            self.execute(&op);
+            let op = Operation::splice(tombstones.len(), start..end, ins);
+            self.document.execute(&op);
             self.open.push(op);
         }
         Ok(())
@@ -288,29 +185,18 @@ impl Replica for OtReplica {
     fn commit(&mut self) {
         let open = std::mem::take(&mut self.open);
         let op = Operation::compose(&open).expect("each splice was made on what the others left");
-        let Some(op) = op.map(Rc::new) else {
-            return;
-        };
-        let log = self.logs.entry(self.peer).or_default();
-        let news = std::mem::take(&mut self.news).into_iter();
-        let commit = Commit {
-            peer: self.peer,
-            counter: log.end(),
-            seen: news
-                .filter(|&(peer, end)| log.seen.insert(peer, end) != Some(end))
-                .collect(),
-            op: Rc::clone(&op),
-        };
-        self.history.push(Step {
-            peer: commit.peer,
-            counter: commit.counter,
-            op,
-        });
-        self.log(commit);
+        if let Some(op) = op.map(Rc::new) {
+            self.document.executed.push(Step {
+                peer: self.peer(),
+                counter: self.own_counter(),
+                op: Rc::clone(&op),
+            });
+            self.history.commit(op);
+        }
     }
 
     fn text_len(&self) -> usize {
-        self.text.len_chars()
+        self.document.text.len_chars()
     }
 
     fn export(&mut self, what: Export<'_>) -> Result<Vec<u8>, EngineError> {
@@ -320,43 +206,32 @@ impl Replica for OtReplica {
                 Err(EngineError::Unsupported(NO_SHALLOW))
             }
             Export::Json { .. } => Err(EngineError::Unsupported(NO_JSON)),
-            Export::Updates { since } => Ok(self.encode_since(since)),
-            Export::Range(range) => self.encode_range(&range),
+            Export::Updates { since } => Ok(self.history.encode_since(since)),
+            Export::Range(range) => self.history.encode_range(&range),
         }
     }
 
     fn import(&mut self, bytes: &[u8]) -> Result<Imported, EngineError> {
-        let commits = encoding::decode(bytes)?;
-        let mut ids: Vec<_> = commits.iter().map(|c| (c.peer, c.counter)).collect();
-        let mut applied = BTreeMap::new();
-        for commit in commits {
-            self.receive(commit, &mut applied)?;
-        }
-        ids.retain(|&(peer, counter)| counter >= self.end(peer));
-        let applied = applied.into_iter();
-        Ok(Imported {
-            applied: applied
-                .map(|(peer, counters)| OpRange { peer, counters })
-                .collect(),
-            pending: ranges(ids),
-        })
+        let commits = History::decode(bytes)?;
+        let document = &mut self.document;
+        self.history
+            .deliver(commits, |commit, seen| document.integrate(commit, &seen))
     }
 
     fn version_vector(&self) -> VersionVector {
-        let logs = self.logs.iter();
-        logs.map(|(&peer, log)| (peer, log.end())).collect()
+        self.history.version_vector()
     }
 
     fn own_counter(&self) -> Counter {
-        self.end(self.peer)
+        self.history.end(self.peer())
     }
 
     fn has_pending(&self) -> bool {
-        !self.waiting.is_empty()
+        self.history.has_waiting()
     }
 
     fn text(&self) -> String {
-        self.text.to_string()
+        self.document.text.to_string()
     }
 
     fn materialize(&self) {
@@ -366,19 +241,4 @@ impl Replica for OtReplica {
     fn deep_value(&self) -> serde_json::Value {
         serde_json::json!({ "text": self.text() })
     }
-}
-
-/// Commits as ranges, ascending.
-fn ranges(mut commits: Vec<(PeerId, Counter)>) -> Vec<OpRange> {
-    commits.sort_unstable();
-    let runs = commits.chunk_by(|a, b| a.0 == b.0 && a.1 + 1 == b.1);
-    let range = |run: &[(PeerId, Counter)]| OpRange {
-        peer: run[0].0,
-        counters: run[0].1..run[0].1 + run.len() as Counter,
-    };
-    runs.map(range).collect()
-}
-
-fn misfit(_: OTError) -> EngineError {
-    EngineError::Import("an operation does not fit the document it was made on".to_owned())
 }

@@ -11,7 +11,8 @@ use std::rc::Rc;
 
 use operational_transform::{OTError, Operation as Component, OperationSeq};
 
-use crate::PeerId;
+use crate::causal::{Payload, Reader, put};
+use crate::{Counter, PeerId};
 
 /// What one commit does to all characters that were ever inserted.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,11 +119,67 @@ impl Operation {
     }
 }
 
+const RETAIN: u64 = 0;
+const DELETE: u64 = 1;
+const INSERT: u64 = 2;
+
+/// As the components of both sequences: the library's own form, JSON, is several
+/// times as large.
+impl Payload for Rc<Operation> {
+    const MAGIC: &[u8; 4] = b"OTb1";
+
+    fn put(&self, out: &mut Vec<u8>) {
+        put_sequence(out, self.inserts.as_ref());
+        put_sequence(out, self.deletes.as_ref());
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        Some(Rc::new(Operation {
+            inserts: read_sequence(reader, INSERT)?,
+            deletes: read_sequence(reader, DELETE)?,
+        }))
+    }
+}
+
+fn put_sequence(out: &mut Vec<u8>, sequence: Option<&OperationSeq>) {
+    let components = sequence.map_or(&[][..], OperationSeq::ops);
+    put(out, components.len() as u64);
+    for component in components {
+        match component {
+            Component::Retain(len) => put(out, len << 2 | RETAIN),
+            Component::Delete(len) => put(out, len << 2 | DELETE),
+            Component::Insert(text) => {
+                put(out, (text.len() as u64) << 2 | INSERT);
+                out.extend_from_slice(text.as_bytes());
+            }
+        }
+    }
+}
+
+/// A sequence of retains and of one other kind.
+fn read_sequence(reader: &mut Reader<'_>, kind: u64) -> Option<Option<OperationSeq>> {
+    let mut sequence = OperationSeq::default();
+    for _ in 0..reader.number()? {
+        let number = reader.number()?;
+        // No sum of so small numbers overflows.
+        let len = u64::from(u32::try_from(number >> 2).ok()?);
+        match number & 3 {
+            RETAIN => sequence.retain(len),
+            DELETE if kind == DELETE => sequence.delete(len),
+            INSERT if kind == INSERT => {
+                sequence.insert(str::from_utf8(reader.bytes(len as usize)?).ok()?);
+            }
+            _ => return None,
+        }
+    }
+    Some((!sequence.ops().is_empty()).then_some(sequence))
+}
+
 /// An operation with its maker, as part of a history.
 #[derive(Debug, Clone)]
 pub(super) struct Step {
     pub peer: PeerId,
-    pub counter: crate::Counter,
+    pub counter: Counter,
     pub op: Rc<Operation>,
 }
 

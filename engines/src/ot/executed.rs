@@ -1,39 +1,39 @@
 //! The commits that a replica contains, in an order in which they can be
-//! executed.
+//! executed, as they are executed in that order.
 //!
 //! To add a remote commit, the history is brought into an order in which
 //! everything that the commit's peer had seen comes first (SOCT2's separation).
 //! The commit is then transformed over each of the others, and each of them
 //! over the commit: as many transformations as there are concurrent commits.
 
+use std::rc::Rc;
+
 use operational_transform::OTError;
 
-use super::operation::Step;
-use crate::{Counter, PeerId};
+use super::operation::{Operation, Step};
+use crate::causal::Seen;
 
 #[derive(Debug, Default)]
-pub(super) struct History {
+pub(super) struct Executed {
     steps: Vec<Step>,
 }
 
-impl History {
+impl Executed {
     /// Adds a step that builds on everything here.
     pub fn push(&mut self, step: Step) {
         self.steps.push(step);
     }
 
-    /// Adds a step that builds on what `seen` names, which is everything but
-    /// `unseen` steps. Gives the step as it is executed after all of them, on a
+    /// Adds a step that builds on what `seen` names. Gives the step as it is executed after all of them, on a
     /// document of `len` characters; on an error nothing has changed.
     pub fn add(
         &mut self,
         mut step: Step,
         len: usize,
-        unseen: usize,
-        seen: impl Fn(PeerId) -> Counter,
+        seen: &Seen<'_, Rc<Operation>>,
     ) -> Result<Step, OTError> {
-        let is_seen = |step: &Step| step.counter < seen(step.peer);
-        let start = self.first_unseen(unseen, is_seen);
+        let is_seen = |step: &Step| step.counter < seen.of(step.peer);
+        let start = self.first_unseen(seen.unseen(), is_seen);
         let (mut ordered, mut concurrent) = separate(&self.steps[start..], is_seen)?;
         ordered.push(step.clone());
         for other in &mut concurrent {
