@@ -10,9 +10,11 @@ pub mod allocations;
 #[cfg(feature = "automerge")]
 mod automerge;
 mod caps;
-#[cfg(feature = "ot")]
+#[cfg(any(feature = "cola", feature = "ot"))]
 mod causal;
 pub mod cell;
+#[cfg(feature = "cola")]
+mod cola;
 #[cfg(feature = "diamond-types")]
 mod diamond_types;
 mod edit;
@@ -50,6 +52,8 @@ pub fn engines() -> &'static [&'static dyn Engine] {
         &automerge::Automerge,
         #[cfg(feature = "diamond-types")]
         &diamond_types::DiamondTypes,
+        #[cfg(feature = "cola")]
+        &cola::Cola,
         #[cfg(feature = "ot")]
         &ot::OperationalTransformation,
     ]
@@ -84,6 +88,7 @@ pub const KNOWN: &[Known] = &[
     Known::new("yrs-nogc", "yrs", Some("yrs")),
     Known::new("automerge", "automerge", Some("automerge")),
     Known::new("diamond-types", "diamond-types", Some("diamond-types")),
+    Known::new("cola", "cola", Some("cola")),
     Known::new("ot", "operational-transform", Some("ot")),
 ];
 
