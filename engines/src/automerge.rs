@@ -96,7 +96,7 @@ impl Engine for Automerge {
         match (suite, variant) {
             ("import", _) | ("merge", "blob") => Some(SAVED),
             ("export", "updates/first" | "updates/warm") => Some(IS_SAVED),
-            ("merge", _) => Some(VERIFIED),
+            ("merge" | "live", _) => Some(VERIFIED),
             _ => None,
         }
     }

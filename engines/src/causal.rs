@@ -208,11 +208,19 @@ impl<T: Payload> History<T> {
 }
 
 /// What the peer of a commit had seen when it made that.
+#[cfg_attr(
+    not(feature = "ot"),
+    allow(dead_code, reason = "only OT transforms by it")
+)]
 pub(crate) struct Seen<'a, T> {
     by: (PeerId, Counter),
     logs: &'a BTreeMap<PeerId, Log<T>>,
 }
 
+#[cfg_attr(
+    not(feature = "ot"),
+    allow(dead_code, reason = "only OT transforms by it")
+)]
 impl<T> Seen<'_, T> {
     /// Number of commits seen of `peer`.
     pub fn of(&self, peer: PeerId) -> Counter {
