@@ -48,6 +48,8 @@ impl Engine for Loro {
             ("export", "state-only/first" | "state-only/warm") => Some(NO_HISTORY),
             ("export", "snapshot/warm") => Some(KEPT),
             ("merge", _) if is_tail_of_snapshot(variant) => Some(DECODES),
+            ("compaction", "open/snapshot") => Some(LAZY),
+            ("compaction", _) if variant.contains("shallow") => Some(NO_HISTORY),
             _ => None,
         }
     }

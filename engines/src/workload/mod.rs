@@ -6,10 +6,12 @@
 //! before, all verification and the release of memory after the timed part.
 
 mod check;
+mod compaction;
 mod data;
 mod export;
 mod import;
 mod live;
+mod local;
 mod merge;
 mod repetition;
 mod subject;

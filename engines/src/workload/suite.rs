@@ -1,6 +1,6 @@
 //! The suites: workloads that belong together, and their data sets.
 
-use super::{SYNTHETIC, Workload, export, import, live, merge};
+use super::{SYNTHETIC, Workload, compaction, export, import, live, local, merge};
 
 /// Workloads that belong together.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +51,27 @@ impl Suite {
             datasets: &[SYNTHETIC],
             large: &[],
             workloads: live::workloads,
+        },
+        Self {
+            name: "local",
+            about: "a whole trace typed into an empty replica",
+            datasets: &[
+                "automerge-paper",
+                "sveltecomponent",
+                "json-crdt-patch",
+                "json-crdt-blog-post",
+                "friendsforever_flat",
+                "clownschool_flat",
+            ],
+            large: &["seph-blog1", "rustcode", "S3"],
+            workloads: local::workloads,
+        },
+        Self {
+            name: "compaction",
+            about: "stored documents that are brought up to date, served, and opened",
+            datasets: &["automerge-paper", SYNTHETIC],
+            large: &[],
+            workloads: compaction::workloads,
         },
     ];
 

@@ -1,0 +1,297 @@
+//! A document that is stored, and goes on: loaded, brought up to date, stored
+//! again, or loaded for one purpose only.
+
+use std::rc::Rc;
+
+use super::subject::{Document, TAIL};
+use super::{Form, Input, Outcome, Prepared, Subject, Workload, WorkloadError, check, timed};
+use crate::{Cap, Caps, Engine, EngineError, Export, Imported, PeerId, Replica, VersionVector};
+
+/// Who loads the document.
+const HOLDER: PeerId = 2;
+
+/// Where the history of a shallow document starts that is to serve peers who
+/// are behind, in per cent of the txns.
+const SHALLOW_FROM: usize = 50;
+
+/// What a peer has that is behind, in per cent of the txns.
+const PEER_HAS: usize = 90;
+
+/// The article's example of what a shallow snapshot saves.
+const EXAMPLE_INSERTS: u64 = 10_000;
+const EXAMPLE_TEXT: &str = "Hello, world!";
+
+pub fn workloads() -> Vec<Workload> {
+    let mut all = Vec::new();
+    for (cycles, name) in [(1, "1-cycle"), (10, "10-cycles")] {
+        all.extend(Form::ALL.map(|form| {
+            let variant = format!("{name}/{form}");
+            let row = Workload::new(Input::Sequential, variant, move |subject| {
+                compact(form, cycles, subject)
+            });
+            row.needs(form.needs()).per(cycles as u64)
+        }));
+    }
+    all.extend(each_form("server", Input::Sequential, bring_up_to_date));
+    all.extend([Form::Snapshot, Form::Updates].map(|form| {
+        let variant = format!("sync/{form}");
+        let row = Workload::new(Input::Sequential, variant, move |subject| {
+            let stored = subject.whole()?.bytes(form)?.to_vec();
+            serve(stored, subject)
+        });
+        row.needs(form.needs()).needs([Cap::FastDifference])
+    }));
+    let variant = format!("sync/shallow-at-{SHALLOW_FROM}%");
+    let row = Workload::new(Input::Sequential, variant, serve_from_shallow);
+    all.push(row.needs([Cap::ShallowSnapshot, Cap::FastDifference]));
+    all.extend(each_form("open", Input::Sequential, open));
+    all.extend(each_form("example", Input::Synthetic, example));
+    all
+}
+
+type Prepare = for<'a> fn(Form, &'a Subject) -> Prepared<'a>;
+
+fn each_form(name: &str, input: Input, prepare: Prepare) -> [Workload; 3] {
+    Form::ALL.map(|form| {
+        let row = Workload::new(input, format!("{name}/{form}"), move |subject| {
+            prepare(form, subject)
+        });
+        row.needs(form.needs())
+    })
+}
+
+/// A document that was stored before the last txns of a trace, and these as the
+/// updates that clients sent for them.
+struct Behind {
+    stored: Vec<u8>,
+    updates: Rc<[Vec<u8>]>,
+}
+
+fn behind(form: Form, subject: &Subject) -> Result<Behind, WorkloadError> {
+    let Some(start) = subject.txns().checked_sub(TAIL) else {
+        return Err(subject.unsuitable(format!("it has fewer than {TAIL} txns")));
+    };
+    let stored = subject.document(start)?.bytes(form)?.to_vec();
+    let updates = subject.txn_updates(start)?;
+    Ok(Behind { stored, updates })
+}
+
+/// Imports that must each bring something.
+struct Imports {
+    caps: Caps,
+    idle: usize,
+}
+
+impl Imports {
+    fn new(caps: Caps) -> Self {
+        Self { caps, idle: 0 }
+    }
+
+    fn note(&mut self, imported: &Imported) {
+        self.idle += usize::from(check::brought_all(imported, self.caps).is_err());
+    }
+
+    fn load(&mut self, replica: &mut dyn Replica, stored: &[u8]) -> Result<(), EngineError> {
+        let imported = replica.import(stored)?;
+        self.note(&imported);
+        Ok(())
+    }
+
+    /// Applies updates in one call where the engine has such a call.
+    fn apply(&mut self, replica: &mut dyn Replica, updates: &[Vec<u8>]) -> Result<(), EngineError> {
+        if self.caps.has(Cap::Batch) {
+            let updates: Vec<&[u8]> = updates.iter().map(Vec::as_slice).collect();
+            let imported = replica.import_batch(&updates)?;
+            self.note(&imported);
+            return Ok(());
+        }
+        for update in updates {
+            let imported = replica.import(update)?;
+            self.note(&imported);
+        }
+        Ok(())
+    }
+
+    fn verify(&self) -> Result<(), WorkloadError> {
+        match self.idle {
+            0 => Ok(()),
+            idle => Err(check::wrong(format!("{idle} imports brought nothing"))),
+        }
+    }
+}
+
+/// Loads the stored document, applies a share of the updates, stores it again;
+/// as often as `cycles` says, until all updates are in.
+fn compact(form: Form, cycles: usize, subject: &Subject) -> Prepared<'_> {
+    struct Compaction {
+        replicas: Vec<Box<dyn Replica>>,
+        stored: Vec<u8>,
+        imports: Imports,
+        written: usize,
+    }
+    let Behind { stored, updates } = behind(form, subject)?;
+    let engine = subject.engine();
+    let share = updates.len().div_ceil(cycles);
+    timed(
+        Compaction {
+            replicas: (0..cycles).map(|_| engine.replica(HOLDER)).collect(),
+            stored,
+            imports: Imports::new(engine.caps()),
+            written: 0,
+        },
+        move |state| {
+            for (replica, updates) in state.replicas.iter_mut().zip(updates.chunks(share)) {
+                state.imports.load(&mut **replica, &state.stored)?;
+                state.imports.apply(&mut **replica, updates)?;
+                state.stored = form.export(&mut **replica)?;
+                state.written += state.stored.len();
+            }
+            Ok(())
+        },
+        move |state| {
+            state.imports.verify()?;
+            let mut outcome = holds_all(&state.stored, subject)?;
+            outcome.encoded_bytes = state.written as u64;
+            Ok(outcome)
+        },
+    )
+}
+
+/// Stored bytes must load into the document of the whole trace.
+fn holds_all(stored: &[u8], subject: &Subject) -> Result<Outcome, WorkloadError> {
+    let whole = subject.whole()?;
+    let mut copy = subject.engine().replica(HOLDER + 1);
+    copy.import(stored)?;
+    check::shows(&*copy, &whole.version, &whole.text)?;
+    Ok(Outcome {
+        document_bytes: Some(stored.len() as u64),
+        ..Outcome::new(stored.len(), copy.state_hash())
+    })
+}
+
+/// A server: a stored document and what clients sent since give the latest
+/// state.
+fn bring_up_to_date(form: Form, subject: &Subject) -> Prepared<'_> {
+    let Behind { stored, updates } = behind(form, subject)?;
+    let whole = subject.whole()?;
+    let engine = subject.engine();
+    let bytes = updates.iter().map(Vec::len).sum::<usize>() + stored.len();
+    timed(
+        (engine.replica(HOLDER), Imports::new(engine.caps())),
+        move |(replica, imports)| {
+            imports.load(&mut **replica, &stored)?;
+            imports.apply(&mut **replica, &updates)?;
+            replica.materialize();
+            Ok(())
+        },
+        move |(replica, imports)| {
+            imports.verify()?;
+            loaded(&**replica, &whole, bytes)
+        },
+    )
+}
+
+/// Somebody who reads: the document is loaded and shown.
+fn open(form: Form, subject: &Subject) -> Prepared<'_> {
+    let whole = subject.whole()?;
+    let stored = whole.bytes(form)?.to_vec();
+    let engine = subject.engine();
+    let bytes = stored.len();
+    timed(
+        (engine.replica(HOLDER), Imports::new(engine.caps())),
+        move |(replica, imports)| {
+            imports.load(&mut **replica, &stored)?;
+            replica.materialize();
+            Ok(())
+        },
+        move |(replica, imports)| {
+            imports.verify()?;
+            loaded(&**replica, &whole, bytes)
+        },
+    )
+}
+
+fn loaded(replica: &dyn Replica, whole: &Document, bytes: usize) -> Result<Outcome, WorkloadError> {
+    check::shows(replica, &whole.version, &whole.text)?;
+    Ok(Outcome::new(bytes, replica.state_hash()))
+}
+
+fn serve_from_shallow(subject: &Subject) -> Prepared<'_> {
+    let stored = subject.cached("shallow with a tail", || {
+        let start = subject.document(subject.txns() * SHALLOW_FROM / 100)?;
+        let version = &start.version;
+        let mut replica = subject.replica(HOLDER, subject.txns(), Form::Updates)?;
+        Ok(replica.export(Export::ShallowSnapshotAt { version })?)
+    })?;
+    serve(stored.to_vec(), subject)
+}
+
+/// A peer is behind: the stored document is loaded only to send what it lacks,
+/// and nobody reads it.
+fn serve(stored: Vec<u8>, subject: &Subject) -> Prepared<'_> {
+    struct Service {
+        replica: Box<dyn Replica>,
+        imports: Imports,
+        sent: Vec<u8>,
+    }
+    let engine = subject.engine();
+    let known = subject.txns() * PEER_HAS / 100;
+    let peer = subject.document(known)?;
+    timed(
+        Service {
+            replica: engine.replica(HOLDER),
+            imports: Imports::new(engine.caps()),
+            sent: Vec::new(),
+        },
+        move |state| {
+            state.imports.load(&mut *state.replica, &stored)?;
+            let since = &peer.version;
+            state.sent = state.replica.export(Export::Updates { since })?;
+            Ok(())
+        },
+        move |state| {
+            state.imports.verify()?;
+            let whole = subject.whole()?;
+            let mut receiver = subject.replica(HOLDER + 1, known, Form::Updates)?;
+            let imported = receiver.import(&state.sent)?;
+            check::brought_all(&imported, engine.caps())?;
+            loaded(&*receiver, &whole, state.sent.len())
+        },
+    )
+}
+
+/// Storing a document whose history is longer than its state is rich.
+fn example(form: Form, subject: &Subject) -> Prepared<'_> {
+    let engine = subject.engine();
+    let updates = subject.cached("example", || written_example(engine))?;
+    let mut replica = engine.replica(HOLDER);
+    replica.import(&updates)?;
+    timed(
+        (replica, Vec::new()),
+        move |(replica, stored)| {
+            *stored = form.export(&mut **replica)?;
+            Ok(())
+        },
+        move |(replica, stored)| {
+            let mut copy = engine.replica(HOLDER + 1);
+            copy.import(stored)?;
+            let text = EXAMPLE_TEXT.repeat(EXAMPLE_INSERTS as usize);
+            check::same_text(&copy.text(), &text)?;
+            let outcome = check::same(&**replica, &*copy, stored.len())?;
+            Ok(Outcome {
+                document_bytes: Some(stored.len() as u64),
+                ..outcome
+            })
+        },
+    )
+}
+
+fn written_example(engine: &dyn Engine) -> Result<Vec<u8>, WorkloadError> {
+    let mut replica = engine.replica(1);
+    for _ in 0..EXAMPLE_INSERTS {
+        replica.splice(0, 0, EXAMPLE_TEXT)?;
+    }
+    replica.commit();
+    let since = &VersionVector::new();
+    Ok(replica.export(Export::Updates { since })?)
+}

@@ -1,0 +1,95 @@
+//! Typing: a whole trace as local edits into an empty replica.
+
+use super::{Form, Input, Outcome, Prepared, Subject, Workload, WorkloadError, check, timed};
+use crate::{Cap, Engine, EngineError, PeerId, Replica};
+
+/// Who types.
+const TYPIST: PeerId = 1;
+
+pub fn workloads() -> Vec<Workload> {
+    let rows = [Commits::Txns, Commits::One].into_iter();
+    rows.map(|commits| {
+        let row = Workload::new(Input::Sequential, commits.name(), move |subject| {
+            typed(commits, subject)
+        });
+        let row = row.per_operation();
+        match commits {
+            Commits::Txns => row,
+            Commits::One => row.unless(hopeless),
+        }
+    })
+    .collect()
+}
+
+/// What is committed at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Commits {
+    /// Each txn of the trace.
+    Txns,
+    /// Everything.
+    One,
+}
+
+impl Commits {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Txns => "txns",
+            Self::One => "one-commit",
+        }
+    }
+}
+
+fn hopeless(engine: &dyn Engine, dataset: &str) -> Option<String> {
+    let long = dataset == "automerge-paper" && engine.name().starts_with("yrs");
+    let reason = "takes a minute: in Yrs a transaction gets slower with each edit in it";
+    long.then(|| reason.to_owned())
+}
+
+fn typed(commits: Commits, subject: &Subject) -> Prepared<'_> {
+    let trace = subject.trace()?;
+    let mut replica = subject.engine().replica(TYPIST);
+    replica.splice(0, 0, trace.start_content())?;
+    replica.commit();
+    timed(
+        replica,
+        move |replica| {
+            for txn in 0..trace.txn_count() {
+                for patch in trace.txn(txn).patches() {
+                    replica.splice(patch.pos, patch.del, patch.ins)?;
+                }
+                if commits == Commits::Txns {
+                    replica.commit();
+                }
+            }
+            if commits == Commits::One {
+                replica.commit();
+            }
+            Ok(())
+        },
+        |replica| verify(&mut **replica, subject),
+    )
+}
+
+/// The text must be the trace's, and what was typed must be committed, so that
+/// another replica can have it.
+fn verify(replica: &mut dyn Replica, subject: &Subject) -> Result<Outcome, WorkloadError> {
+    check::same_text(&replica.text(), subject.trace()?.end_content())?;
+    let saved = most_complete(replica, subject.engine())?;
+    let mut copy = subject.engine().replica(TYPIST + 1);
+    copy.import(&saved)?;
+    let outcome = check::same(&*replica, &*copy, 0)?;
+    Ok(Outcome {
+        document_bytes: Some(saved.len() as u64),
+        ..outcome
+    })
+}
+
+/// The document in the form that holds most: history and state where there is
+/// such a form, and all updates where there is not.
+fn most_complete(replica: &mut dyn Replica, engine: &dyn Engine) -> Result<Vec<u8>, EngineError> {
+    let form = match engine.caps().has(Cap::Snapshot) {
+        true => Form::Snapshot,
+        false => Form::Updates,
+    };
+    form.export(replica)
+}
