@@ -24,6 +24,7 @@
 //!   none: that export, and one of a range, walks over the whole history.
 
 mod containers;
+mod history;
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -47,6 +48,8 @@ use crate::{
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Automerge;
 
+const NO_TRAVEL: &str =
+    "Automerge reads the past in place by heads: it has neither checkout nor revert";
 const NO_SNAPSHOT: &str =
     "a saved Automerge document is what a replica without anything is sent: see updates";
 const NO_SHALLOW: &str = "Automerge cannot drop history";
@@ -85,6 +88,7 @@ impl Engine for Automerge {
             (Cap::LocalUpdates, NO_WATCHING),
             (Cap::Snapshot, NO_SNAPSHOT),
             (Cap::ShallowSnapshot, NO_SHALLOW),
+            (Cap::TimeTravel, NO_TRAVEL),
             (Cap::Json, NO_JSON),
             (Cap::FastDifference, NO_DIFFERENCE),
             (Cap::DetectsDamage, NO_SEAL),
@@ -343,6 +347,10 @@ impl Replica for AutomergeReplica {
     fn update_text(&mut self, text: &str) -> Result<(), EngineError> {
         let updated = self.doc.update_text(&self.text, text);
         updated.map_err(|e| EngineError::Edit(e.to_string()))
+    }
+
+    fn history(&mut self) -> Option<&mut dyn crate::history::History> {
+        Some(self)
     }
 
     fn edit(&mut self, edit: &Edit<'_>) -> Result<(), EngineError> {

@@ -38,6 +38,12 @@ pub enum Cap {
     LocalUpdates,
     /// The difference of two texts as edits: `Replica::update_text`.
     TextDiff,
+    /// Copies of a document, as it is and as it was: `History::fork`,
+    /// `fork_at`.
+    Forks,
+    /// Reading, comparing, undoing and editing what was: the rest of
+    /// `History`.
+    TimeTravel,
     /// Maps: `Edit::MapSet`, `Edit::MapDelete`.
     Maps,
     /// Lists: `Edit::ListInsert`, `Edit::ListDelete`.

@@ -32,6 +32,8 @@ use crate::{
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Cola;
 
+const NO_FORKS: &str = "a copy of a cola replica is an encoding without its edits";
+const NO_TRAVEL: &str = "cola keeps no past";
 const NO_SNAPSHOT: &str = "an encoded cola replica has no text and no edits that could be sent on";
 const NO_JSON: &str = "cola has no JSON form";
 const NO_BATCH: &str = "cola takes one edit at a time";
@@ -58,6 +60,8 @@ impl Engine for Cola {
         Caps::without(&[
             (Cap::Snapshot, NO_SNAPSHOT),
             (Cap::ShallowSnapshot, NO_SNAPSHOT),
+            (Cap::Forks, NO_FORKS),
+            (Cap::TimeTravel, NO_TRAVEL),
             (Cap::Json, NO_JSON),
             (Cap::Batch, NO_BATCH),
             (Cap::LocalUpdates, NO_EVENTS),

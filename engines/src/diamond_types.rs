@@ -37,6 +37,8 @@ static CRC_32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
 #[derive(Debug, Clone, Copy, Default)]
 pub struct DiamondTypes;
 
+const NO_FORKS: &str = "diamond-types 1.0 copies a text at a version, not the document";
+const NO_TRAVEL: &str = "diamond-types 1.0 has the text at a version, and neither diff nor revert";
 const NO_SNAPSHOT: &str = "diamond-types stores a document as its operations: see updates";
 const NO_SHALLOW: &str = "diamond-types 1.0.0 cannot start from a state without its history";
 const NO_RANGE: &str = "diamond-types exports all that follows a version, not a range";
@@ -61,6 +63,8 @@ impl Engine for DiamondTypes {
             (Cap::TextDiff, NO_TEXT_DIFF),
             (Cap::Snapshot, NO_SNAPSHOT),
             (Cap::ShallowSnapshot, NO_SHALLOW),
+            (Cap::Forks, NO_FORKS),
+            (Cap::TimeTravel, NO_TRAVEL),
             (Cap::Json, NO_JSON),
             (Cap::AnyRange, NO_RANGE),
             (Cap::KeepsEarly, NO_EARLY),

@@ -19,6 +19,7 @@ mod cola;
 mod diamond_types;
 mod edit;
 mod error;
+pub mod history;
 mod loro;
 #[cfg(feature = "loro-0-16")]
 mod loro_0_16;
@@ -210,6 +211,12 @@ pub trait Replica {
     /// In an engine that can open none of the catalog's stored documents.
     fn append(&mut self, _list: &str, _value: Value<'_>) -> Result<(), EngineError> {
         Err(EngineError::Unsupported("there is no such document for it"))
+    }
+
+    /// What it can do with its past; `None` without
+    /// [`Cap::Forks`] and [`Cap::TimeTravel`].
+    fn history(&mut self) -> Option<&mut dyn history::History> {
+        None
     }
 
     /// From now on keeps the update of each commit, as the library hands it to

@@ -5,6 +5,7 @@
 //! that Loro would clip without a word: those are refused here.
 
 mod containers;
+mod history;
 
 use std::hint::black_box;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -94,6 +95,10 @@ impl LoroReplica {
         let doc = LoroDoc::new();
         doc.set_peer_id(peer)
             .expect("the caller gives a peer id below u64::MAX");
+        Self::of(doc)
+    }
+
+    fn of(doc: LoroDoc) -> Self {
         let text = doc.get_text("text");
         Self {
             doc,
@@ -241,6 +246,10 @@ impl Replica for LoroReplica {
         let updates: Vec<Vec<u8>> = updates.iter().map(|&update| update.to_vec()).collect();
         let status = self.doc.import_batch(&updates).map_err(import_error)?;
         Ok(self.imported(&status))
+    }
+
+    fn history(&mut self) -> Option<&mut dyn crate::history::History> {
+        Some(self)
     }
 
     fn append(&mut self, list: &str, value: Value<'_>) -> Result<(), EngineError> {

@@ -27,6 +27,9 @@ use crate::{
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Loro016;
 
+const NO_FORKS: &str = "Loro 0.16 copies a document as it is, not as it was";
+const NO_TRAVEL: &str =
+    "Loro 0.16 has checkout, but neither diff nor revert_to nor edits in the past";
 const NO_SHALLOW: &str = "Loro has shallow snapshots since 1.0 only";
 const NO_RANGE: &str = "Loro 0.16 exports all that follows a version, not a range";
 
@@ -55,6 +58,8 @@ impl Engine for Loro016 {
         Caps::without(&[
             (Cap::LocalUpdates, NO_WATCHING),
             (Cap::ShallowSnapshot, NO_SHALLOW),
+            (Cap::Forks, NO_FORKS),
+            (Cap::TimeTravel, NO_TRAVEL),
             (Cap::AnyRange, NO_RANGE),
         ])
     }

@@ -48,6 +48,8 @@ use tombstones::Tombstones;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OperationalTransformation;
 
+const NO_FORKS: &str = "the OT baseline copies a document by an export and an import";
+const NO_TRAVEL: &str = "the OT baseline shows the latest text alone";
 const NO_SNAPSHOT: &str = "this OT stores a document as its operations: see updates";
 const NO_JSON: &str = "the OT baseline has one form of its operations";
 const NO_SHALLOW: &str = "this OT may have to transform over any operation, so it keeps all";
@@ -73,6 +75,8 @@ impl Engine for OperationalTransformation {
         Caps::without(&[
             (Cap::Snapshot, NO_SNAPSHOT),
             (Cap::ShallowSnapshot, NO_SHALLOW),
+            (Cap::Forks, NO_FORKS),
+            (Cap::TimeTravel, NO_TRAVEL),
             (Cap::Json, NO_JSON),
             (Cap::Batch, NO_BATCH),
             (Cap::LocalUpdates, NO_DOCUMENT),

@@ -84,6 +84,9 @@ impl Yrs {
     };
 }
 
+const NO_FORKS: &str = "a copy of a Yrs document is an export and an import";
+const NO_TRAVEL: &str =
+    "Yrs reads the past from an export of it, and has neither checkout nor edits there";
 const NO_SNAPSHOT: &str = "the state of a Yrs document is the update since nothing: see updates";
 const NO_SHALLOW: &str = "Yrs cannot start from a state without the ids of what made it";
 const NO_RANGE: &str = "Yrs encodes what a commit made, or what follows a version, but no range";
@@ -115,6 +118,8 @@ impl Engine for Yrs {
             (Cap::TextDiff, NO_TEXT_DIFF),
             (Cap::Snapshot, NO_SNAPSHOT),
             (Cap::ShallowSnapshot, NO_SHALLOW),
+            (Cap::Forks, NO_FORKS),
+            (Cap::TimeTravel, NO_TRAVEL),
             (Cap::Json, NO_JSON),
             (Cap::AnyRange, NO_RANGE),
             (Cap::CausalOrder, NO_CAUSALITY),

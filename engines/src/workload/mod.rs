@@ -9,6 +9,7 @@ mod check;
 mod compaction;
 mod data;
 mod export;
+mod history;
 mod import;
 mod live;
 mod local;

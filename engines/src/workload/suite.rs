@@ -1,6 +1,6 @@
 //! The suites: workloads that belong together, and their data sets.
 
-use super::{SYNTHETIC, Workload, compaction, export, import, live, local, merge};
+use super::{SYNTHETIC, Workload, compaction, export, history, import, live, local, merge};
 
 /// Workloads that belong together.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +65,13 @@ impl Suite {
             ],
             large: &["seph-blog1", "rustcode", "S3"],
             workloads: local::workloads,
+        },
+        Self {
+            name: "history",
+            about: "reading, copying, undoing and editing the past",
+            datasets: &["automerge-paper"],
+            large: &[],
+            workloads: history::workloads,
         },
         Self {
             name: "compaction",
