@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Measures every suite x engine x data set, each in a process of its own, one
-# after the other, and makes tables of the records.
+# after the other, and makes tables of the records. The data sets that take
+# minutes come last.
 #
 #   scripts/tables.sh [FOLDER]     default: target/syncbench/tables
 #
@@ -8,53 +9,60 @@
 # the environment:
 #   BUDGET=2s       time for each row; a repetition under way is finished
 #   REPETITIONS=10  at most, for each row
-#   LIMIT=90        seconds for each process; the rows it has not come to are left out
+#   LIMIT=90        seconds for each process; the rows it has not come to are left
+#                   out (automerge-paper-x100 wants 600)
 #   MINUTES=25      for all of it; processes that have not started then are left out
-#   LARGE=          any text adds the data sets that take minutes
-# What is left out is named at the end and in FOLDER/left-out.txt.
+#   SYNCBENCH=      an executable; otherwise one is built, with every engine
+# What is left out is named at the end, and in the tables.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 folder=${1:-target/syncbench/tables}
 mkdir -p "$folder/cells"
 
-cargo build --release --locked --features all-engines
-syncbench=${CARGO_TARGET_DIR:-target}/release/syncbench
+syncbench=${SYNCBENCH:-${CARGO_TARGET_DIR:-target}/release/syncbench}
+[ -n "${SYNCBENCH:-}" ] || cargo build --release --locked --features all-engines
 
 list=$("$syncbench" cell --list)
-[ -n "${LARGE:-}" ] || list=$(grep -v ' large$' <<<"$list")
+list=$(grep -v ' large$' <<<"$list"; grep ' large$' <<<"$list" || true)
 total=$(wc -l <<<"$list")
 end=$((SECONDS + ${MINUTES:-25} * 60))
+limit=${LIMIT:-90} budget=${BUDGET:-2s} repetitions=${REPETITIONS:-10}
 done=0
-left_out=()
 
 while read -r suite engine dataset _; do
   done=$((done + 1))
-  name="$suite $engine $dataset"
-  file=$folder/cells/$suite.$engine.$dataset.jsonl
-  [ -e "$file" ] && continue
+  name=$suite/$engine/$dataset
+  cell=$folder/cells/$suite.$engine.$dataset
+  [ -e "$cell.jsonl" ] && continue
   left=$((end - SECONDS))
   if [ "$left" -le 0 ]; then
-    left_out+=("$name: not started")
+    echo "$name (not started)" >"$cell.left-out"
     continue
   fi
   printf '%3d/%d  %4d s  %s\n' "$done" "$total" "$SECONDS" "$name" >&2
+  rm -f "$cell.left-out"
   code=0
-  timeout $((left < ${LIMIT:-90} ? left : ${LIMIT:-90})) \
+  timeout $((left < limit ? left : limit)) \
     "$syncbench" cell "$suite" --engine "$engine" --dataset "$dataset" \
-    --budget "${BUDGET:-2s}" --repetitions "${REPETITIONS:-10}" \
-    >"$file.part" 2>"$file.log" </dev/null || code=$?
+    --budget "$budget" --repetitions "$repetitions" \
+    >"$cell.part" 2>"$cell.log" </dev/null || code=$?
   case $code in
-    0) rm "$file.log" ;;
-    # Some rows failed; their records say why.
-    1) sed 's/^/         /' "$file.log" >&2 ;;
-    124) left_out+=("$name: stopped after $(wc -l <"$file.part") rows") ;;
-    *) left_out+=("$name: ended with code $code, see $file.log") ;;
+    # 1: some rows failed, and their records say why.
+    0 | 1) ;;
+    124) echo "$name (stopped after $limit s, at row $(($(wc -l <"$cell.part") + 1)))" >"$cell.left-out" ;;
+    *) echo "$name ($(tail -n 1 "$cell.log"))" >"$cell.left-out" ;;
   esac
   # Whole lines only: a process that was stopped may leave half of one.
-  sed -n '/}$/p' "$file.part" >"$file"
-  rm "$file.part"
+  sed -n '/}$/p' "$cell.part" >"$cell.lines"
+  rm "$cell.part"
+  [ ! -s "$cell.lines" ] || mv "$cell.lines" "$cell.jsonl"
 done <<<"$list"
 
-[ ${#left_out[@]} -eq 0 ] || printf '%s\n' "${left_out[@]}" | tee "$folder/left-out.txt" >&2
-"$syncbench" report "$folder/cells" -o "$folder"
+notes=(--note "Measured and made by scripts/tables.sh, with at most $repetitions repetitions and $budget for each row.")
+while read -r suite; do
+  left_out=$(cat "$folder/cells/$suite".*.left-out 2>/dev/null) || continue
+  printf 'left out: %s\n' "${left_out//$'\n'/; }" >&2
+  notes+=(--warn "$suite" "Left out: ${left_out//$'\n'/; }.")
+done < <(cut -d ' ' -f 1 <<<"$list" | sort -u)
+"$syncbench" report "$folder/cells" -o "$folder" "${notes[@]}"

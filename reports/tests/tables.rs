@@ -32,8 +32,13 @@ fn file(exporter: &dyn TableExporter, records: &[Record], name: &str) -> String 
 
 #[test]
 fn the_markdown_of_every_suite() {
-    let report = cells::all();
-    let files = Markdown.files(&Report::of(&report)).unwrap();
+    let records = cells::all();
+    let mut report = Report::of(&records);
+    report.tables.notes = vec!["Made up, and measurements of nothing.".to_owned()];
+    report
+        .tables
+        .describe(|name| (name == "live").then_some("replicas that edit at once"));
+    let files = Markdown.files(&report).unwrap();
     let pages: Vec<String> = files
         .into_iter()
         .map(|(name, text)| format!("==== {name}\n{text}"))
@@ -157,6 +162,26 @@ fn equal_notes_are_one_note() {
     let of_snapshot: Vec<_> = table.rows[0].entries.iter().flatten().collect();
     assert_eq!(of_snapshot[0].differs, Some(1));
     assert_eq!(of_snapshot[1].unavailable, of_snapshot[2].unavailable);
+}
+
+#[test]
+fn work_that_was_not_done_differs_from_none() {
+    let differs = |cell: &mut syncbench_reports::record::Cell| cell.differs = Some("lazy".into());
+    let fast = cell(LORO, "merge/S1/blob", 1_000_000, 20);
+    let slow = cell(DT, "merge/S1/blob", 9_000_000, 20);
+    let none = with(unavailable(YRS, "merge/S1/blob", "cannot"), differs);
+    let records = [fast, none, slow];
+    assert_eq!(table(&records).notes.len(), 1);
+    assert_eq!(only_row(&records).best, Some(0));
+}
+
+#[test]
+fn a_warning_for_a_suite_without_a_table_is_not_lost() {
+    let mut tables = Tables::of(&[cell(LORO, "merge/S1/blob", 10, 6)]);
+    tables.warn("merge", "left out: yrs");
+    tables.warn("live", "left out: all");
+    assert_eq!(tables.suites[0].warnings, ["left out: yrs"]);
+    assert_eq!(tables.notes, ["live: left out: all"]);
 }
 
 #[test]

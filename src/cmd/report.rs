@@ -34,6 +34,14 @@ pub struct Args {
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
 
+    /// What to say at the top of the tables, such as how all was measured; may be repeated
+    #[arg(long, value_name = "TEXT")]
+    note: Vec<String>,
+
+    /// What to say at the top of one suite, such as what was left out; may be repeated
+    #[arg(long, num_args = 2, value_names = ["SUITE", "TEXT"])]
+    warn: Vec<String>,
+
     /// Print the tables as JSON instead of the names of the files
     #[arg(long)]
     json: bool,
@@ -46,6 +54,10 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
         eprintln!("syncbench: {error}");
     }
     let mut report = Report::of(&records);
+    report.tables.notes = args.note;
+    for warning in args.warn.chunks_exact(2) {
+        report.tables.warn(&warning[0], &warning[1]);
+    }
     report
         .tables
         .describe(|name| Suite::named(name).map(|suite| suite.about));

@@ -39,8 +39,8 @@ pub struct Line {
 pub struct Text {
     /// The figure.
     pub main: String,
-    /// Its spread and what else goes with it.
-    pub detail: String,
+    /// Its spread and what else goes with it, in parts.
+    pub detail: Vec<String>,
     /// Numbers of the footnotes.
     pub notes: Vec<usize>,
     /// How it stands out.
@@ -203,8 +203,8 @@ fn beside(compared: &Compared, metric: Metric) -> Vec<Text> {
     let ours = Text {
         main: quantity_of(here.value, metric),
         detail: match metric {
-            Metric::Time => format!("{}, {}", sampling(here.spread, here.n), here.engine),
-            Metric::EncodedBytes | Metric::PeakBytes => here.engine.clone(),
+            Metric::Time => [sampling(here.spread, here.n), vec![here.engine.clone()]].concat(),
+            Metric::EncodedBytes | Metric::PeakBytes => vec![here.engine.clone()],
         },
         ..Text::default()
     };
@@ -328,21 +328,17 @@ fn result(entry: &Entry, best: bool) -> Text {
     }
 }
 
-/// `± 2.1 %, n 20, 2.10 µs each`.
-fn detail(wall: &Estimate, each_ns: Option<f64>) -> String {
-    let each = match each_ns {
-        Some(ns) => format!(", {} each", quantity::duration(ns / 1e3)),
-        None => String::new(),
-    };
-    format!("{}{each}", sampling(wall.spread, wall.n))
+/// `± 2.1 %`, `n 20`, `2.10 µs each`.
+fn detail(wall: &Estimate, each_ns: Option<f64>) -> Vec<String> {
+    let each = each_ns.map(|ns| format!("{} each", quantity::duration(ns / 1e3)));
+    let sampling = sampling(wall.spread, wall.n).into_iter();
+    sampling.chain(each).collect()
 }
 
-/// `± 2.1 %, n 20`; one sample has no spread.
-fn sampling(spread: Option<f64>, n: usize) -> String {
-    match spread {
-        Some(spread) => format!("{}, n {n}", quantity::spread(spread)),
-        None => format!("n {n}"),
-    }
+/// `± 2.1 %`, `n 20`; one sample has no spread.
+fn sampling(spread: Option<f64>, n: usize) -> Vec<String> {
+    let spread = spread.map(quantity::spread);
+    spread.into_iter().chain([format!("n {n}")]).collect()
 }
 
 fn exponents(series: &Series) -> Line {
@@ -350,12 +346,10 @@ fn exponents(series: &Series) -> Line {
         None => absent(),
         Some(fit) => Text {
             main: format!("{:.2}", fit.value),
-            detail: match fit.interval {
-                Some([low, high]) => format!("[{low:.2}, {high:.2}] {}", fit.flag),
-                None => format!("no interval {}", fit.flag),
-            }
-            .trim_end()
-            .to_owned(),
+            detail: [interval(fit.interval), fit.flag.clone()]
+                .into_iter()
+                .filter(|part| !part.is_empty())
+                .collect(),
             tone: match fit.flag.is_empty() {
                 true => Tone::Plain,
                 false => Tone::Flagged,
@@ -366,5 +360,12 @@ fn exponents(series: &Series) -> Line {
     Line {
         name: format!("{} ({})", series.name, series.unit),
         texts: texts.collect(),
+    }
+}
+
+fn interval(interval: Option<[f64; 2]>) -> String {
+    match interval {
+        Some([low, high]) => format!("[{low:.2}, {high:.2}]"),
+        None => "no interval".to_owned(),
     }
 }

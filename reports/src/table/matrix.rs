@@ -139,7 +139,11 @@ impl Entry {
             wall,
             unavailable: reason.map(|reason| notes.number(reason)),
             failed: *failed,
-            differs: cell.differs.as_ref().map(|text| notes.number(text)),
+            // Work that was not done differs from none.
+            differs: match (reason, &cell.differs) {
+                (None, Some(text)) => Some(notes.number(text)),
+                _ => None,
+            },
             encoded_bytes: figure(Some(cell.encoded_bytes).filter(|&bytes| bytes > 0)),
             document_bytes: figure(cell.document_bytes),
             peak_bytes: figure(cell.peak_bytes),

@@ -29,6 +29,8 @@ use matrix::Matrix;
 /// The tables of all suites that a set of records has cells of.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Tables {
+    /// What whoever made the tables has to say about all of them.
+    pub notes: Vec<String>,
     /// One for each suite, in the order in which they were measured.
     pub suites: Vec<SuiteTable>,
 }
@@ -89,10 +91,19 @@ impl Tables {
             }
         }
         Tables {
+            notes: Vec::new(),
             suites: suites
                 .into_iter()
                 .map(|suite| SuiteTable::of(suite, &measured))
                 .collect(),
+        }
+    }
+
+    /// Adds a warning to a suite; one that has no table is named in the notes.
+    pub fn warn(&mut self, suite: &str, text: &str) {
+        match self.suites.iter_mut().find(|table| table.name == suite) {
+            Some(table) => table.warnings.push(text.to_owned()),
+            None => self.notes.push(format!("{suite}: {text}")),
         }
     }
 

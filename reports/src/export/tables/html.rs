@@ -18,6 +18,7 @@ impl TableExporter for HtmlTables {
         let page = Page {
             version: env!("CARGO_PKG_VERSION"),
             legend: grid::TIME_CAPTION,
+            notes: &report.tables.notes,
             suites: suites.collect(),
             loads: &report.loads,
         };
@@ -32,6 +33,7 @@ struct Page<'a> {
     version: &'static str,
     /// How to read a matrix of times, once for all of them.
     legend: &'static str,
+    notes: &'a [String],
     suites: Vec<Section<'a>>,
     loads: &'a [Load<'a>],
 }

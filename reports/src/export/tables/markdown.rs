@@ -15,7 +15,7 @@ impl TableExporter for Markdown {
     fn files(&self, report: &Report<'_>) -> Result<Vec<(String, String)>, ExportError> {
         let mut files = vec![("index.md".to_owned(), index(report))];
         for table in &report.tables.suites {
-            files.push((suite_file(table), suite(table)));
+            files.push((suite_file(table), suite(table, &report.tables.notes)));
         }
         Ok(files)
     }
@@ -27,6 +27,7 @@ fn suite_file(table: &SuiteTable) -> String {
 
 fn index(report: &Report<'_>) -> String {
     let mut page = String::from("# Measured with syncbench\n");
+    remarks(&mut page, &report.tables.notes);
     let mut line = |text: String| {
         page.push_str(&text);
         page.push('\n');
@@ -60,11 +61,20 @@ fn index(report: &Report<'_>) -> String {
     page
 }
 
-fn suite(table: &SuiteTable) -> String {
-    let mut page = format!("# {}\n\n", escape(&table.name));
-    if !table.about.is_empty() {
-        page.push_str(&format!("{}\n\n", escape(&table.about)));
+/// A paragraph for each.
+fn remarks(page: &mut String, notes: &[String]) {
+    for note in notes {
+        page.push_str(&format!("\n{}\n", escape(note)));
     }
+}
+
+fn suite(table: &SuiteTable, notes: &[String]) -> String {
+    let mut page = format!("# {}\n", escape(&table.name));
+    if !table.about.is_empty() {
+        page.push_str(&format!("\n{}\n", escape(&table.about)));
+    }
+    remarks(&mut page, notes);
+    page.push('\n');
     conditions(&mut page, &table.conditions);
     for warning in &table.warnings {
         page.push_str(&format!("\n> **Mind:** {}\n", escape(warning)));
@@ -134,9 +144,9 @@ fn text(text: &Text) -> String {
         Tone::Flagged => format!("{} ⚠", escape(&text.main)),
         Tone::Plain | Tone::Missing | Tone::Words => escape(&text.main),
     };
-    let detail = match &*text.detail {
-        "" => String::new(),
-        detail => format!(" ({})", escape(detail)),
+    let detail = match &text.detail[..] {
+        [] => String::new(),
+        parts => format!(" ({})", escape(&parts.join(", "))),
     };
     let notes = text.notes.iter().map(|number| format!(" [{number}]"));
     format!("{main}{detail}{}", notes.collect::<String>())
