@@ -54,9 +54,11 @@ pub fn measure(
     subject: &Subject,
     limits: Limits,
 ) -> Result<Measured, WorkloadError> {
+    let first = workload.repetition(subject)?;
+    // From here on: what repetitions share, such as the document, is made.
     let started = Instant::now();
     let left = || started.elapsed() < limits.budget;
-    let first = Timed::repetition(workload, subject)?;
+    let first = Timed::of(first)?;
     let mut measured = Measured {
         wall_ns: Vec::new(),
         cpu_ns: Vec::new(),
@@ -70,7 +72,7 @@ pub fn measure(
     }
     measured.allocations = count_allocations(workload, subject)?;
     while measured.wall_ns.len() < limits.repetitions.max(1) {
-        measured.add(&Timed::repetition(workload, subject)?);
+        measured.add(&Timed::of(workload.repetition(subject)?)?);
         if !left() {
             break;
         }
@@ -119,8 +121,7 @@ struct Timed {
 }
 
 impl Timed {
-    fn repetition(workload: &Workload, subject: &Subject) -> Result<Self, WorkloadError> {
-        let mut repetition = workload.repetition(subject)?;
+    fn of(mut repetition: Box<dyn Repetition + '_>) -> Result<Self, WorkloadError> {
         let (wall, cpu) = (Instant::now(), thread_cpu());
         repetition.run()?;
         let (cpu, wall) = (thread_cpu() - cpu, wall.elapsed());
