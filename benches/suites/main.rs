@@ -96,6 +96,11 @@ fn bench(
             asked.say_unavailable(&format!("{name}/{variant}"), &reason);
             continue;
         }
+        if workload.is_slow(engine, dataset) {
+            let reason = "takes too long to be repeated: `syncbench cell` measures it";
+            asked.say_unavailable(&format!("{name}/{variant}"), reason);
+            continue;
+        }
         // A group of its own, since a throughput cannot be unset again.
         let mut group = criterion.benchmark_group(&name);
         if let Some(elements) = workload.elements(operations(dataset)) {

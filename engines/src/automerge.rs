@@ -21,12 +21,13 @@
 //!   otherwise; after a saved document, one for each of the latest changes, and
 //!   a walk over all where these do not account for every change.
 //! - Automerge is asked for what follows given heads, and a version vector has
-//!   none: that export, and one of a range, walks over the whole history.
+//!   none: they are found by a walk from the own heads back to what the vector
+//!   contains. An export of a range walks over the whole history.
 
 mod containers;
 mod history;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hint::black_box;
 use std::sync::LazyLock;
 
@@ -53,8 +54,6 @@ const NO_TRAVEL: &str =
 const NO_SNAPSHOT: &str =
     "a saved Automerge document is what a replica without anything is sent: see updates";
 const NO_SHALLOW: &str = "Automerge cannot drop history";
-const NO_DIFFERENCE: &str =
-    "Automerge finds what is missing from heads; from a version vector it takes a walk over all";
 const NO_SEAL: &str = "an Automerge update that is cut between two changes is a shorter update";
 const NO_MANY: &str =
     "Automerge takes milliseconds for each update into a long document: minutes for a whole trace";
@@ -90,7 +89,6 @@ impl Engine for Automerge {
             (Cap::ShallowSnapshot, NO_SHALLOW),
             (Cap::TimeTravel, NO_TRAVEL),
             (Cap::Json, NO_JSON),
-            (Cap::FastDifference, NO_DIFFERENCE),
             (Cap::DetectsDamage, NO_SEAL),
             (Cap::ManyImports, NO_MANY),
         ])
@@ -243,6 +241,36 @@ impl AutomergeReplica {
         })
     }
 
+    /// What a replica lacks that is at `since`.
+    fn changes_since(&mut self, since: &VersionVector) -> Vec<u8> {
+        let heads = self.heads_within(since);
+        let changes = self.doc.get_changes(&heads);
+        let bytes = changes.iter().map(|change| change.raw_bytes());
+        bytes.collect::<Vec<_>>().concat()
+    }
+
+    /// The latest changes that `version` contains. Nothing older than these is
+    /// looked at: what a version contains, it contains with all before it.
+    fn heads_within(&mut self, version: &VersionVector) -> Vec<ChangeHash> {
+        let mut heads = Vec::new();
+        let mut seen = BTreeSet::new();
+        let mut open = self.doc.get_heads();
+        while let Some(hash) = open.pop() {
+            if !seen.insert(hash) {
+                continue;
+            }
+            let Some(meta) = self.doc.get_change_meta_by_hash(&hash) else {
+                continue;
+            };
+            let lacks = |known: Known| known.seq > version.get(known.peer);
+            match known(&meta).ok().flatten().is_some_and(lacks) {
+                true => open.extend(meta.deps),
+                false => heads.push(hash),
+            }
+        }
+        heads
+    }
+
     /// The changes that fulfil a condition on their maker and its counter.
     fn changes(
         &mut self,
@@ -310,7 +338,7 @@ impl Replica for AutomergeReplica {
             }
             Export::Json { .. } => Err(EngineError::Unsupported(NO_JSON)),
             Export::Updates { since } if since.iter().next().is_none() => Ok(self.doc.save()),
-            Export::Updates { since } => self.changes(|peer, seq| seq > since.get(peer)),
+            Export::Updates { since } => Ok(self.changes_since(since)),
             Export::Range(range) => self.export_range(range),
         }
     }

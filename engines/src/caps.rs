@@ -22,9 +22,6 @@ pub enum Cap {
     /// A deletion has counters of its own, so that version vectors and
     /// [`Imported::applied`](crate::Imported::applied) tell of it.
     CountsDeletions,
-    /// What another replica lacks is found from its version vector without a
-    /// walk over the whole history.
-    FastDifference,
     /// Damaged or shortened bytes are always refused. Without it, some pass
     /// for another valid update.
     DetectsDamage,

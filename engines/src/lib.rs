@@ -247,6 +247,22 @@ pub trait Replica {
     /// them: equal edits make other numbers in other engines.
     fn version_vector(&self) -> VersionVector;
 
+    /// The version as it is sent to another replica, to ask for what is missing:
+    /// in the library's own encoding where it has one of its version vectors.
+    fn encoded_version(&self) -> Vec<u8> {
+        self.version_vector().encode()
+    }
+
+    /// What a replica lacks that sent this [`Replica::encoded_version`].
+    ///
+    /// # Errors
+    /// When the bytes are no version, and those of [`Export::Updates`].
+    fn export_missing(&mut self, version: &[u8]) -> Result<Vec<u8>, EngineError> {
+        let since = VersionVector::decode(version);
+        let since = &since.ok_or_else(|| EngineError::Export(NO_VERSION.to_owned()))?;
+        self.export(Export::Updates { since })
+    }
+
     /// Number of operations that this replica's own peer has made and
     /// committed: the counter after its last edit.
     fn own_counter(&self) -> Counter {
@@ -272,6 +288,9 @@ pub trait Replica {
         StateHash::of(&self.deep_value())
     }
 }
+
+/// Why there is nothing to send to whom.
+const NO_VERSION: &str = "these bytes are no version of a replica";
 
 /// What to encode.
 #[derive(Debug, Clone)]

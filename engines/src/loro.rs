@@ -299,6 +299,18 @@ impl Replica for LoroReplica {
             .collect()
     }
 
+    fn encoded_version(&self) -> Vec<u8> {
+        self.doc.oplog_vv().encode()
+    }
+
+    fn export_missing(&mut self, version: &[u8]) -> Result<Vec<u8>, EngineError> {
+        let since = LoroVersion::decode(version);
+        let since = since.map_err(|e| EngineError::Export(e.to_string()))?;
+        self.refuse_below_shallow_root(|peer| since.get(&peer).copied().map_or(0, counter))?;
+        let updates = self.doc.export(ExportMode::updates_owned(since));
+        updates.map_err(export_error)
+    }
+
     fn own_counter(&self) -> Counter {
         // Asked for after every keystroke: no conversion of the whole version.
         let own = self.doc.peer_id();

@@ -227,6 +227,16 @@ impl Replica for Loro016Replica {
         version(&self.doc.oplog_vv())
     }
 
+    fn encoded_version(&self) -> Vec<u8> {
+        self.doc.oplog_vv().encode()
+    }
+
+    fn export_missing(&mut self, version: &[u8]) -> Result<Vec<u8>, EngineError> {
+        let since = LoroVersion::decode(version);
+        let since = since.map_err(|e| EngineError::Export(e.to_string()))?;
+        Ok(self.doc.export_from(&since))
+    }
+
     fn own_counter(&self) -> Counter {
         let own = self.doc.peer_id();
         self.doc.oplog_vv().get(&own).copied().map_or(0, counter)

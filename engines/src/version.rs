@@ -50,6 +50,27 @@ impl VersionVector {
         self.0.iter().map(|(&peer, &end)| (peer, end))
     }
 
+    /// As bytes: eight for each peer and four for its number of operations,
+    /// little-endian, ascending by peer.
+    pub fn encode(&self) -> Vec<u8> {
+        self.iter()
+            .flat_map(|(peer, end)| [&peer.to_le_bytes()[..], &end.to_le_bytes()[..]].concat())
+            .collect()
+    }
+
+    /// What [`VersionVector::encode`] gave; `None` for other bytes.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let (peers, []) = bytes.as_chunks::<12>() else {
+            return None;
+        };
+        let peers = peers.iter().map(|bytes| {
+            let [a, b, c, d, e, f, g, h, i, j, k, l] = *bytes;
+            let peer = PeerId::from_le_bytes([a, b, c, d, e, f, g, h]);
+            (peer, Counter::from_le_bytes([i, j, k, l]))
+        });
+        Some(peers.collect())
+    }
+
     /// What `self` contains and `other` does not, ascending by peer.
     pub fn missing_from(&self, other: &VersionVector) -> Vec<OpRange> {
         self.iter()

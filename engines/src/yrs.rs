@@ -36,6 +36,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use yrs::types::ToJson;
 use yrs::updates::decoder::Decode;
+use yrs::updates::encoder::Encode;
 use yrs::{
     ClientID, Doc, GetString, OffsetKind, Options, ReadTxn, StateVector, Text, TextRef, Transact,
     TransactionMut, Update, UpdateEvent,
@@ -217,6 +218,14 @@ impl YrsReplica {
         }
     }
 
+    fn encode_since(&self, known: &StateVector) -> Vec<u8> {
+        let txn = self.doc.transact();
+        match self.encoding {
+            Encoding::V1 => txn.encode_state_as_update_v1(known),
+            Encoding::V2 => txn.encode_state_as_update_v2(known),
+        }
+    }
+
     fn decode(&self, bytes: &[u8]) -> Result<Update, EngineError> {
         let encoding = self.encoding;
         let decoded = catch_unwind(|| match encoding {
@@ -319,11 +328,7 @@ impl Replica for YrsReplica {
                     .iter()
                     .map(|(peer, end)| (ClientID::new(peer), end))
                     .collect();
-                let txn = self.doc.transact();
-                Ok(match self.encoding {
-                    Encoding::V1 => txn.encode_state_as_update_v1(&known),
-                    Encoding::V2 => txn.encode_state_as_update_v2(&known),
-                })
+                Ok(self.encode_since(&known))
             }
             Export::Range(OpRange { peer, counters }) => match &self.last {
                 Some((made, update)) if peer == self.peer() && counters == *made => {
@@ -402,6 +407,16 @@ impl Replica for YrsReplica {
 
     fn version_vector(&self) -> VersionVector {
         version(&self.doc.transact().state_vector())
+    }
+
+    fn encoded_version(&self) -> Vec<u8> {
+        self.doc.transact().state_vector().encode_v1()
+    }
+
+    fn export_missing(&mut self, version: &[u8]) -> Result<Vec<u8>, EngineError> {
+        let since = StateVector::decode_v1(version);
+        let since = since.map_err(|e| EngineError::Export(e.to_string()))?;
+        Ok(self.encode_since(&since))
     }
 
     fn own_counter(&self) -> Counter {

@@ -9,6 +9,10 @@ use crate::Engine;
 
 const MAGIC: &[u8; 8] = b"SBUPDAT1";
 
+/// Part of the names of kept streams. To be changed when an adapter makes other
+/// updates of the same edits, as when it starts from another document.
+const EDITION: u32 = 2;
+
 /// The updates of a trace in causal order, each with the agent who sent it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UpdateStream {
@@ -128,7 +132,7 @@ pub(super) fn cache_path(
     unit: Unit,
 ) -> Result<PathBuf, ReplayError> {
     let name = format!(
-        "{}-x{}-{}-{}-{}.updates",
+        "{}-x{}-{}-{}-{}-{EDITION}.updates",
         trace.sha256(),
         trace.repeats(),
         engine.name(),

@@ -39,11 +39,11 @@ pub fn workloads() -> Vec<Workload> {
             let stored = subject.whole()?.bytes(form)?.to_vec();
             serve(stored, subject)
         });
-        row.needs(form.needs()).needs([Cap::FastDifference])
+        row.needs(form.needs())
     }));
     let variant = format!("sync/shallow-at-{SHALLOW_FROM}%");
     let row = Workload::new(Input::Sequential, variant, serve_from_shallow);
-    all.push(row.needs([Cap::ShallowSnapshot, Cap::FastDifference]));
+    all.push(row.needs([Cap::ShallowSnapshot]));
     all.extend(each_form("open", Input::Sequential, open));
     all.extend(each_form("example", Input::Synthetic, example));
     all

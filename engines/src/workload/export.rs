@@ -57,7 +57,7 @@ impl What {
         match self {
             Self::Whole(form) => form.needs(),
             Self::ShallowAt(_) | Self::StateOnly => vec![Cap::ShallowSnapshot],
-            Self::UpdatesSince(_) => vec![Cap::FastDifference],
+            Self::UpdatesSince(_) => Vec::new(),
             Self::Json | Self::JsonSince(_) => vec![Cap::Json],
         }
     }

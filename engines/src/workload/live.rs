@@ -7,8 +7,10 @@
 //! is never a moment at which all replicas stand at one latest operation: no
 //! one pauses.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::rc::Rc;
 
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
@@ -72,10 +74,11 @@ fn round<'a>(
 ) -> Prepared<'a> {
     let engine = subject.engine();
     let key = format!("live/{session}");
-    let histories = subject.cached(&key, || session.histories(engine, sizes))?;
+    let past = subject.cached(&key, || Ok(RefCell::new(Past::new(session, engine))))?;
+    let history = past.borrow_mut().at(before, sizes)?;
     let mut replicas = session.fresh(engine);
     for replica in &mut replicas {
-        replica.import(&histories[&before])?;
+        replica.import(&history)?;
     }
     for round in before..before + SETTLING {
         let sent = session.edit(&mut replicas, round)?;
@@ -196,31 +199,6 @@ impl Session {
         peers.map(|peer| engine.replica(peer)).collect()
     }
 
-    /// The whole history after each of some numbers of rounds. To make it, the
-    /// updates of a round are imported as one batch where the engine can: that
-    /// gives the same history, sooner.
-    fn histories(
-        self,
-        engine: &dyn Engine,
-        sizes: &[usize],
-    ) -> Result<BTreeMap<usize, Vec<u8>>, WorkloadError> {
-        let mut histories = BTreeMap::new();
-        let mut replicas = self.fresh(engine);
-        for round in 0..=sizes.iter().copied().max().unwrap_or(0) {
-            if sizes.contains(&round) {
-                let since = &VersionVector::new();
-                histories.insert(round, replicas[0].export(Export::Updates { since })?);
-            }
-            let sent = self.edit(&mut replicas, round)?;
-            match engine.caps().has(Cap::Batch) {
-                true => deliver_batches(&mut replicas, &sent)?,
-                false => drop(deliver(&mut replicas, &sent, engine.caps())?),
-            }
-        }
-        all_equal(&replicas, 0)?;
-        Ok(histories)
-    }
-
     /// Every replica makes its edits of a round. Which ones depends on the
     /// number of the round alone.
     fn edit(self, replicas: &mut [Box<dyn Replica>], round: usize) -> Result<Sent, EngineError> {
@@ -241,6 +219,56 @@ impl Session {
             }
         }
         Ok(sent)
+    }
+}
+
+/// Replicas that live through a session once, and the whole history after some
+/// numbers of rounds. They import the updates of a round as one batch where the
+/// engine can: that gives the same history, sooner.
+struct Past {
+    session: Session,
+    engine: &'static dyn Engine,
+    replicas: Vec<Box<dyn Replica>>,
+    /// Rounds that were lived through.
+    rounds: usize,
+    histories: BTreeMap<usize, Rc<[u8]>>,
+}
+
+impl Past {
+    fn new(session: Session, engine: &'static dyn Engine) -> Self {
+        Self {
+            session,
+            engine,
+            replicas: session.fresh(engine),
+            rounds: 0,
+            histories: BTreeMap::new(),
+        }
+    }
+
+    /// The history after `rounds`; keeps those of other `sizes` on the way.
+    fn at(&mut self, rounds: usize, sizes: &[usize]) -> Result<Rc<[u8]>, EngineError> {
+        loop {
+            if let Some(history) = self.histories.get(&rounds) {
+                return Ok(Rc::clone(history));
+            }
+            self.live()?;
+            if sizes.contains(&self.rounds) {
+                let since = &VersionVector::new();
+                let history = self.replicas[0].export(Export::Updates { since })?;
+                self.histories.insert(self.rounds, history.into());
+            }
+        }
+    }
+
+    fn live(&mut self) -> Result<(), EngineError> {
+        let sent = self.session.edit(&mut self.replicas, self.rounds)?;
+        let caps = self.engine.caps();
+        match caps.has(Cap::Batch) {
+            true => deliver_batches(&mut self.replicas, &sent)?,
+            false => drop(deliver(&mut self.replicas, &sent, caps)?),
+        }
+        self.rounds += 1;
+        Ok(())
     }
 }
 

@@ -1,15 +1,25 @@
 //! Remote operations into a replica that has others, or none.
 
+mod concurrent;
+mod order;
+
 use std::fmt;
 use std::rc::Rc;
 
-use super::subject::TAIL;
-use super::subject::{Document, WRITER};
+use super::repetition::timed;
+use super::subject::{Document, TAIL, WRITER};
 use super::{Form, Input, Outcome, Prepared, Repetition, Subject, Workload, WorkloadError, check};
 use crate::{Cap, Caps, EngineError, Export, Imported, PeerId, Replica, VersionVector};
 
 /// Who receives, and edits on its own side.
 const RECEIVER: PeerId = 2;
+
+/// Edits on each side of two branches.
+pub(super) const DIVERGED: [usize; 4] = [10, 100, 1000, 10_000];
+
+/// With more edits than these on each side, what takes time with their product
+/// takes minutes.
+pub(super) const QUADRATIC: usize = 1000;
 
 /// Txns that a replica makes on its own before the others arrive.
 const LOCAL: usize = 100;
@@ -27,11 +37,14 @@ pub fn workloads() -> Vec<Workload> {
         let row = Workload::new(sequential, variant, move |subject| tail(form, subject));
         all.push(row.needs(form.needs()));
     }
-    for edits in [10, 100, 1000] {
+    for edits in DIVERGED {
         let variant = format!("diverged-{edits}");
         let row = Workload::new(sequential, variant, move |subject| diverged(edits, subject));
-        let row = row.needs([Cap::FastDifference]);
-        all.push(row.scale("diverged", edits as u64, "edits"));
+        let row = row.scale("diverged", edits as u64, "edits");
+        all.push(match edits > QUADRATIC {
+            true => row.slow(|engine, _| engine.name() == "ot"),
+            false => row,
+        });
     }
     for (arrives, loaded) in [
         (Arriving::Snapshot, Form::Updates),
@@ -45,6 +58,8 @@ pub fn workloads() -> Vec<Workload> {
         });
         all.push(row.needs(loaded.needs()).needs(arrives.form().needs()));
     }
+    all.extend(order::workloads());
+    all.extend(concurrent::workloads());
     all
 }
 
@@ -77,9 +92,26 @@ fn tail(form: Form, subject: &Subject) -> Prepared<'_> {
     )
 }
 
-/// Two replicas share the first half of the trace; one goes on with the next
-/// txns, the other with those after them. Then each sends what the other lacks.
+/// Each of two branches sends what the other lacks.
 fn diverged(txns: usize, subject: &Subject) -> Prepared<'_> {
+    let [a, b] = branches(txns, subject)?;
+    Ok(Box::new(Exchange {
+        caps: subject.engine().caps(),
+        a_version: a.version_vector(),
+        b_version: b.version_vector(),
+        a,
+        b,
+        bytes: 0,
+        imported: Default::default(),
+    }))
+}
+
+/// Two replicas share the first half of the trace; one goes on with the next
+/// txns, the other with those after them.
+pub(super) fn branches(
+    txns: usize,
+    subject: &Subject,
+) -> Result<[Box<dyn Replica>; 2], WorkloadError> {
     let half = subject.txns() / 2;
     let first = half..half + txns;
     let second = first.end..first.end + txns;
@@ -90,15 +122,7 @@ fn diverged(txns: usize, subject: &Subject) -> Prepared<'_> {
     let mut b = subject.replica(RECEIVER, half, Form::Updates)?;
     subject.play(&mut *a, first)?;
     subject.play(&mut *b, second)?;
-    Ok(Box::new(Exchange {
-        caps: subject.engine().caps(),
-        a_version: a.version_vector(),
-        b_version: b.version_vector(),
-        a,
-        b,
-        bytes: 0,
-        imported: Default::default(),
-    }))
+    Ok([a, b])
 }
 
 /// Remote edits arrive at a replica that loaded the first half of the trace in
@@ -123,7 +147,7 @@ fn into_edited(arrives: Arriving, loaded: Form, subject: &Subject) -> Prepared<'
 }
 
 /// Updates that lead to a known document, imported in order.
-struct Delivery {
+pub(super) struct Delivery {
     receiver: Box<dyn Replica>,
     updates: Rc<[Vec<u8>]>,
     end: Rc<Document>,
@@ -133,7 +157,7 @@ struct Delivery {
 }
 
 impl Delivery {
-    fn prepare<'a>(
+    pub fn prepare<'a>(
         subject: &'a Subject,
         receiver: Box<dyn Replica>,
         updates: Rc<[Vec<u8>]>,
@@ -166,10 +190,41 @@ impl Repetition for Delivery {
                 self.updates.len(),
             )));
         }
-        check::shows(&*self.receiver, &self.end.version, &self.end.text)?;
-        let bytes = self.updates.iter().map(Vec::len).sum();
-        Ok(Outcome::new(bytes, self.receiver.state_hash()))
+        arrived(&*self.receiver, &self.updates, &self.end)
     }
+}
+
+/// The same updates in one batch.
+pub(super) fn batch(
+    receiver: Box<dyn Replica>,
+    updates: Rc<[Vec<u8>]>,
+    end: Rc<Document>,
+    caps: Caps,
+) -> Prepared<'static> {
+    let all = Rc::clone(&updates);
+    timed(
+        (receiver, Imported::default()),
+        move |(receiver, imported)| {
+            let batch: Vec<&[u8]> = all.iter().map(Vec::as_slice).collect();
+            *imported = receiver.import_batch(&batch)?;
+            Ok(())
+        },
+        move |(receiver, imported)| {
+            check::brought_all(imported, caps)?;
+            arrived(&**receiver, &updates, &end)
+        },
+    )
+}
+
+/// The receiver of updates must show the document that they lead to.
+fn arrived(
+    receiver: &dyn Replica,
+    updates: &[Vec<u8>],
+    end: &Document,
+) -> Result<Outcome, WorkloadError> {
+    check::shows(receiver, &end.version, &end.text)?;
+    let bytes = updates.iter().map(Vec::len).sum();
+    Ok(Outcome::new(bytes, receiver.state_hash()))
 }
 
 struct Exchange {

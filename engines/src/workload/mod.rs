@@ -17,6 +17,7 @@ mod merge;
 mod repetition;
 mod subject;
 mod suite;
+mod sync;
 
 pub use data::{Data, Input, SYNTHETIC, input_of};
 pub use repetition::{Outcome, Repetition};
@@ -35,11 +36,15 @@ pub struct Workload {
     elements: Elements,
     scale: Option<Scale>,
     unless: Option<Unless>,
+    slow: Option<Slow>,
     prepare: Box<Prepare>,
 }
 
 /// A reason against a row, for an engine and a data set by its name.
 type Unless = fn(&dyn Engine, &str) -> Option<String>;
+
+/// Whether an engine takes many seconds on a data set.
+type Slow = fn(&dyn Engine, &str) -> bool;
 
 type Prepare = dyn for<'a> Fn(&'a Subject) -> Prepared<'a>;
 
@@ -82,6 +87,7 @@ impl Workload {
             elements: Elements::None,
             scale: None,
             unless: None,
+            slow: None,
             prepare: Box::new(prepare),
         }
     }
@@ -120,6 +126,13 @@ impl Workload {
         self
     }
 
+    /// A repetition, or what it takes to prepare one, takes many seconds for
+    /// these engines and data sets.
+    fn slow(mut self, slow: Slow) -> Self {
+        self.slow = Some(slow);
+        self
+    }
+
     /// Last part of the benchmark id, such as `snapshot+edit`.
     pub fn variant(&self) -> &str {
         &self.variant
@@ -138,6 +151,12 @@ impl Workload {
             Some(reason) => Some(reason.to_owned()),
             None => self.unless.and_then(|unless| unless(engine, dataset)),
         }
+    }
+
+    /// Whether it takes so long that it is for cells alone, which measure one
+    /// repetition if need be, and not for a benchmark that wants many.
+    pub fn is_slow(&self, engine: &dyn Engine, dataset: &str) -> bool {
+        self.slow.is_some_and(|slow| slow(engine, dataset))
     }
 
     /// Number of like parts that the timed part consists of, given that the

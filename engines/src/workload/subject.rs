@@ -207,7 +207,7 @@ impl Subject {
     }
 
     /// The document that a replica holds, in every form that the engine has.
-    fn encode(&self, replica: &mut dyn Replica) -> Result<Document, WorkloadError> {
+    pub(super) fn encode(&self, replica: &mut dyn Replica) -> Result<Document, WorkloadError> {
         let mut forms = Vec::new();
         for form in Form::ALL {
             let needs = form.needs();

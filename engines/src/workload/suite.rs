@@ -1,6 +1,6 @@
 //! The suites: workloads that belong together, and their data sets.
 
-use super::{SYNTHETIC, Workload, compaction, export, history, import, live, local, merge};
+use super::{SYNTHETIC, Workload, compaction, export, history, import, live, local, merge, sync};
 
 /// Workloads that belong together.
 #[derive(Debug, Clone, Copy)]
@@ -41,8 +41,8 @@ impl Suite {
         Self {
             name: "merge",
             about: "remote operations into a replica that has others, or none",
-            datasets: &["automerge-paper"],
-            large: &[],
+            datasets: &["automerge-paper", "friendsforever", "clownschool"],
+            large: &["S1", "S2", "S3", "A1", "A2", "C1", "C2"],
             workloads: merge::workloads,
         },
         Self {
@@ -72,6 +72,13 @@ impl Suite {
             datasets: &["automerge-paper"],
             large: &[],
             workloads: history::workloads,
+        },
+        Self {
+            name: "sync",
+            about: "how two replicas come to agree, and how a client sends: time and bytes",
+            datasets: &["automerge-paper"],
+            large: &[],
+            workloads: sync::workloads,
         },
         Self {
             name: "compaction",
