@@ -7,6 +7,7 @@
 
 mod check;
 mod compaction;
+mod conflict;
 mod data;
 mod export;
 mod history;

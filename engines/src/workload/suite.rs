@@ -1,6 +1,9 @@
 //! The suites: workloads that belong together, and their data sets.
 
-use super::{SYNTHETIC, Workload, compaction, export, history, import, live, local, merge, sync};
+use super::{
+    SYNTHETIC, Workload, compaction, conflict, export, history, import, live, local,
+    merge, sync,
+};
 
 /// Workloads that belong together.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +68,13 @@ impl Suite {
             ],
             large: &["seph-blog1", "rustcode", "S3"],
             workloads: local::workloads,
+        },
+        Self {
+            name: "conflict",
+            about: "the rows of dmonad's crdt-benchmarks: one, two and very many writers",
+            datasets: &[SYNTHETIC, "automerge-paper"],
+            large: &["automerge-paper-x100"],
+            workloads: conflict::workloads,
         },
         Self {
             name: "history",

@@ -1,0 +1,313 @@
+//! The rows of dmonad's crdt-benchmarks, with its parameters.
+//!
+//! B1 has one writer and one reader, B2 two writers, B3 very many, and B4 plays
+//! a real trace. Every row has a seed of its own, so that what else is run does
+//! not change its edits.
+
+mod input;
+
+use std::rc::Rc;
+
+use input::{Change, Model, Step, word};
+use rand::SeedableRng;
+use rand::rngs::Xoshiro256PlusPlus;
+
+use super::repetition::{Prepared, timed};
+use super::subject::WRITER;
+use super::{Form, Input, Outcome, Subject, Workload, WorkloadError, check};
+use crate::{
+    Cap, Edit, Engine, EngineError, Export, Imported, OpRange, PeerId, Replica, StateHash, Value,
+    VersionVector,
+};
+
+/// Edits of each writer in B1 and B2.
+const N: usize = 6000;
+
+/// Writers in B3: 20 times the whole root of N.
+const CLIENTS: u64 = 1540;
+
+/// Characters that the documents of B2 start with.
+const BASE: usize = 100;
+
+const READER: PeerId = 2;
+
+pub fn workloads() -> Vec<Workload> {
+    let mut all = vec![
+        one_writer("B1.1-append-characters", 101, N, input::append),
+        one_writer("B1.2-insert-string", 102, 1, input::string),
+        one_writer("B1.3-prepend-characters", 103, N, input::prepend),
+        one_writer("B1.4-random-characters", 104, N, input::character),
+        one_writer("B1.5-random-words", 105, N, input::long_word),
+        one_writer(
+            "B1.6-insert-then-delete",
+            106,
+            2,
+            input::string_then_nothing,
+        ),
+        one_writer("B1.7-random-insert-delete", 107, N, input::word_or_deletion),
+    ];
+    let lists = [
+        one_writer("B1.8-append-numbers", 108, N, input::append_number),
+        one_writer("B1.9-insert-numbers", 109, 1, input::all_numbers),
+        one_writer("B1.10-prepend-numbers", 110, N, input::prepend_number),
+        one_writer("B1.11-random-numbers", 111, N, input::number),
+    ];
+    all.extend(lists.map(|row| row.needs([Cap::Lists])));
+    all.extend([
+        two_writers("B2.1-strings", 201, 1, input::string),
+        two_writers("B2.2-random-characters", 202, N, input::character),
+        two_writers("B2.3-random-words", 203, N, input::short_word),
+        two_writers("B2.4-random-insert-delete", 204, 2 * N, input::in_turn),
+    ]);
+    all.extend([
+        many_writers("B3.1-map-numbers", map_number).needs([Cap::Maps]),
+        many_writers("B3.2-map-objects", map_object).needs([Cap::Maps]),
+        many_writers("B3.3-map-strings", map_string).needs([Cap::Maps]),
+        many_writers("B3.4-list-strings", list_string).needs([Cap::Lists]),
+        many_writers("B3.5-text", text),
+    ]);
+    all.push(Workload::new(Input::Sequential, "B4-trace", trace).per_operation());
+    all
+}
+
+/// B1: each change is a commit, and its update goes to the reader at once.
+fn one_writer(variant: &'static str, seed: u64, changes: usize, step: Step) -> Workload {
+    let row = Workload::new(Input::Synthetic, variant, move |subject| {
+        let input = input::Input::new(seed, "", changes, step);
+        let state = OneWriter {
+            writer: subject.engine().replica(WRITER),
+            reader: subject.engine().replica(READER),
+            changes: input.changes,
+            bytes: 0,
+        };
+        timed(state, OneWriter::run, move |state| state.check(&input.end))
+    });
+    row.per(changes as u64)
+}
+
+struct OneWriter {
+    writer: Box<dyn Replica>,
+    reader: Box<dyn Replica>,
+    changes: Vec<Change>,
+    bytes: usize,
+}
+
+impl OneWriter {
+    fn run(&mut self) -> Result<(), EngineError> {
+        for change in &self.changes {
+            let update = commit(&mut *self.writer, |writer| change.make(writer))?;
+            self.bytes += update.len();
+            self.reader.import(&update)?;
+        }
+        Ok(())
+    }
+
+    fn check(&mut self, end: &Model) -> Result<Outcome, WorkloadError> {
+        check::same_text(&self.reader.text(), &end.text())?;
+        let list = end.list();
+        if !list.is_empty() && self.reader.deep_value()["list"] != serde_json::json!(list) {
+            return Err(check::wrong("the list is not what the writer made it"));
+        }
+        let outcome = check::same(&*self.writer, &*self.reader, self.bytes)?;
+        with_document(outcome, &mut *self.writer)
+    }
+}
+
+/// B2: two replicas with the same text change it in one transaction each, then
+/// each imports the other's update.
+fn two_writers(variant: &'static str, seed: u64, changes: usize, step: Step) -> Workload {
+    let row = Workload::new(Input::Synthetic, variant, move |subject| {
+        let base = word(&mut Xoshiro256PlusPlus::seed_from_u64(seed), BASE..=BASE);
+        let changes = |seed| input::Input::new(seed, &base, changes, step).changes;
+        let mut a = subject.engine().replica(WRITER);
+        let mut b = subject.engine().replica(READER);
+        b.import(&commit(&mut *a, |a| a.splice(0, 0, &base))?)?;
+        let state = TwoWriters {
+            replicas: [a, b],
+            changes: [changes(10 * seed + 1), changes(10 * seed + 2)],
+            imported: Default::default(),
+            bytes: 0,
+        };
+        let caps = subject.engine().caps();
+        timed(state, TwoWriters::run, move |state| {
+            for imported in &state.imported {
+                check::brought_all(imported, caps)?;
+            }
+            let [a, b] = &mut state.replicas;
+            with_document(check::same(&**a, &**b, state.bytes)?, &mut **a)
+        })
+    });
+    row.per(2 * changes as u64)
+}
+
+struct TwoWriters {
+    replicas: [Box<dyn Replica>; 2],
+    changes: [Vec<Change>; 2],
+    imported: [Imported; 2],
+    bytes: usize,
+}
+
+impl TwoWriters {
+    fn run(&mut self) -> Result<(), EngineError> {
+        let [a, b] = &mut self.replicas;
+        let [of_a, of_b] = &self.changes;
+        let all = |changes: &[Change], replica: &mut dyn Replica| {
+            changes.iter().try_for_each(|change| change.make(replica))
+        };
+        let from_a = commit(&mut **a, |a| all(of_a, a))?;
+        let from_b = commit(&mut **b, |b| all(of_b, b))?;
+        self.bytes = from_a.len() + from_b.len();
+        self.imported = [a.import(&from_b)?, b.import(&from_a)?];
+        Ok(())
+    }
+}
+
+/// What client number `i` of B3 does.
+type ClientEdit = fn(&mut dyn Replica, u64) -> Result<(), EngineError>;
+
+/// B3: many replicas have made one edit each, and one of them imports all the
+/// others' updates.
+fn many_writers(variant: &'static str, edit: ClientEdit) -> Workload {
+    let row = Workload::new(Input::Synthetic, variant, move |subject| {
+        let clients = subject.cached(variant, || Clients::new(subject.engine(), edit))?;
+        let mut reader = subject.engine().replica(1);
+        commit(&mut *reader, |reader| edit(reader, 0))?;
+        let state = Reader { reader, clients };
+        timed(state, Reader::run, Reader::check)
+    });
+    row.per(CLIENTS - 1)
+}
+
+/// The updates of all clients but the first, and what they come to.
+struct Clients {
+    updates: Vec<Vec<u8>>,
+    version: VersionVector,
+    state_hash: StateHash,
+}
+
+impl Clients {
+    /// The reference imports the updates in the opposite order.
+    fn new(engine: &dyn Engine, edit: ClientEdit) -> Result<Self, WorkloadError> {
+        let mut updates = Vec::new();
+        for i in 0..CLIENTS {
+            let mut client = engine.replica(i + 1);
+            updates.push(commit(&mut *client, |client| edit(client, i))?);
+        }
+        let mut reference = engine.replica(CLIENTS + 1);
+        let reversed: Vec<_> = updates.iter().rev().map(Vec::as_slice).collect();
+        match engine.caps().has(Cap::Batch) {
+            true => drop(reference.import_batch(&reversed)?),
+            false => reversed
+                .iter()
+                .try_for_each(|update| reference.import(update).map(drop))?,
+        }
+        Ok(Self {
+            updates: updates.split_off(1),
+            version: reference.version_vector(),
+            state_hash: reference.state_hash(),
+        })
+    }
+}
+
+struct Reader {
+    reader: Box<dyn Replica>,
+    clients: Rc<Clients>,
+}
+
+impl Reader {
+    fn run(&mut self) -> Result<(), EngineError> {
+        for update in &self.clients.updates {
+            self.reader.import(update)?;
+        }
+        Ok(())
+    }
+
+    fn check(&mut self) -> Result<Outcome, WorkloadError> {
+        check::contains(&*self.reader, &self.clients.version)?;
+        let state_hash = self.reader.state_hash();
+        if state_hash != self.clients.state_hash {
+            return Err(check::wrong(
+                "another order of the updates shows another document",
+            ));
+        }
+        let bytes = self.clients.updates.iter().map(Vec::len).sum();
+        with_document(Outcome::new(bytes, state_hash), &mut *self.reader)
+    }
+}
+
+fn map_number(client: &mut dyn Replica, i: u64) -> Result<(), EngineError> {
+    set(client, Value::Int(i as i64))
+}
+
+fn map_object(client: &mut dyn Replica, i: u64) -> Result<(), EngineError> {
+    let name = i.to_string();
+    let object = [("name", Value::Str(&name)), ("address", Value::Str("here"))];
+    set(client, Value::Object(&object))
+}
+
+fn map_string(client: &mut dyn Replica, i: u64) -> Result<(), EngineError> {
+    set(client, Value::Str(&i.to_string().repeat(CLIENTS as usize)))
+}
+
+fn set(client: &mut dyn Replica, value: Value<'_>) -> Result<(), EngineError> {
+    client.edit(&Edit::MapSet { key: "v", value })
+}
+
+fn list_string(client: &mut dyn Replica, i: u64) -> Result<(), EngineError> {
+    let values = &[Value::Str(&i.to_string())];
+    client.edit(&Edit::ListInsert { pos: 0, values })
+}
+
+fn text(client: &mut dyn Replica, i: u64) -> Result<(), EngineError> {
+    client.splice(0, 0, &i.to_string())
+}
+
+/// B4: a trace by one writer, with an update for each txn.
+fn trace(subject: &Subject) -> Prepared<'_> {
+    let mut writer = subject.engine().replica(WRITER);
+    let trace = subject.trace()?;
+    writer.splice(0, 0, trace.start_content())?;
+    writer.commit();
+    let run = move |(writer, bytes): &mut (Box<dyn Replica>, usize)| {
+        for txn in trace.txns() {
+            let update = commit(&mut **writer, |writer| {
+                let mut patches = txn.patches();
+                patches.try_for_each(|patch| writer.splice(patch.pos, patch.del, patch.ins))
+            })?;
+            *bytes += update.len();
+        }
+        Ok(())
+    };
+    timed((writer, 0), run, move |(writer, bytes)| {
+        check::same_text(&writer.text(), trace.end_content())?;
+        let mut copy = subject.engine().replica(READER);
+        copy.import(&Form::Updates.export(&mut **writer)?)?;
+        with_document(check::same(&**writer, &*copy, *bytes)?, &mut **writer)
+    })
+}
+
+/// Edits, commits, and gives the update that a client sends for it.
+fn commit(
+    replica: &mut dyn Replica,
+    edit: impl FnOnce(&mut dyn Replica) -> Result<(), EngineError>,
+) -> Result<Vec<u8>, EngineError> {
+    let start = replica.own_counter();
+    edit(replica)?;
+    replica.commit();
+    let counters = start..replica.own_counter();
+    let peer = replica.peer();
+    replica.export(Export::Range(OpRange { peer, counters }))
+}
+
+/// Adds the size of the whole document, as the engine stores it.
+fn with_document(
+    mut outcome: Outcome,
+    replica: &mut dyn Replica,
+) -> Result<Outcome, WorkloadError> {
+    let document = match Form::Snapshot.export(replica) {
+        Err(EngineError::Unsupported(_)) => Form::Updates.export(replica),
+        document => document,
+    }?;
+    outcome.document_bytes = Some(document.len() as u64);
+    Ok(outcome)
+}
