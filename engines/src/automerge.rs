@@ -33,16 +33,16 @@ use std::sync::LazyLock;
 
 use automerge::transaction::{CommitOptions, Transactable};
 use automerge::{
-    ActorId, AutoCommit, AutoSerde, AutomergeError, Change, ChangeHash, ChangeMetadata, ObjId,
-    ObjType, ROOT, ReadDoc,
+    ActorId, AutoCommit, AutoSerde, AutomergeError, Change, ChangeHash, ChangeMetadata, ROOT,
+    ReadDoc,
 };
 use sha2::{Digest, Sha256};
 
-use containers::{Containers, object};
+use containers::Containers;
 
 use crate::{
     Cap, Caps, Counter, Edit, Engine, EngineError, Export, Imported, OpRange, PeerId, Replica,
-    VersionVector,
+    Span, VersionVector,
 };
 
 /// Automerge, as this build links it.
@@ -54,6 +54,8 @@ const NO_TRAVEL: &str =
 const NO_SNAPSHOT: &str =
     "a saved Automerge document is what a replica without anything is sent: see updates";
 const NO_SHALLOW: &str = "Automerge cannot drop history";
+const NO_MOVES: &str = "Automerge has no moves: an element is deleted here and inserted there";
+const NO_TREES: &str = "Automerge has no trees whose nodes move";
 const NO_SEAL: &str = "an Automerge update that is cut between two changes is a shorter update";
 const NO_MANY: &str =
     "Automerge takes milliseconds for each update into a long document: minutes for a whole trace";
@@ -90,6 +92,8 @@ impl Engine for Automerge {
             (Cap::TimeTravel, NO_TRAVEL),
             (Cap::Json, NO_JSON),
             (Cap::DetectsDamage, NO_SEAL),
+            (Cap::MovableLists, NO_MOVES),
+            (Cap::Trees, NO_TREES),
             (Cap::ManyImports, NO_MANY),
         ])
     }
@@ -104,16 +108,11 @@ impl Engine for Automerge {
     }
 
     fn replica(&self, peer: PeerId) -> Box<dyn Replica> {
-        let Empty {
-            doc,
-            text,
-            containers,
-        } = &*EMPTY;
+        let Empty { doc, containers } = &*EMPTY;
         let mut doc = doc.clone();
         doc.set_actor(actor(peer));
         Box::new(AutomergeReplica {
             doc,
-            text: text.clone(),
             containers: containers.clone(),
             peer,
             version: BTreeMap::new(),
@@ -125,7 +124,6 @@ impl Engine for Automerge {
 /// The document that all replicas start from.
 struct Empty {
     doc: AutoCommit,
-    text: ObjId,
     containers: Containers,
 }
 
@@ -135,20 +133,14 @@ static EMPTY: LazyLock<Empty> =
 impl Empty {
     fn new() -> Result<Self, AutomergeError> {
         let mut doc = AutoCommit::new().with_actor(ActorId::from(ORIGIN));
-        let text = doc.put_object(ROOT, "text", ObjType::Text)?;
         let containers = Containers::create(&mut doc)?;
         doc.commit_with(CommitOptions::default().with_time(0));
-        Ok(Self {
-            doc,
-            text,
-            containers,
-        })
+        Ok(Self { doc, containers })
     }
 }
 
 struct AutomergeReplica {
     doc: AutoCommit,
-    text: ObjId,
     containers: Containers,
     peer: PeerId,
     /// Automerge keeps sequence numbers to itself.
@@ -176,7 +168,6 @@ impl AutomergeReplica {
         if self.is_untouched() {
             let mut doc = AutoCommit::load(bytes).map_err(import_error)?;
             doc.set_actor(actor(self.peer));
-            self.text = object(&doc, "text")?;
             self.containers = Containers::find(&doc)?;
             self.doc = doc;
         } else {
@@ -315,7 +306,7 @@ impl Replica for AutomergeReplica {
             return Err(EngineError::OutOfBounds { pos, del, len });
         }
         self.doc
-            .splice_text(&self.text, pos, del as isize, ins)
+            .splice_text(&self.containers.text, pos, del as isize, ins)
             .map_err(|e| EngineError::Edit(e.to_string()))
     }
 
@@ -327,7 +318,7 @@ impl Replica for AutomergeReplica {
     }
 
     fn text_len(&self) -> usize {
-        self.doc.length(&self.text)
+        self.doc.length(&self.containers.text)
     }
 
     fn export(&mut self, what: Export<'_>) -> Result<Vec<u8>, EngineError> {
@@ -373,7 +364,7 @@ impl Replica for AutomergeReplica {
     }
 
     fn update_text(&mut self, text: &str) -> Result<(), EngineError> {
-        let updated = self.doc.update_text(&self.text, text);
+        let updated = self.doc.update_text(&self.containers.text, text);
         updated.map_err(|e| EngineError::Edit(e.to_string()))
     }
 
@@ -383,6 +374,11 @@ impl Replica for AutomergeReplica {
 
     fn edit(&mut self, edit: &Edit<'_>) -> Result<(), EngineError> {
         self.containers.edit(&mut self.doc, edit)
+    }
+
+    fn spans(&self) -> Result<Vec<Span>, EngineError> {
+        containers::spans(&self.doc, &self.containers.text)
+            .map_err(|e| EngineError::Edit(e.to_string()))
     }
 
     fn version_vector(&self) -> VersionVector {
@@ -399,7 +395,7 @@ impl Replica for AutomergeReplica {
     }
 
     fn text(&self) -> String {
-        self.doc.text(&self.text).unwrap_or_default()
+        self.doc.text(&self.containers.text).unwrap_or_default()
     }
 
     fn materialize(&self) {

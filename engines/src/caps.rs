@@ -45,6 +45,16 @@ pub enum Cap {
     Maps,
     /// Lists: `Edit::ListInsert`, `Edit::ListDelete`.
     Lists,
+    /// Text that can be bold: `Edit::Bold`, `Replica::spans`.
+    RichText,
+    /// Lists whose elements move and are set: `Edit::MovableInsert`,
+    /// `Edit::MovableSet`, `Edit::MovableMove`.
+    MovableLists,
+    /// Counters: `Edit::CounterAdd`.
+    Counters,
+    /// Trees whose nodes move: `Replica::tree_create`, `Replica::tree_move`,
+    /// `Replica::tree_parent`.
+    Trees,
 }
 
 /// What an engine lacks, with the reason for each.
@@ -87,6 +97,14 @@ impl Caps {
 impl Cap {
     /// Whether it is about more than one plain text.
     fn is_beyond_text(self) -> bool {
-        matches!(self, Self::Maps | Self::Lists)
+        matches!(
+            self,
+            Self::Maps
+                | Self::Lists
+                | Self::RichText
+                | Self::MovableLists
+                | Self::Counters
+                | Self::Trees
+        )
     }
 }

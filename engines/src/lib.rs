@@ -32,7 +32,7 @@ pub mod workload;
 mod yrs;
 
 pub use caps::{Cap, Caps};
-pub use edit::{Edit, Value};
+pub use edit::{Edit, NodeId, Span, Value};
 pub use error::EngineError;
 pub use loro::Loro;
 pub use version::{Counter, OpRange, PeerId, StateHash, VersionVector};
@@ -112,6 +112,7 @@ impl Known {
         KNOWN.iter().find(|known| known.name == name)
     }
 }
+const NO_TREE: &str = "the engine has no trees";
 
 /// A CRDT library at a version.
 pub trait Engine: Sync {
@@ -217,6 +218,39 @@ pub trait Replica {
     /// [`Cap::Forks`] and [`Cap::TimeTravel`].
     fn history(&mut self) -> Option<&mut dyn history::History> {
         None
+    }
+
+    /// The text as runs of equal marks. Commit before.
+    ///
+    /// # Errors
+    /// Without [`Cap::RichText`].
+    fn spans(&self) -> Result<Vec<Span>, EngineError> {
+        Err(EngineError::Unsupported("the engine has no marks"))
+    }
+
+    /// Makes a node of the tree, below `parent` or at the root.
+    ///
+    /// # Errors
+    /// Without [`Cap::Trees`], or when there is no such parent.
+    fn tree_create(&mut self, _parent: Option<NodeId>) -> Result<NodeId, EngineError> {
+        Err(EngineError::Unsupported(NO_TREE))
+    }
+
+    /// Moves a node below `parent` or to the root.
+    ///
+    /// # Errors
+    /// Without [`Cap::Trees`], when there is no such node, or when the node
+    /// would become an ancestor of itself.
+    fn tree_move(&mut self, _node: NodeId, _parent: Option<NodeId>) -> Result<(), EngineError> {
+        Err(EngineError::Unsupported(NO_TREE))
+    }
+
+    /// What a node is below; `None` at the root.
+    ///
+    /// # Errors
+    /// Without [`Cap::Trees`], or when there is no such node.
+    fn tree_parent(&self, _node: NodeId) -> Result<Option<NodeId>, EngineError> {
+        Err(EngineError::Unsupported(NO_TREE))
     }
 
     /// From now on keeps the update of each commit, as the library hands it to

@@ -12,15 +12,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ::loro as library;
 use library::{
-    ExportMode, IdSpan, ImportStatus, JsonSchema, LoroDoc, LoroText, Subscription, ToJson,
-    UpdateOptions, VersionRange, VersionVector as LoroVersion,
+    ExportMode, IdSpan, ImportStatus, JsonSchema, LoroDoc, LoroText, LoroTree, Subscription,
+    TextDelta, ToJson, TreeID, TreeParentId, UpdateOptions, VersionRange,
+    VersionVector as LoroVersion,
 };
 
 use containers::Containers;
 
 use crate::{
-    Counter, Edit, Engine, EngineError, Export, Imported, OpRange, PeerId, Replica, Value,
-    VersionVector,
+    Counter, Edit, Engine, EngineError, Export, Imported, NodeId, OpRange, PeerId, Replica, Span,
+    Value, VersionVector,
 };
 
 /// Loro, as this build links it.
@@ -260,6 +261,22 @@ impl Replica for LoroReplica {
         self.containers.edit(&self.doc, edit)
     }
 
+    fn tree_create(&mut self, parent: Option<NodeId>) -> Result<NodeId, EngineError> {
+        self.containers.tree_create(&self.doc, parent)
+    }
+
+    fn tree_move(&mut self, node: NodeId, parent: Option<NodeId>) -> Result<(), EngineError> {
+        self.containers.tree_move(&self.doc, node, parent)
+    }
+
+    fn tree_parent(&self, node: NodeId) -> Result<Option<NodeId>, EngineError> {
+        self.containers.tree_parent(&self.doc, node)
+    }
+
+    fn spans(&self) -> Result<Vec<Span>, EngineError> {
+        Ok(spans(&self.text))
+    }
+
     fn watch_local_updates(&mut self) -> Result<(), EngineError> {
         let updates = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&updates);
@@ -395,4 +412,30 @@ fn edit_error(e: library::LoroError) -> EngineError {
 
 fn export_error(e: library::LoroEncodeError) -> EngineError {
     EngineError::Export(e.to_string())
+}
+
+/// The runs of a text as Loro gives them.
+fn spans(text: &LoroText) -> Vec<Span> {
+    let runs = text.to_delta().into_iter();
+    runs.filter_map(|run| match run {
+        TextDelta::Insert { insert, attributes } => Some(Span {
+            text: insert,
+            bold: attributes.is_some_and(|marks| marks.get("bold") == Some(&true.into())),
+        }),
+        _ => None,
+    })
+    .collect()
+}
+
+fn counter_add(doc: &LoroDoc, by: i32) -> Result<(), library::LoroError> {
+    doc.get_counter("counter").increment(by.into())
+}
+
+/// What a node is below, or `None` if there is no such node.
+fn parent(tree: &LoroTree, node: TreeID) -> Option<Option<TreeID>> {
+    match tree.parent(node)? {
+        TreeParentId::Node(parent) => Some(Some(parent)),
+        TreeParentId::Root => Some(None),
+        TreeParentId::Deleted | TreeParentId::Unexist => None,
+    }
 }

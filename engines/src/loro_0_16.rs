@@ -13,14 +13,14 @@ mod containers;
 
 use std::hint::black_box;
 
-use library::{LoroDoc, LoroText, ToJson, VersionVector as LoroVersion};
+use library::{LoroDoc, LoroText, LoroTree, ToJson, TreeID, VersionVector as LoroVersion};
 use loro_0_16 as library;
 
 use containers::Containers;
 
 use crate::{
-    Cap, Caps, Counter, Edit, Engine, EngineError, Export, Imported, OpRange, PeerId, Replica,
-    Value, VersionVector,
+    Cap, Caps, Counter, Edit, Engine, EngineError, Export, Imported, NodeId, OpRange, PeerId,
+    Replica, Span, Value, VersionVector,
 };
 
 /// Loro 0.16.12.
@@ -31,6 +31,7 @@ const NO_FORKS: &str = "Loro 0.16 copies a document as it is, not as it was";
 const NO_TRAVEL: &str =
     "Loro 0.16 has checkout, but neither diff nor revert_to nor edits in the past";
 const NO_SHALLOW: &str = "Loro has shallow snapshots since 1.0 only";
+const NO_COUNTER: &str = "counters are an experiment in Loro 0.16, and not in its default build";
 const NO_RANGE: &str = "Loro 0.16 exports all that follows a version, not a range";
 
 const NO_WATCHING: &str = "Loro hands out the updates of commits since 1.0 only";
@@ -61,6 +62,7 @@ impl Engine for Loro016 {
             (Cap::Forks, NO_FORKS),
             (Cap::TimeTravel, NO_TRAVEL),
             (Cap::AnyRange, NO_RANGE),
+            (Cap::Counters, NO_COUNTER),
         ])
     }
 
@@ -220,7 +222,26 @@ impl Replica for Loro016Replica {
     }
 
     fn edit(&mut self, edit: &Edit<'_>) -> Result<(), EngineError> {
+        if matches!(edit, Edit::CounterAdd { .. }) {
+            return Err(EngineError::Unsupported(NO_COUNTER));
+        }
         self.containers.edit(&self.doc, edit)
+    }
+
+    fn tree_create(&mut self, parent: Option<NodeId>) -> Result<NodeId, EngineError> {
+        self.containers.tree_create(&self.doc, parent)
+    }
+
+    fn tree_move(&mut self, node: NodeId, parent: Option<NodeId>) -> Result<(), EngineError> {
+        self.containers.tree_move(&self.doc, node, parent)
+    }
+
+    fn tree_parent(&self, node: NodeId) -> Result<Option<NodeId>, EngineError> {
+        self.containers.tree_parent(&self.doc, node)
+    }
+
+    fn spans(&self) -> Result<Vec<Span>, EngineError> {
+        Ok(spans(&self.text))
     }
 
     fn version_vector(&self) -> VersionVector {
@@ -287,4 +308,25 @@ fn edit_error(e: library::LoroError) -> EngineError {
 
 fn import_error(e: library::LoroError) -> EngineError {
     EngineError::Import(e.to_string())
+}
+
+/// The runs of a text as Loro gives them, which is as a value.
+fn spans(text: &LoroText) -> Vec<Span> {
+    let runs = text.to_delta().to_json_value();
+    let runs = runs.as_array().into_iter().flatten();
+    runs.map(|run| Span {
+        text: run["insert"].as_str().unwrap_or_default().to_owned(),
+        bold: run["attributes"]["bold"] == true,
+    })
+    .collect()
+}
+
+/// Never called for: see the caps.
+fn counter_add(_: &LoroDoc, _: i32) -> Result<(), library::LoroError> {
+    Err(library::LoroError::Unknown(NO_COUNTER.into()))
+}
+
+/// What a node is below, or `None` if there is no such node.
+fn parent(tree: &LoroTree, node: TreeID) -> Option<Option<TreeID>> {
+    tree.parent(&node)
 }

@@ -46,7 +46,7 @@ use containers::Containers;
 
 use crate::{
     Cap, Caps, Counter, Edit, Engine, EngineError, Export, Imported, OpRange, PeerId, Replica,
-    VersionVector,
+    Span, VersionVector,
 };
 
 /// Yrs in one of its modes.
@@ -93,6 +93,9 @@ const NO_SHALLOW: &str = "Yrs cannot start from a state without the ids of what 
 const NO_RANGE: &str = "Yrs encodes what a commit made, or what follows a version, but no range";
 const NO_CAUSALITY: &str = "in Yrs an item waits only for its neighbours";
 const NO_DELETIONS: &str = "in Yrs a deletion moves no clock";
+const NO_MOVES: &str = "Yrs has no moves: an element is deleted here and inserted there";
+const NO_TREES: &str = "Yrs has no trees whose nodes move";
+const NO_COUNTER: &str = "Yrs has no counters";
 const NO_CHECKSUM: &str = "Yrs updates have no checksum";
 const IS_STATE: &str = "the update since nothing is the state of the document";
 const GARBAGE: &str = "the update since nothing is the state, without deleted text";
@@ -126,6 +129,9 @@ impl Engine for Yrs {
             (Cap::CausalOrder, NO_CAUSALITY),
             (Cap::CountsDeletions, NO_DELETIONS),
             (Cap::DetectsDamage, NO_CHECKSUM),
+            (Cap::MovableLists, NO_MOVES),
+            (Cap::Trees, NO_TREES),
+            (Cap::Counters, NO_COUNTER),
         ])
     }
 
@@ -202,14 +208,28 @@ struct YrsReplica {
 const REMOTE: &str = "remote";
 
 impl YrsReplica {
-    fn apply(&self, txn: &mut TransactionMut<'_>, splice: &Splice) {
-        let (mut pos, mut del) = (splice.pos as u32, splice.del as u32);
-        if self.wide {
-            let text = self.text.get_string(txn);
-            let mut units = text.chars().map(|c| c.len_utf16() as u32);
-            pos = units.by_ref().take(splice.pos).sum();
-            del = units.take(splice.del).sum();
+    /// The length of the text, if so much is behind `pos`.
+    fn check_bounds(&self, pos: usize, del: usize) -> Result<usize, EngineError> {
+        let len = self.text_len();
+        match pos > len || del > len - pos {
+            true => Err(EngineError::OutOfBounds { pos, del, len }),
+            false => Ok(len),
         }
+    }
+
+    /// A position and a length in UTF-16 units.
+    fn units(&self, txn: &TransactionMut<'_>, pos: usize, len: usize) -> (u32, u32) {
+        if !self.wide {
+            return (pos as u32, len as u32);
+        }
+        let text = self.text.get_string(txn);
+        let mut units = text.chars().map(|c| c.len_utf16() as u32);
+        let start = units.by_ref().take(pos).sum();
+        (start, units.take(len).sum())
+    }
+
+    fn apply(&self, txn: &mut TransactionMut<'_>, splice: &Splice) {
+        let (pos, del) = self.units(txn, splice.pos, splice.del);
         if del > 0 {
             self.text.remove_range(txn, pos, del);
         }
@@ -263,10 +283,7 @@ impl Replica for YrsReplica {
     }
 
     fn splice(&mut self, pos: usize, del: usize, ins: &str) -> Result<(), EngineError> {
-        let len = self.text_len();
-        if pos > len || del > len - pos {
-            return Err(EngineError::OutOfBounds { pos, del, len });
-        }
+        let len = self.check_bounds(pos, del)?;
         let ascii = ins.is_ascii();
         self.wide |= !ascii && ins.chars().any(|c| c.len_utf16() > 1);
         let inserted = if ascii {
@@ -287,6 +304,10 @@ impl Replica for YrsReplica {
         for edit in open {
             match edit {
                 Open::Text(splice) => self.apply(&mut txn, &splice),
+                Open::Other(containers::Open::Bold(start, len)) => {
+                    let (start, len) = self.units(&txn, start, len);
+                    containers::bold(&self.text, &mut txn, start, len);
+                }
                 Open::Other(edit) => self.containers.apply(&mut txn, edit),
             }
         }
@@ -378,6 +399,9 @@ impl Replica for YrsReplica {
     }
 
     fn edit(&mut self, edit: &Edit<'_>) -> Result<(), EngineError> {
+        if let Edit::Bold { start, end } = *edit {
+            self.check_bounds(start, end.saturating_sub(start))?;
+        }
         let opened = self.containers.open(&self.doc, edit)?;
         self.open.extend(opened.into_iter().map(Open::Other));
         Ok(())
@@ -403,6 +427,10 @@ impl Replica for YrsReplica {
     fn take_local_updates(&mut self) -> Vec<Vec<u8>> {
         let watched = self.watched.as_ref();
         watched.map_or_else(Vec::new, |updates| std::mem::take(&mut *locked(updates)))
+    }
+
+    fn spans(&self) -> Result<Vec<Span>, EngineError> {
+        Ok(containers::spans(&self.text, &self.doc.transact()))
     }
 
     fn version_vector(&self) -> VersionVector {

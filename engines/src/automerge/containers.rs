@@ -3,23 +3,32 @@
 use std::collections::HashMap;
 
 use automerge::hydrate;
+use automerge::iter::Span as AutomergeSpan;
+use automerge::marks::{ExpandMark, Mark};
 use automerge::transaction::Transactable;
-use automerge::{AutoCommit, AutomergeError, ObjId, ObjType, ROOT, ReadDoc, TextEncoding};
+use automerge::{
+    AutoCommit, AutomergeError, ObjId, ObjType, ROOT, ReadDoc, ScalarValue, TextEncoding,
+};
 
-use super::foreign;
-use crate::{Edit, EngineError, Value};
+use super::{NO_MOVES, foreign};
+use crate::{Edit, EngineError, Span, Value};
 
 /// The objects at the root.
 #[derive(Clone)]
 pub(super) struct Containers {
+    pub(super) text: ObjId,
     map: ObjId,
     list: ObjId,
 }
 
+const COUNTER: &str = "counter";
+
 impl Containers {
     /// Makes them, in a document that has none.
     pub(super) fn create(doc: &mut AutoCommit) -> Result<Self, AutomergeError> {
+        doc.put(ROOT, COUNTER, ScalarValue::counter(0))?;
         Ok(Self {
+            text: doc.put_object(ROOT, "text", ObjType::Text)?,
             map: doc.put_object(ROOT, "map", ObjType::Map)?,
             list: doc.put_object(ROOT, "list", ObjType::List)?,
         })
@@ -28,6 +37,7 @@ impl Containers {
     /// Finds them in a document that was loaded.
     pub(super) fn find(doc: &AutoCommit) -> Result<Self, EngineError> {
         Ok(Self {
+            text: object(doc, "text")?,
             map: object(doc, "map")?,
             list: object(doc, "list")?,
         })
@@ -42,6 +52,14 @@ impl Containers {
                 doc.splice(&self.list, pos, 0, values)
             }
             Edit::ListDelete { pos, len } => self.list_delete(doc, pos, len),
+            Edit::CounterAdd { by } => doc.increment(ROOT, COUNTER, by.into()),
+            Edit::Bold { start, end } => {
+                let bold = Mark::new("bold".to_owned(), true, start, end);
+                doc.mark(&self.text, bold, ExpandMark::After)
+            }
+            Edit::MovableInsert { .. } | Edit::MovableSet { .. } | Edit::MovableMove { .. } => {
+                return Err(EngineError::Unsupported(NO_MOVES));
+            }
         }
         .map_err(|e| EngineError::Edit(e.to_string()))
     }
@@ -75,10 +93,26 @@ impl Containers {
 }
 
 /// The object that every document has under a key of its root.
-pub(super) fn object(doc: &AutoCommit, key: &str) -> Result<ObjId, EngineError> {
+fn object(doc: &AutoCommit, key: &str) -> Result<ObjId, EngineError> {
     let found = doc.get(ROOT, key).map_err(super::import_error)?;
     let (_, object) = found.ok_or_else(|| foreign(&format!("a document without a {key}")))?;
     Ok(object)
+}
+
+/// The runs of a text as Automerge gives them.
+pub(super) fn spans(doc: &AutoCommit, text: &ObjId) -> Result<Vec<Span>, AutomergeError> {
+    let runs = doc.spans(text)?;
+    let runs = runs.filter_map(|run| match run {
+        AutomergeSpan::Text { text, marks } => Some(Span {
+            text,
+            bold: marks.is_some_and(|marks| {
+                let mut marks = marks.iter();
+                marks.any(|(name, value)| name == "bold" && *value == ScalarValue::Boolean(true))
+            }),
+        }),
+        AutomergeSpan::Block(_) => None,
+    });
+    Ok(runs.collect())
 }
 
 /// A value as Automerge takes it. It has no maps but those that can be edited.

@@ -13,7 +13,6 @@ impl AutomergeReplica {
         doc.set_actor(actor(peer));
         let mut copy = Self {
             doc,
-            text: self.text.clone(),
             containers: self.containers.clone(),
             peer,
             version: Default::default(),

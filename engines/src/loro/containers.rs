@@ -4,8 +4,10 @@
 
 use std::cell::OnceCell;
 
-use super::library::{LoroDoc, LoroError, LoroList, LoroMap, LoroText, LoroValue};
-use crate::{Edit, EngineError, Value};
+use super::library::{
+    LoroDoc, LoroError, LoroList, LoroMap, LoroMovableList, LoroText, LoroTree, LoroValue, TreeID,
+};
+use crate::{Edit, EngineError, NodeId, Value};
 
 /// Handles to the containers at the root, each from its first use on: until
 /// then a document shows no empty container that nobody asked for.
@@ -13,6 +15,8 @@ use crate::{Edit, EngineError, Value};
 pub(super) struct Containers {
     map: OnceCell<LoroMap>,
     list: OnceCell<LoroList>,
+    movable: OnceCell<LoroMovableList>,
+    tree: OnceCell<LoroTree>,
 }
 
 /// Appends a value to a list at the root.
@@ -28,8 +32,52 @@ impl Containers {
             Edit::MapDelete { key } => self.map(doc).delete(key),
             Edit::ListInsert { pos, values } => list_insert(self.list(doc), pos, values),
             Edit::ListDelete { pos, len } => self.list(doc).delete(pos, len),
+            Edit::Bold { start, end } => doc.get_text("text").mark(start..end, "bold", true),
+            Edit::MovableInsert { pos, value } => self.movable(doc).insert(pos, plain_value(value)),
+            Edit::MovableSet { pos, value } => self.movable(doc).set(pos, plain_value(value)),
+            Edit::MovableMove { from, to } => self.movable(doc).mov(from, to),
+            Edit::CounterAdd { by } => super::counter_add(doc, by),
         }
         .map_err(refused)
+    }
+
+    pub(super) fn tree_create(
+        &self,
+        doc: &LoroDoc,
+        parent: Option<NodeId>,
+    ) -> Result<NodeId, EngineError> {
+        let created = self.tree(doc).create(parent.map(tree_id));
+        created.map(node_id).map_err(refused)
+    }
+
+    pub(super) fn tree_move(
+        &self,
+        doc: &LoroDoc,
+        node: NodeId,
+        parent: Option<NodeId>,
+    ) -> Result<(), EngineError> {
+        let tree = self.tree(doc);
+        tree.mov(tree_id(node), parent.map(tree_id))
+            .map_err(refused)
+    }
+
+    pub(super) fn tree_parent(
+        &self,
+        doc: &LoroDoc,
+        node: NodeId,
+    ) -> Result<Option<NodeId>, EngineError> {
+        match super::parent(self.tree(doc), tree_id(node)) {
+            Some(parent) => Ok(parent.map(node_id)),
+            None => Err(EngineError::Edit(format!("there is no node {node:?}"))),
+        }
+    }
+
+    fn tree(&self, doc: &LoroDoc) -> &LoroTree {
+        self.tree.get_or_init(|| doc.get_tree("tree"))
+    }
+
+    fn movable(&self, doc: &LoroDoc) -> &LoroMovableList {
+        self.movable.get_or_init(|| doc.get_movable_list("movable"))
     }
 
     fn map(&self, doc: &LoroDoc) -> &LoroMap {
@@ -87,6 +135,17 @@ fn plain_value(value: Value<'_>) -> LoroValue {
             let values = values.iter().map(|&value| plain_value(value));
             values.collect::<Vec<_>>().into()
         }
+    }
+}
+
+fn tree_id(node: NodeId) -> TreeID {
+    TreeID::new(node.peer, super::loro_counter(node.counter))
+}
+
+fn node_id(id: TreeID) -> NodeId {
+    NodeId {
+        peer: id.peer,
+        counter: super::counter(id.counter),
     }
 }
 

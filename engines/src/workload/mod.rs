@@ -12,6 +12,7 @@ mod data;
 mod export;
 mod history;
 mod import;
+mod interleaving;
 mod live;
 mod local;
 mod merge;

@@ -1,7 +1,7 @@
 //! The suites: workloads that belong together, and their data sets.
 
 use super::{
-    SYNTHETIC, Workload, compaction, conflict, export, history, import, live, local,
+    SYNTHETIC, Workload, compaction, conflict, export, history, import, interleaving, live, local,
     merge, sync,
 };
 
@@ -96,6 +96,13 @@ impl Suite {
             datasets: &["automerge-paper", SYNTHETIC],
             large: &[],
             workloads: compaction::workloads,
+        },
+        Self {
+            name: "interleaving",
+            about: "what becomes of edits that meet at one place: findings, not times",
+            datasets: &[SYNTHETIC],
+            large: &[],
+            workloads: interleaving::workloads,
         },
     ];
 

@@ -1,12 +1,16 @@
 //! What a Yrs document holds besides its text.
 
+use std::collections::HashMap;
+
 use yrs::types::ToJson;
+use yrs::types::text::YChange;
 use yrs::{
-    Any, Array, ArrayPrelim, ArrayRef, Doc, In, Map, MapPrelim, MapRef, ReadTxn, TextPrelim,
-    Transact, TransactionMut,
+    Any, Array, ArrayPrelim, ArrayRef, Doc, In, Map, MapPrelim, MapRef, ReadTxn, Text, TextPrelim,
+    TextRef, Transact, TransactionMut,
 };
 
-use crate::{Edit, EngineError, Value};
+use super::{NO_COUNTER, NO_MOVES};
+use crate::{Edit, EngineError, Span, Value};
 
 /// Handles to the containers at the root.
 pub(super) struct Containers {
@@ -24,6 +28,8 @@ pub(super) enum Open {
     /// A container of its own as one element.
     ListNest(u32, In),
     ListDelete(u32, u32),
+    /// Start and length, in scalar values.
+    Bold(usize, usize),
 }
 
 impl Containers {
@@ -48,6 +54,11 @@ impl Containers {
                 self.resize(doc, pos, len, 0)?;
                 vec![Open::ListDelete(pos as u32, len as u32)]
             }
+            Edit::Bold { start, end } => vec![Open::Bold(start, end.saturating_sub(start))],
+            Edit::MovableInsert { .. } | Edit::MovableSet { .. } | Edit::MovableMove { .. } => {
+                return Err(EngineError::Unsupported(NO_MOVES));
+            }
+            Edit::CounterAdd { .. } => return Err(EngineError::Unsupported(NO_COUNTER)),
         })
     }
 
@@ -81,6 +92,7 @@ impl Containers {
                 self.list.insert(txn, pos, value);
             }
             Open::ListDelete(pos, len) => self.list.remove_range(txn, pos, len),
+            Open::Bold(..) => {} // needs the positions of the text
         }
     }
 
@@ -130,13 +142,31 @@ fn plain_value(value: Value<'_>) -> Any {
         Value::Object(entries) | Value::Map(entries) => {
             let entries = entries.iter();
             let entries = entries.map(|&(key, value)| (key.to_owned(), plain_value(value)));
-            entries.collect::<std::collections::HashMap<_, _>>().into()
+            entries.collect::<HashMap<_, _>>().into()
         }
         Value::List(values) => {
             let values = values.iter().map(|&value| plain_value(value));
             values.collect::<Vec<_>>().into()
         }
     }
+}
+
+/// Positions in UTF-16 units.
+pub(super) fn bold(text: &TextRef, txn: &mut TransactionMut<'_>, start: u32, len: u32) {
+    let bold = HashMap::from([("bold".into(), true.into())]);
+    text.format(txn, start, len, bold);
+}
+
+/// The runs of a text as Yrs gives them.
+pub(super) fn spans<T: ReadTxn>(text: &TextRef, txn: &T) -> Vec<Span> {
+    let runs = text.diff(txn, YChange::identity).into_iter();
+    runs.map(|run| Span {
+        text: run.insert.to_string(txn),
+        bold: run
+            .attributes
+            .is_some_and(|marks| marks.get("bold") == Some(&true.into())),
+    })
+    .collect()
 }
 
 fn json(value: &Any) -> serde_json::Value {
