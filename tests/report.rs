@@ -6,7 +6,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use syncbench_engines::workload::Suite;
+use syncbench_engines::engines;
+use syncbench_engines::workload::{Suite, Workload, input_of};
 use syncbench_reports::table::Published;
 
 fn syncbench(args: &[&str], folder: &Path) -> Output {
@@ -68,13 +69,24 @@ fn what_is_not_a_record_is_named_and_costs_no_other() {
 }
 
 #[test]
-fn published_figures_name_suites_that_exist() {
+fn published_figures_stand_beside_cells_that_exist() {
     for table in Published::included().tables {
-        assert!(
-            Suite::named(&table.suite).is_some(),
-            "{}: no suite called {}",
-            table.title,
-            table.suite
-        );
+        let title = &table.title;
+        let Some(suite) = Suite::named(&table.suite) else {
+            panic!("{title}: no suite called {}", table.suite);
+        };
+        let workloads = suite.workloads();
+        for cell in table.figures.into_iter().filter_map(|figure| figure.cell) {
+            let input = input_of(&cell.dataset);
+            let is_of = |workload: &Workload| {
+                workload.variant() == cell.variant && Some(workload.input()) == input
+            };
+            assert!(workloads.iter().any(is_of), "{title}: {cell:?}");
+            let mut engines = engines().iter();
+            assert!(
+                engines.any(|engine| engine.name() == cell.engine),
+                "{title}: {cell:?}"
+            );
+        }
     }
 }
