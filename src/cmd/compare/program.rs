@@ -37,13 +37,15 @@ impl Workshop {
     /// # Errors
     /// When the checkout is not there.
     pub fn new(source: Option<&Path>, builds: &Path, watched: bool) -> Result<Self, BadInput> {
+        // Cargo runs elsewhere, and would take a relative path from there.
+        let builds = std::path::absolute(builds).map_err(BadInput::new)?;
         let own = Path::new(env!("CARGO_MANIFEST_DIR"));
         let folder = source.unwrap_or(own);
         let is_checkout = |folder: &Path| folder.join("engines/Cargo.toml").is_file();
         match folder.canonicalize() {
             Ok(source) if is_checkout(&source) => Ok(Self {
                 source,
-                builds: builds.to_owned(),
+                builds,
                 watched,
             }),
             _ if source.is_none() => Err(BadInput::new(format!(
@@ -264,6 +266,13 @@ mod tests {
 {"reason":"build-finished","success":true}"#;
         assert_eq!(executable(messages), Some("/x/syncbench-cell".into()));
         assert_eq!(executable(""), None);
+    }
+
+    #[test]
+    fn all_versions_share_one_folder_wherever_cargo_runs() {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let workshop = Workshop::new(Some(source), Path::new("builds"), false).unwrap();
+        assert!(workshop.builds.is_absolute());
     }
 
     #[test]
