@@ -7,13 +7,14 @@
 #
 # Goes on where it stopped: what FOLDER/cells holds is not measured again. Set in
 # the environment:
-#   BUDGET=2s       time for each row; a repetition under way is finished
+#   BUDGET=1s       time for each row; a repetition under way is finished
 #   REPETITIONS=10  at most, for each row
-#   LIMIT=90        seconds for each process; the rows it has not come to are left
+#   LIMIT=60        seconds for each process; the rows it has not come to are left
 #                   out (automerge-paper-x100 wants 600)
 #   MINUTES=25      for all of it; processes that have not started then are left out
 #   SYNCBENCH=      an executable; otherwise one is built, with every engine
-# What is left out is named at the end, and in the tables.
+# What is left out is named at the end, and in the tables. The Markdown in
+# reports/sample was made this way.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -27,7 +28,7 @@ list=$("$syncbench" cell --list)
 list=$(grep -v ' large$' <<<"$list"; grep ' large$' <<<"$list" || true)
 total=$(wc -l <<<"$list")
 end=$((SECONDS + ${MINUTES:-25} * 60))
-limit=${LIMIT:-90} budget=${BUDGET:-2s} repetitions=${REPETITIONS:-10}
+limit=${LIMIT:-60} budget=${BUDGET:-1s} repetitions=${REPETITIONS:-10}
 done=0
 
 while read -r suite engine dataset _; do
