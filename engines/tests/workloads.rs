@@ -66,34 +66,39 @@ fn concurrent(words: usize) -> Trace {
 
 #[test]
 fn every_workload_gives_a_right_result_and_the_same_one_twice() {
-    for &engine in engines() {
-        let subjects = [
-            Subject::new(engine, trace(4000)),
-            Subject::new(engine, Data::Synthetic),
-            Subject::new(engine, concurrent(60)),
-        ];
-        for suite in Suite::ALL {
-            for workload in suite.workloads() {
-                let Some(subject) = suited(&subjects, &workload) else {
-                    continue;
-                };
-                let name = subject.data().name();
-                if workload.reason_against(engine, name).is_some() || workload.is_slow(engine, name)
-                {
-                    continue;
-                }
-                let once = || {
-                    let mut repetition = workload.repetition(subject)?;
-                    repetition.run()?;
-                    repetition.check()
-                };
-                let id = format!("{}/{}/{}", suite.name, engine.name(), workload.variant());
-                let outcome = match once() {
-                    Err(WorkloadError::Unsuitable { .. }) if id.ends_with("-10000") => continue,
-                    outcome => outcome.unwrap_or_else(|e| panic!("{id}: {e}")),
-                };
-                assert_eq!(once().unwrap(), outcome, "{id}");
+    std::thread::scope(|scope| {
+        for &engine in engines() {
+            scope.spawn(move || every_workload_of(engine));
+        }
+    });
+}
+
+fn every_workload_of(engine: &'static dyn Engine) {
+    let subjects = [
+        Subject::new(engine, trace(4000)),
+        Subject::new(engine, Data::Synthetic),
+        Subject::new(engine, concurrent(60)),
+    ];
+    for suite in Suite::ALL {
+        for workload in suite.workloads() {
+            let Some(subject) = suited(&subjects, &workload) else {
+                continue;
+            };
+            let name = subject.data().name();
+            if workload.reason_against(engine, name).is_some() || workload.is_slow(engine, name) {
+                continue;
             }
+            let once = || {
+                let mut repetition = workload.repetition(subject)?;
+                repetition.run()?;
+                repetition.check()
+            };
+            let id = format!("{}/{}/{}", suite.name, engine.name(), workload.variant());
+            let outcome = match once() {
+                Err(WorkloadError::Unsuitable { .. }) if id.ends_with("-10000") => continue,
+                outcome => outcome.unwrap_or_else(|e| panic!("{id}: {e}")),
+            };
+            assert_eq!(once().unwrap(), outcome, "{id}");
         }
     }
 }

@@ -12,12 +12,12 @@ use input::{Change, Model, Step, word};
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 
+use super::commit::commit;
 use super::repetition::{Prepared, timed};
 use super::subject::WRITER;
 use super::{Form, Input, Outcome, Subject, Workload, WorkloadError, check};
 use crate::{
-    Cap, Edit, Engine, EngineError, Export, Imported, OpRange, PeerId, Replica, StateHash, Value,
-    VersionVector,
+    Cap, Edit, Engine, EngineError, Imported, PeerId, Replica, StateHash, Value, VersionVector,
 };
 
 /// Edits of each writer in B1 and B2.
@@ -294,19 +294,6 @@ fn trace(subject: &Subject) -> Prepared<'_> {
         copy.import(&Form::Updates.export(&mut **writer)?)?;
         with_document(check::same(&**writer, &*copy, *bytes)?, &mut **writer)
     })
-}
-
-/// Edits, commits, and gives the update that a client sends for it.
-fn commit(
-    replica: &mut dyn Replica,
-    edit: impl FnOnce(&mut dyn Replica) -> Result<(), EngineError>,
-) -> Result<Vec<u8>, EngineError> {
-    let start = replica.own_counter();
-    edit(replica)?;
-    replica.commit();
-    let counters = start..replica.own_counter();
-    let peer = replica.peer();
-    replica.export(Export::Range(OpRange { peer, counters }))
 }
 
 /// Adds the size of the whole document, as the engine stores it.

@@ -3,9 +3,10 @@
 //! The times are incidental. What a row shows is its finding; that all
 //! replicas show the same is checked, as everywhere.
 
+use super::commit::commit;
 use super::repetition::{Prepared, timed};
 use super::{Input, Outcome, Subject, Workload, WorkloadError, check};
-use crate::{Cap, Edit, EngineError, Export, NodeId, OpRange, PeerId, Replica, Span, Value};
+use crate::{Cap, Edit, EngineError, NodeId, PeerId, Replica, Span, Value};
 
 pub fn workloads() -> Vec<Workload> {
     vec![
@@ -259,17 +260,4 @@ fn below(parents: [Option<NodeId>; 2], a: NodeId, b: NodeId) -> &'static str {
         [Some(of_a), Some(of_b)] if of_a == b && of_b == a => "a cycle",
         _ => "below something else",
     }
-}
-
-/// Edits, commits, and gives the update that a client sends for it.
-fn commit(
-    replica: &mut dyn Replica,
-    edit: impl FnOnce(&mut dyn Replica) -> Result<(), EngineError>,
-) -> Result<Vec<u8>, EngineError> {
-    let start = replica.own_counter();
-    edit(replica)?;
-    replica.commit();
-    let counters = start..replica.own_counter();
-    let peer = replica.peer();
-    replica.export(Export::Range(OpRange { peer, counters }))
 }

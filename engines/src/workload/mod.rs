@@ -6,6 +6,7 @@
 //! before, all verification and the release of memory after the timed part.
 
 mod check;
+mod commit;
 mod compaction;
 mod conflict;
 mod data;
@@ -20,6 +21,7 @@ mod repetition;
 mod subject;
 mod suite;
 mod sync;
+mod types;
 
 pub use data::{Data, Input, SYNTHETIC, input_of};
 pub use repetition::{Outcome, Repetition};

@@ -2,7 +2,7 @@
 
 use super::{
     SYNTHETIC, Workload, compaction, conflict, export, history, import, interleaving, live, local,
-    merge, sync,
+    merge, sync, types,
 };
 
 /// Workloads that belong together.
@@ -75,6 +75,13 @@ impl Suite {
             datasets: &[SYNTHETIC, "automerge-paper"],
             large: &["automerge-paper-x100"],
             workloads: conflict::workloads,
+        },
+        Self {
+            name: "types",
+            about: "marks, lists, maps, counters and trees: edits, and their concurrent merge",
+            datasets: &[SYNTHETIC],
+            large: &[],
+            workloads: types::workloads,
         },
         Self {
             name: "history",

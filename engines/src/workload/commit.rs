@@ -1,0 +1,16 @@
+//! An edit as a client makes it: with a commit, and an update to send.
+
+use crate::{EngineError, Export, OpRange, Replica};
+
+/// Edits, commits, and gives the update that a client sends for it.
+pub fn commit(
+    replica: &mut dyn Replica,
+    edit: impl FnOnce(&mut dyn Replica) -> Result<(), EngineError>,
+) -> Result<Vec<u8>, EngineError> {
+    let start = replica.own_counter();
+    edit(replica)?;
+    replica.commit();
+    let counters = start..replica.own_counter();
+    let peer = replica.peer();
+    replica.export(Export::Range(OpRange { peer, counters }))
+}
