@@ -32,10 +32,11 @@ pub fn workloads() -> Vec<Workload> {
     all
 }
 
+type Work = fn(Kind, usize, &Subject) -> Prepared<'_>;
+
 /// Both rows of a kind of edit, on a document of that size.
 fn row(all: &mut Vec<Workload>, kind: Kind, size: usize) {
-    let works: [(&str, fn(Kind, usize, &Subject) -> Prepared<'_>); 2] =
-        [("edit", local), ("merge", merge)];
+    let works: [(&str, Work); 2] = [("edit", local), ("merge", merge)];
     for (work, prepare) in works {
         let name = format!("{}/{work}-{EDITS}", kind.name());
         let grows = kind == Kind::TreeMove;
