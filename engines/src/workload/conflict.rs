@@ -63,10 +63,8 @@ pub fn workloads() -> Vec<Workload> {
         many_writers("B3.1-map-numbers", map_number).needs([Cap::Maps]),
         many_writers("B3.2-map-objects", map_object).needs([Cap::Maps]),
         many_writers("B3.3-map-strings", map_string).needs([Cap::Maps]),
-        many_writers("B3.4-list-strings", list_string)
-            .needs([Cap::Lists])
-            .unless(slow_heads),
-        many_writers("B3.5-text", text).unless(slow_heads),
+        many_writers("B3.4-list-strings", list_string).needs([Cap::Lists]),
+        many_writers("B3.5-text", text),
     ]);
     all.push(Workload::new(Input::Sequential, "B4-trace", trace).per_operation());
     all
@@ -86,29 +84,10 @@ fn one_writer(variant: &'static str, seed: u64, changes: usize, step: Step) -> W
     });
     match changes < N {
         true => row.per(changes as u64),
-        false => row.per(changes as u64).unless(slow_imports),
+        false => row
+            .per(changes as u64)
+            .slow(|engine, _| engine.name() == "automerge"),
     }
-}
-
-/// What one repetition took, once: without a reason it would take minutes in
-/// every sample.
-fn slow_imports(engine: &dyn Engine, _dataset: &str) -> Option<String> {
-    let slow = engine.name() == "automerge";
-    slow.then(|| {
-        "6,000 imports one by one took 25 s and more, measured twice on a busy machine".to_owned()
-    })
-}
-
-/// What one repetition took, once, where it is more than a sample can bear.
-fn slow_heads(engine: &dyn Engine, _dataset: &str) -> Option<String> {
-    let took = match engine.name() {
-        "loro" => "had not ended after 280 s",
-        "loro-0.16" => "took 30 s and more",
-        _ => return None,
-    };
-    Some(format!(
-        "1,539 concurrent imports {took}, measured once on a busy machine"
-    ))
 }
 
 struct OneWriter {
