@@ -1,6 +1,7 @@
 //! What a Yrs document holds besides its text.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use yrs::types::ToJson;
 use yrs::types::text::YChange;
@@ -81,16 +82,12 @@ impl Containers {
 
     pub(super) fn apply(&self, txn: &mut TransactionMut<'_>, edit: Open) {
         match edit {
-            Open::MapSet(key, value) => {
-                self.map.insert(txn, key, value);
-            }
+            Open::MapSet(key, value) => set(&self.map, txn, key.into(), value),
             Open::MapDelete(key) => {
                 self.map.remove(txn, &key);
             }
             Open::ListInsert(pos, values) => self.list.insert_range(txn, pos, values),
-            Open::ListNest(pos, value) => {
-                self.list.insert(txn, pos, value);
-            }
+            Open::ListNest(pos, value) => insert(&self.list, txn, pos, value),
             Open::ListDelete(pos, len) => self.list.remove_range(txn, pos, len),
             Open::Bold(..) => {} // needs the positions of the text
         }
@@ -116,6 +113,57 @@ fn inserts(pos: u32, values: &[Value<'_>]) -> Vec<Open> {
         }
     }
     opened
+}
+
+/// Maps are made empty and filled in the order of their keys: Yrs itself would
+/// take the order of a hash table, and no two runs would encode the same bytes.
+fn set(map: &MapRef, txn: &mut TransactionMut<'_>, key: Arc<str>, value: In) {
+    match value {
+        In::Map(mut entries) => {
+            let inner = map.insert(txn, key, MapPrelim::default());
+            fill_map(&inner, txn, entries.drain());
+        }
+        In::Array(values) => {
+            let inner = map.insert(txn, key, ArrayPrelim::default());
+            fill_list(&inner, txn, values);
+        }
+        other => {
+            map.insert(txn, key, other);
+        }
+    }
+}
+
+fn insert(list: &ArrayRef, txn: &mut TransactionMut<'_>, pos: u32, value: In) {
+    match value {
+        In::Map(mut entries) => {
+            let inner = list.insert(txn, pos, MapPrelim::default());
+            fill_map(&inner, txn, entries.drain());
+        }
+        In::Array(values) => {
+            let inner = list.insert(txn, pos, ArrayPrelim::default());
+            fill_list(&inner, txn, values);
+        }
+        other => {
+            list.insert(txn, pos, other);
+        }
+    }
+}
+
+fn fill_map(
+    map: &MapRef,
+    txn: &mut TransactionMut<'_>,
+    entries: impl Iterator<Item = (Arc<str>, In)>,
+) {
+    let entries: BTreeMap<_, _> = entries.collect();
+    for (key, value) in entries {
+        set(map, txn, key, value);
+    }
+}
+
+fn fill_list(list: &ArrayRef, txn: &mut TransactionMut<'_>, mut values: ArrayPrelim) {
+    for (pos, value) in (0..).zip(values.drain(..)) {
+        insert(list, txn, pos, value);
+    }
 }
 
 fn input(value: Value<'_>) -> In {
