@@ -33,8 +33,8 @@ use std::sync::LazyLock;
 
 use automerge::transaction::{CommitOptions, Transactable};
 use automerge::{
-    ActorId, AutoCommit, AutoSerde, AutomergeError, Change, ChangeHash, ChangeMetadata, ROOT,
-    ReadDoc,
+    ActorId, AutoCommit, AutoSerde, AutomergeError, Change, ChangeHash, ChangeMetadata, Cursor,
+    ROOT, ReadDoc,
 };
 use sha2::{Digest, Sha256};
 
@@ -56,6 +56,7 @@ const NO_SNAPSHOT: &str =
 const NO_SHALLOW: &str = "Automerge cannot drop history";
 const NO_MOVES: &str = "Automerge has no moves: an element is deleted here and inserted there";
 const NO_TREES: &str = "Automerge has no trees whose nodes move";
+const NO_UNDO: &str = "Automerge leaves undoing to the application";
 const NO_SEAL: &str = "an Automerge update that is cut between two changes is a shorter update";
 const NO_MANY: &str =
     "Automerge takes milliseconds for each update into a long document: minutes for a whole trace";
@@ -95,6 +96,7 @@ impl Engine for Automerge {
             (Cap::MovableLists, NO_MOVES),
             (Cap::Trees, NO_TREES),
             (Cap::ManyImports, NO_MANY),
+            (Cap::Undo, NO_UNDO),
         ])
     }
 
@@ -379,6 +381,18 @@ impl Replica for AutomergeReplica {
     fn spans(&self) -> Result<Vec<Span>, EngineError> {
         containers::spans(&self.doc, &self.containers.text)
             .map_err(|e| EngineError::Edit(e.to_string()))
+    }
+
+    fn cursor(&mut self, pos: usize) -> Result<Vec<u8>, EngineError> {
+        let cursor = self.doc.get_cursor(&self.containers.text, pos, None);
+        Ok(cursor.map_err(|_| crate::no_place())?.to_bytes())
+    }
+
+    fn cursor_pos(&mut self, cursor: &[u8]) -> Result<usize, EngineError> {
+        let cursor = Cursor::try_from(cursor).map_err(|_| crate::no_place())?;
+        let text = &self.containers.text;
+        let pos = self.doc.get_cursor_position(text, &cursor, None);
+        pos.map_err(|_| crate::no_place())
     }
 
     fn version_vector(&self) -> VersionVector {

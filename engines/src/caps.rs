@@ -41,6 +41,11 @@ pub enum Cap {
     /// Reading, comparing, undoing and editing what was: the rest of
     /// `History`.
     TimeTravel,
+    /// Taking back one's own commits: `Replica::watch_undo`, `undo`, `redo`.
+    Undo,
+    /// Places in the text that stay where they are as others edit:
+    /// `Replica::cursor`, `Replica::cursor_pos`.
+    Cursors,
     /// Maps: `Edit::MapSet`, `Edit::MapDelete`.
     Maps,
     /// Lists: `Edit::ListInsert`, `Edit::ListDelete`.

@@ -19,7 +19,7 @@
 
 use std::hint::black_box;
 
-use ::cola::{Deletion, Insertion, Replica as Crdt};
+use ::cola::{AnchorBias, Deletion, Insertion, Replica as Crdt};
 use jumprope::JumpRope;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -66,6 +66,7 @@ impl Engine for Cola {
             (Cap::Batch, NO_BATCH),
             (Cap::LocalUpdates, NO_EVENTS),
             (Cap::TextDiff, NO_DIFF),
+            (Cap::Undo, NO_TRAVEL),
         ])
         .text_only("cola is about one text")
     }
@@ -209,6 +210,20 @@ impl Replica for ColaReplica {
         })
     }
 
+    fn cursor(&mut self, pos: usize) -> Result<Vec<u8>, EngineError> {
+        if pos >= self.text_len() {
+            return Err(crate::no_place());
+        }
+        let anchor = self.document.crdt.create_anchor(pos, AnchorBias::Right);
+        Ok(encoded(&anchor))
+    }
+
+    fn cursor_pos(&mut self, cursor: &[u8]) -> Result<usize, EngineError> {
+        let anchor = postcard::from_bytes(cursor).map_err(|_| crate::no_place())?;
+        let pos = self.document.crdt.resolve_anchor(anchor);
+        pos.ok_or_else(crate::no_place)
+    }
+
     fn version_vector(&self) -> VersionVector {
         self.history.version_vector()
     }
@@ -278,8 +293,12 @@ impl Payload for Vec<Edit> {
     }
 }
 
+fn encoded(value: &impl Serialize) -> Vec<u8> {
+    postcard::to_allocvec(value).expect("cola encodes to bytes, which always fit")
+}
+
 fn put_encoded(out: &mut Vec<u8>, edit: &impl Serialize) {
-    let bytes = postcard::to_allocvec(edit).expect("cola encodes to bytes, which always fit");
+    let bytes = encoded(edit);
     put(out, bytes.len() as u64);
     out.extend_from_slice(&bytes);
 }

@@ -46,6 +46,8 @@ const NO_EARLY: &str = "diamond-types refuses an update that builds on what it d
 const NO_JSON: &str = "diamond-types has no JSON form of its operations that it can import";
 
 const NO_WATCHING: &str = "diamond-types hands out no updates: a client asks for what is new";
+const NO_UNDO: &str = "diamond-types 1.0 cannot undo";
+const NO_CURSORS: &str = "diamond-types 1.0 has no places that stay as the text changes";
 const NO_TEXT_DIFF: &str = "diamond-types has no call that turns one text into another";
 
 impl Engine for DiamondTypes {
@@ -68,6 +70,8 @@ impl Engine for DiamondTypes {
             (Cap::Json, NO_JSON),
             (Cap::AnyRange, NO_RANGE),
             (Cap::KeepsEarly, NO_EARLY),
+            (Cap::Undo, NO_UNDO),
+            (Cap::Cursors, NO_CURSORS),
         ])
         .text_only("diamond-types 1.0 holds one text")
     }

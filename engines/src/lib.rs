@@ -277,6 +277,49 @@ pub trait Replica {
         Err(EngineError::Unsupported("the engine has no such call"))
     }
 
+    /// From now on each commit of this replica is a step that can be undone.
+    ///
+    /// # Errors
+    /// Without [`Cap::Undo`].
+    fn watch_undo(&mut self) -> Result<(), EngineError> {
+        Err(EngineError::Unsupported(NO_UNDO))
+    }
+
+    /// Takes back this replica's last step that was not taken back yet, and
+    /// commits; what others did stays. Says whether there was one.
+    ///
+    /// # Errors
+    /// Without [`Cap::Undo`], or unless steps are watched.
+    fn undo(&mut self) -> Result<bool, EngineError> {
+        Err(EngineError::Unsupported(NO_UNDO))
+    }
+
+    /// Does again what the last [`undo`](Self::undo) took back, and commits.
+    /// Says whether there was something.
+    ///
+    /// # Errors
+    /// Without [`Cap::Undo`], or unless steps are watched.
+    fn redo(&mut self) -> Result<bool, EngineError> {
+        Err(EngineError::Unsupported(NO_UNDO))
+    }
+
+    /// The place before the scalar value at `pos`, encoded as a client sends it
+    /// to others. Commit before.
+    ///
+    /// # Errors
+    /// Without [`Cap::Cursors`], or when there is no scalar value at `pos`.
+    fn cursor(&mut self, _pos: usize) -> Result<Vec<u8>, EngineError> {
+        Err(EngineError::Unsupported(NO_CURSORS))
+    }
+
+    /// Where the place of a [`cursor`](Self::cursor) is now.
+    ///
+    /// # Errors
+    /// Without [`Cap::Cursors`], or when these bytes are no place in the text.
+    fn cursor_pos(&mut self, _cursor: &[u8]) -> Result<usize, EngineError> {
+        Err(EngineError::Unsupported(NO_CURSORS))
+    }
+
     /// All operations this replica contains, counted as the engine counts
     /// them: equal edits make other numbers in other engines.
     fn version_vector(&self) -> VersionVector;
@@ -321,6 +364,14 @@ pub trait Replica {
     fn state_hash(&self) -> StateHash {
         StateHash::of(&self.deep_value())
     }
+}
+
+const NO_UNDO: &str = "no steps are watched, or the engine cannot undo";
+const NO_CURSORS: &str = "the engine has no cursors";
+
+/// Why a cursor is refused.
+fn no_place() -> EngineError {
+    EngineError::Edit("these bytes are no place in the text".to_owned())
 }
 
 /// Why there is nothing to send to whom.

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ::loro as library;
 use library::{
     ExportMode, IdSpan, ImportStatus, JsonSchema, LoroDoc, LoroText, LoroTree, Subscription,
-    TextDelta, ToJson, TreeID, TreeParentId, UpdateOptions, VersionRange,
+    TextDelta, ToJson, TreeID, TreeParentId, UndoManager, UpdateOptions, VersionRange,
     VersionVector as LoroVersion,
 };
 
@@ -82,6 +82,7 @@ struct LoroReplica {
     /// vector covers them.
     waiting: Vec<(PeerId, Counter)>,
     watched: Option<Watched>,
+    undo: Option<UndoManager>,
 }
 
 /// The updates of local commits, while they are watched.
@@ -107,6 +108,7 @@ impl LoroReplica {
             containers: Containers::default(),
             waiting: Vec::new(),
             watched: None,
+            undo: None,
         }
     }
 
@@ -306,6 +308,35 @@ impl Replica for LoroReplica {
     fn update_text(&mut self, text: &str) -> Result<(), EngineError> {
         let updated = self.text.update(text, UpdateOptions::default());
         updated.map_err(|e| EngineError::Edit(e.to_string()))
+    }
+
+    fn cursor(&mut self, pos: usize) -> Result<Vec<u8>, EngineError> {
+        containers::cursor(&self.text, pos)
+    }
+
+    fn cursor_pos(&mut self, cursor: &[u8]) -> Result<usize, EngineError> {
+        containers::cursor_pos(&self.doc, cursor)
+    }
+
+    fn watch_undo(&mut self) -> Result<(), EngineError> {
+        self.undo = Some(containers::undo_manager(&self.doc));
+        Ok(())
+    }
+
+    fn undo(&mut self) -> Result<bool, EngineError> {
+        let manager = self
+            .undo
+            .as_mut()
+            .ok_or(EngineError::Unsupported(crate::NO_UNDO))?;
+        manager.undo().map_err(edit_error)
+    }
+
+    fn redo(&mut self) -> Result<bool, EngineError> {
+        let manager = self
+            .undo
+            .as_mut()
+            .ok_or(EngineError::Unsupported(crate::NO_UNDO))?;
+        manager.redo().map_err(edit_error)
     }
 
     fn version_vector(&self) -> VersionVector {

@@ -13,7 +13,9 @@ mod containers;
 
 use std::hint::black_box;
 
-use library::{LoroDoc, LoroText, LoroTree, ToJson, TreeID, VersionVector as LoroVersion};
+use library::{
+    LoroDoc, LoroText, LoroTree, ToJson, TreeID, UndoManager, VersionVector as LoroVersion,
+};
 use loro_0_16 as library;
 
 use containers::Containers;
@@ -81,6 +83,7 @@ impl Engine for Loro016 {
             text,
             containers: Containers::default(),
             waiting: Vec::new(),
+            undo: None,
         })
     }
 }
@@ -91,6 +94,7 @@ struct Loro016Replica {
     containers: Containers,
     /// Per peer, the end of what waits for other operations.
     waiting: Vec<(PeerId, Counter)>,
+    undo: Option<UndoManager>,
 }
 
 impl Loro016Replica {
@@ -242,6 +246,35 @@ impl Replica for Loro016Replica {
 
     fn spans(&self) -> Result<Vec<Span>, EngineError> {
         Ok(spans(&self.text))
+    }
+
+    fn cursor(&mut self, pos: usize) -> Result<Vec<u8>, EngineError> {
+        containers::cursor(&self.text, pos)
+    }
+
+    fn cursor_pos(&mut self, cursor: &[u8]) -> Result<usize, EngineError> {
+        containers::cursor_pos(&self.doc, cursor)
+    }
+
+    fn watch_undo(&mut self) -> Result<(), EngineError> {
+        self.undo = Some(containers::undo_manager(&self.doc));
+        Ok(())
+    }
+
+    fn undo(&mut self) -> Result<bool, EngineError> {
+        let manager = self
+            .undo
+            .as_mut()
+            .ok_or(EngineError::Unsupported(crate::NO_UNDO))?;
+        manager.undo(&self.doc).map_err(edit_error)
+    }
+
+    fn redo(&mut self) -> Result<bool, EngineError> {
+        let manager = self
+            .undo
+            .as_mut()
+            .ok_or(EngineError::Unsupported(crate::NO_UNDO))?;
+        manager.redo(&self.doc).map_err(edit_error)
     }
 
     fn version_vector(&self) -> VersionVector {

@@ -54,7 +54,8 @@ const NO_SNAPSHOT: &str = "this OT stores a document as its operations: see upda
 const NO_JSON: &str = "the OT baseline has one form of its operations";
 const NO_SHALLOW: &str = "this OT may have to transform over any operation, so it keeps all";
 const NO_BATCH: &str = "operational-transform takes one operation at a time";
-const NO_DOCUMENT: &str = "operational-transform has operations, and no document to subscribe to";
+const NO_DOCUMENT: &str =
+    "operational-transform has operations, and no document to subscribe to, undo or point into";
 const NO_DIFF: &str = "operational-transform does not compare texts";
 const ONE_TEXT: &str = "operational-transform has operations on one text only";
 
@@ -81,6 +82,8 @@ impl Engine for OperationalTransformation {
             (Cap::Batch, NO_BATCH),
             (Cap::LocalUpdates, NO_DOCUMENT),
             (Cap::TextDiff, NO_DIFF),
+            (Cap::Undo, NO_DOCUMENT),
+            (Cap::Cursors, NO_DOCUMENT),
         ])
         .text_only(ONE_TEXT)
     }

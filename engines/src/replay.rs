@@ -132,18 +132,54 @@ pub fn replay(
     } else {
         live::replay(&mut steps)?
     };
-    let [first, second] = merged.texts;
-    if first != second {
-        return Err(
-            steps.wrong("replicas that contain the same updates show different texts".to_owned())
-        );
+    steps.judged(merged, check)
+}
+
+/// The agents of a trace at work, each at a replica of its own, whatever their
+/// number: a replay whose time matters, and not the stream.
+pub(crate) struct Session<'a> {
+    engine: &'static dyn Engine,
+    trace: &'a Trace,
+    starts: Vec<usize>,
+    live: Option<live::Live>,
+}
+
+impl<'a> Session<'a> {
+    /// Nobody has typed yet.
+    pub(crate) fn new(engine: &'static dyn Engine, trace: &'a Trace, unit: Unit) -> Self {
+        Self {
+            engine,
+            trace,
+            starts: unit.starts(trace),
+            live: None,
+        }
     }
-    let judged = judge(&first, trace.end_content(), check).map_err(|reason| steps.wrong(reason))?;
-    Ok(Replayed {
-        stream: merged.stream,
-        judged,
-        from_cache: false,
-    })
+
+    /// Everyone types all they typed, and imports what they had seen before.
+    pub(crate) fn run(&mut self) -> Result<(), ReplayError> {
+        self.live = Some(self.steps(live::session)?);
+        Ok(())
+    }
+
+    /// What they sent, and the text that it leads to, once that was found right.
+    pub(crate) fn finish(&mut self, check: Check) -> Result<(UpdateStream, String), ReplayError> {
+        let live = self.live.take();
+        self.steps(|steps| {
+            let live = live.ok_or_else(|| steps.wrong("nobody has typed yet".to_owned()))?;
+            let merged = live.finish(steps)?;
+            let text = merged.texts[0].clone();
+            Ok((steps.judged(merged, check)?.stream, text))
+        })
+    }
+
+    fn steps<T>(&self, work: impl FnOnce(&mut Steps<'_>) -> T) -> T {
+        work(&mut Steps {
+            engine: self.engine,
+            trace: self.trace,
+            starts: &self.starts,
+            progress: &mut |_, _| (),
+        })
+    }
 }
 
 /// The same, but takes the stream from the cache folder where it was replayed
@@ -242,6 +278,20 @@ impl<'a> Steps<'a> {
             engine: self.engine.name(),
             error,
         }
+    }
+
+    fn judged(&self, merged: Merged, check: Check) -> Result<Replayed, ReplayError> {
+        let [first, second] = merged.texts;
+        if first != second {
+            return Err(self
+                .wrong("replicas that contain the same updates show different texts".to_owned()));
+        }
+        let judged = judge(&first, self.trace.end_content(), check);
+        Ok(Replayed {
+            stream: merged.stream,
+            judged: judged.map_err(|reason| self.wrong(reason))?,
+            from_cache: false,
+        })
     }
 
     fn wrong(&self, reason: String) -> ReplayError {

@@ -35,11 +35,12 @@ use std::panic::catch_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use yrs::types::ToJson;
+use yrs::undo::{self, UndoManager};
 use yrs::updates::decoder::Decode;
 use yrs::updates::encoder::Encode;
 use yrs::{
-    ClientID, Doc, GetString, OffsetKind, Options, ReadTxn, StateVector, Text, TextRef, Transact,
-    TransactionMut, Update, UpdateEvent,
+    Assoc, ClientID, Doc, GetString, IndexedSequence, OffsetKind, Options, ReadTxn, StateVector,
+    StickyIndex, Text, TextRef, Transact, TransactionMut, Update, UpdateEvent,
 };
 
 use containers::Containers;
@@ -168,6 +169,7 @@ impl Engine for Yrs {
             last: None,
             waiting: Vec::new(),
             watched: None,
+            undo: None,
         })
     }
 }
@@ -202,6 +204,7 @@ struct YrsReplica {
     waiting: Vec<(PeerId, Counter)>,
     /// The updates of local commits, while they are watched.
     watched: Option<Arc<Mutex<Vec<Vec<u8>>>>>,
+    undo: Option<UndoManager<()>>,
 }
 
 /// Origin of the transactions that import.
@@ -218,7 +221,7 @@ impl YrsReplica {
     }
 
     /// A position and a length in UTF-16 units.
-    fn units(&self, txn: &TransactionMut<'_>, pos: usize, len: usize) -> (u32, u32) {
+    fn units<T: ReadTxn>(&self, txn: &T, pos: usize, len: usize) -> (u32, u32) {
         if !self.wide {
             return (pos as u32, len as u32);
         }
@@ -226,6 +229,19 @@ impl YrsReplica {
         let mut units = text.chars().map(|c| c.len_utf16() as u32);
         let start = units.by_ref().take(pos).sum();
         (start, units.take(len).sum())
+    }
+
+    /// A position in UTF-16 units as one in scalar values.
+    fn scalars<T: ReadTxn>(&self, txn: &T, units: usize) -> usize {
+        if !self.wide {
+            return units;
+        }
+        let text = self.text.get_string(txn);
+        let ends = text.chars().scan(0, |end, c| {
+            *end += c.len_utf16();
+            Some(*end)
+        });
+        ends.take_while(|&end| end <= units).count()
     }
 
     fn apply(&self, txn: &mut TransactionMut<'_>, splice: &Splice) {
@@ -431,6 +447,48 @@ impl Replica for YrsReplica {
 
     fn spans(&self) -> Result<Vec<Span>, EngineError> {
         Ok(containers::spans(&self.text, &self.doc.transact()))
+    }
+
+    fn watch_undo(&mut self) -> Result<(), EngineError> {
+        let mut manager = UndoManager::with_options(undo::Options {
+            // Each commit is a step, however soon it follows.
+            capture_timeout_millis: 0,
+            ..undo::Options::default()
+        });
+        manager.expand_scope(&self.doc, &self.text);
+        self.undo = Some(manager);
+        Ok(())
+    }
+
+    fn undo(&mut self) -> Result<bool, EngineError> {
+        self.last = None;
+        let manager = self.undo.as_mut();
+        Ok(manager
+            .ok_or(EngineError::Unsupported(crate::NO_UNDO))?
+            .undo_blocking())
+    }
+
+    fn redo(&mut self) -> Result<bool, EngineError> {
+        self.last = None;
+        let manager = self.undo.as_mut();
+        Ok(manager
+            .ok_or(EngineError::Unsupported(crate::NO_UNDO))?
+            .redo_blocking())
+    }
+
+    fn cursor(&mut self, pos: usize) -> Result<Vec<u8>, EngineError> {
+        self.check_bounds(pos, 1)?;
+        let txn = self.doc.transact();
+        let (unit, _) = self.units(&txn, pos, 0);
+        let index = self.text.sticky_index(&txn, unit, Assoc::After);
+        Ok(index.ok_or_else(crate::no_place)?.encode_v1())
+    }
+
+    fn cursor_pos(&mut self, cursor: &[u8]) -> Result<usize, EngineError> {
+        let index = StickyIndex::decode_v1(cursor).map_err(|_| crate::no_place())?;
+        let txn = self.doc.transact();
+        let offset = index.get_offset(&txn).ok_or_else(crate::no_place)?;
+        Ok(self.scalars(&txn, offset.index as usize))
     }
 
     fn version_vector(&self) -> VersionVector {

@@ -1,11 +1,13 @@
-//! What a Loro document holds besides its text. The calls are the same in 0.16
+//! What a Loro document holds besides its text, and places in the text. The calls are the same in 0.16
 //! and in 1.x, so both adapters compile this file, each with its own library
 //! as `library`.
 
 use std::cell::OnceCell;
 
+use super::library::cursor::{Cursor, Side};
 use super::library::{
     LoroDoc, LoroError, LoroList, LoroMap, LoroMovableList, LoroText, LoroTree, LoroValue, TreeID,
+    UndoManager,
 };
 use crate::{Edit, EngineError, NodeId, Value};
 
@@ -136,6 +138,27 @@ fn plain_value(value: Value<'_>) -> LoroValue {
             values.collect::<Vec<_>>().into()
         }
     }
+}
+
+/// The place before a scalar value of the text.
+pub(super) fn cursor(text: &LoroText, pos: usize) -> Result<Vec<u8>, EngineError> {
+    let cursor = text.get_cursor(pos, Side::Middle);
+    let cursor = cursor.filter(|cursor| cursor.id.is_some());
+    Ok(cursor.ok_or_else(crate::no_place)?.encode())
+}
+
+pub(super) fn cursor_pos(doc: &LoroDoc, cursor: &[u8]) -> Result<usize, EngineError> {
+    let cursor = Cursor::decode(cursor).map_err(|_| crate::no_place())?;
+    let found = doc.get_cursor_pos(&cursor).map_err(|_| crate::no_place())?;
+    Ok(found.current.pos)
+}
+
+/// A manager that takes back each commit alone, and as many as there are.
+pub(super) fn undo_manager(doc: &LoroDoc) -> UndoManager {
+    let mut manager = UndoManager::new(doc);
+    manager.set_merge_interval(0);
+    manager.set_max_undo_steps(usize::MAX);
+    manager
 }
 
 fn tree_id(node: NodeId) -> TreeID {

@@ -6,6 +6,11 @@ use super::{Merged, ReplayError, Steps, UpdateStream, peer, types_anything};
 use crate::{EngineError, Export, OpRange, Replica};
 
 pub(super) fn replay(steps: &mut Steps<'_>) -> Result<Merged, ReplayError> {
+    session(steps)?.finish(steps)
+}
+
+/// What the agents did while they were at it, each at its own replica.
+pub(super) fn session(steps: &mut Steps<'_>) -> Result<Live, ReplayError> {
     let mut live = Live::new(steps);
     let mut unit = 0;
     visit_versions::<ReplayError>(steps.trace, |txn, version| {
@@ -17,7 +22,7 @@ pub(super) fn replay(steps: &mut Steps<'_>) -> Result<Merged, ReplayError> {
         steps.done(unit);
         Ok(())
     })?;
-    live.finish(steps)
+    Ok(live)
 }
 
 /// An agent's replica and what it has seen.
@@ -27,7 +32,7 @@ struct Agent {
     known: Vec<usize>,
 }
 
-struct Live {
+pub(super) struct Live {
     agents: Vec<Option<Agent>>,
     /// By agent, its updates: how many of its txns there are with each, and the
     /// update's place in the stream.
@@ -90,7 +95,7 @@ impl Live {
     }
 
     /// Brings the replica of the first agent up to date, and a fresh one.
-    fn finish(mut self, steps: &Steps<'_>) -> Result<Merged, ReplayError> {
+    pub(super) fn finish(mut self, steps: &Steps<'_>) -> Result<Merged, ReplayError> {
         let last = steps.trace.txn_count().saturating_sub(1);
         let failed = |error| steps.failed(last, error);
         let mut fresh = steps.engine.replica(peer(self.agents.len()));

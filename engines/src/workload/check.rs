@@ -1,5 +1,7 @@
 //! Verification that the suites share.
 
+use syncbench_datasets::{Check, Trace, catalog};
+
 use super::{Outcome, WorkloadError};
 use crate::{Cap, Caps, Imported, Replica, VersionVector};
 
@@ -73,4 +75,10 @@ pub fn contains(replica: &dyn Replica, version: &VersionVector) -> Result<(), Wo
 /// What was found, as the reason to void a row.
 pub fn wrong(what: impl Into<String>) -> WorkloadError {
     WorkloadError::Wrong(what.into())
+}
+
+/// How the text at the end of a trace is judged.
+pub fn recorded(trace: &Trace) -> Check {
+    let entry = catalog().file_of(trace.name());
+    entry.map_or(Check::Text, |entry| entry.check)
 }

@@ -1,11 +1,13 @@
 //! Replicas that edit at the same time: what an import costs as the history
-//! grows.
+//! grows, and what real sessions cost.
 //!
 //! In a round every replica makes its edits, each with a commit and an update
 //! of its own, before it sees those of the others. Then each imports the
 //! others' updates one by one, in the order in which they were made. So there
 //! is never a moment at which all replicas stand at one latest operation: no
 //! one pauses.
+
+mod trace;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -48,6 +50,7 @@ pub fn workloads() -> Vec<Workload> {
         };
         series(&mut all, session, [50, 100, 200, 400]);
     }
+    all.extend(trace::workloads());
     all
 }
 

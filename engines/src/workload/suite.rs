@@ -51,7 +51,7 @@ impl Suite {
         Self {
             name: "live",
             about: "replicas that edit at the same time: an import as the history grows",
-            datasets: &[SYNTHETIC],
+            datasets: &[SYNTHETIC, "friendsforever", "clownschool"],
             large: &[],
             workloads: live::workloads,
         },

@@ -1,8 +1,12 @@
 //! What documents hold besides plain text: local edits, and the merge of those
-//! of two replicas that edited at the same time.
+//! of two replicas that edited at the same time. Then what editors do with a
+//! text besides typing: undo, and keep the places of cursors.
 //!
 //! All start from a document of a given size, which is made once. Edits are
 //! seeded, so that they are the same in every run.
+
+mod cursor;
+mod undo;
 
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
@@ -29,6 +33,8 @@ pub fn workloads() -> Vec<Workload> {
     for nodes in TREES {
         row(&mut all, Kind::TreeMove, nodes);
     }
+    all.extend(undo::workloads());
+    all.extend(cursor::workloads());
     all
 }
 

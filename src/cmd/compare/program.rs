@@ -17,7 +17,7 @@ use toml::Table;
 use super::contender::Contender;
 use crate::cmd::BadInput;
 
-/// The program that [`build`] builds: `cell`, and nothing else.
+/// The program that [`Workshop::build`] builds: `cell`, and nothing else.
 const PROGRAM: &str = "syncbench-cell";
 
 /// Where the sources are, and where programs are built from them.

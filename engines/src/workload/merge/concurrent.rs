@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use syncbench_datasets::{Check, Trace, catalog};
+use syncbench_datasets::{Trace, catalog};
 
 use super::{Delivery, batch};
 use crate::replay::{ReplayError, Replayed, Unit, judge, replay, replay_cached};
@@ -63,7 +63,12 @@ fn end(subject: &Subject) -> Result<Rc<Document>, WorkloadError> {
             }
         }
         let trace = trace(subject)?;
-        judge(&collector.text(), trace.end_content(), check_of(trace)).map_err(check::wrong)?;
+        judge(
+            &collector.text(),
+            trace.end_content(),
+            check::recorded(trace),
+        )
+        .map_err(check::wrong)?;
         subject.encode(&mut *collector)
     })
 }
@@ -82,16 +87,11 @@ fn updates(subject: &Subject, unit: Unit) -> Result<Rc<[Vec<u8>]>, WorkloadError
 
 /// Replays of the catalog's traces are kept from run to run: some take minutes.
 fn replayed(engine: &dyn Engine, trace: &Trace, unit: Unit) -> Result<Replayed, ReplayError> {
-    let check = check_of(trace);
+    let judged_by = check::recorded(trace);
     match catalog().file_of(trace.name()) {
-        Ok(_) => replay_cached(engine, trace, unit, check, &mut |_, _| ()),
-        Err(_) => replay(engine, trace, unit, check, &mut |_, _| ()),
+        Ok(_) => replay_cached(engine, trace, unit, judged_by, &mut |_, _| ()),
+        Err(_) => replay(engine, trace, unit, judged_by, &mut |_, _| ()),
     }
-}
-
-fn check_of(trace: &Trace) -> Check {
-    let entry = catalog().file_of(trace.name());
-    entry.map_or(Check::Text, |entry| entry.check)
 }
 
 fn trace(subject: &Subject) -> Result<&Trace, WorkloadError> {

@@ -1,0 +1,103 @@
+//! Places in a text that stay where they are while others edit: what a client
+//! sends as presence, and what it looks up to draw the cursors of others.
+
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt, SeedableRng};
+
+use super::commit;
+use crate::workload::repetition::timed;
+use crate::workload::{Input, Outcome, Prepared, Subject, Workload, WorkloadError, check};
+use crate::{Cap, EngineError, Replica};
+
+/// Cursors, one before each character; as many edits of another writer.
+const CURSORS: usize = 1000;
+
+/// The first of the characters of the text: each is there once, so that it
+/// tells where it is.
+const FIRST: u32 = 0x4e00;
+
+pub fn workloads() -> Vec<Workload> {
+    let row = |name: &str, prepare: fn(&Subject) -> Prepared<'_>| {
+        let variant = format!("cursor/{name}-{CURSORS}");
+        let row = Workload::new(Input::Synthetic, variant, prepare);
+        row.needs([Cap::Cursors]).per(CURSORS as u64)
+    };
+    vec![row("create", create), row("resolve", resolve)]
+}
+
+fn create(subject: &Subject) -> Prepared<'_> {
+    let state = (written(subject)?, Vec::new());
+    timed(
+        state,
+        |(replica, cursors)| {
+            *cursors = all(&mut **replica)?;
+            Ok(())
+        },
+        |(replica, cursors)| {
+            let places = places(&mut **replica, cursors)?;
+            check_places(&**replica, cursors, &places)
+        },
+    )
+}
+
+fn resolve(subject: &Subject) -> Prepared<'_> {
+    let mut replica = written(subject)?;
+    let cursors = all(&mut *replica)?;
+    let mut other = subject.engine().replica(2);
+    other.import(&replica.export(crate::Export::Updates {
+        since: &Default::default(),
+    })?)?;
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(CURSORS as u64);
+    let edits = commit(&mut *other, |other| {
+        (0..CURSORS).try_for_each(|_| {
+            let pos = rng.random_range(0..=other.text_len());
+            other.splice(pos, 0, ".")
+        })
+    })?;
+    replica.import(&edits)?;
+    let sought = cursors.clone();
+    timed(
+        (replica, Vec::new()),
+        move |(replica, found)| {
+            *found = places(&mut **replica, &sought)?;
+            Ok(())
+        },
+        move |(replica, found)| check_places(&**replica, &cursors, found),
+    )
+}
+
+fn written(subject: &Subject) -> Result<Box<dyn Replica>, EngineError> {
+    let mut replica = subject.engine().replica(1);
+    let text: String = (FIRST..).map_while(char::from_u32).take(CURSORS).collect();
+    replica.splice(0, 0, &text)?;
+    replica.commit();
+    Ok(replica)
+}
+
+fn all(replica: &mut dyn Replica) -> Result<Vec<Vec<u8>>, EngineError> {
+    (0..CURSORS).map(|pos| replica.cursor(pos)).collect()
+}
+
+fn places(replica: &mut dyn Replica, cursors: &[Vec<u8>]) -> Result<Vec<usize>, EngineError> {
+    let cursors = cursors.iter();
+    cursors.map(|cursor| replica.cursor_pos(cursor)).collect()
+}
+
+/// Each cursor must be before the character that it was made at.
+fn check_places(
+    replica: &dyn Replica,
+    cursors: &[Vec<u8>],
+    places: &[usize],
+) -> Result<Outcome, WorkloadError> {
+    let text: Vec<char> = replica.text().chars().collect();
+    let right = (FIRST..).zip(places);
+    let right = right.filter(|&(c, &pos)| text.get(pos).map(|&c| c as u32) == Some(c));
+    let right = right.count();
+    if right != CURSORS {
+        return Err(check::wrong(format!(
+            "{right} of {CURSORS} cursors are where they were put"
+        )));
+    }
+    let bytes = cursors.iter().map(Vec::len).sum();
+    Ok(Outcome::new(bytes, replica.state_hash()))
+}

@@ -1,0 +1,130 @@
+//! Undoing and redoing one's own edits, alone and among those of another writer.
+
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt, SeedableRng};
+
+use super::commit;
+use crate::workload::repetition::timed;
+use crate::workload::{Input, Prepared, Subject, Workload, check};
+use crate::{Cap, EngineError, Export, Replica};
+
+/// Own edits, each in a commit of its own: steps to undo.
+const STEPS: [usize; 4] = [30, 100, 300, 1000];
+
+/// From so many steps on, engines whose undo grows with them take many seconds.
+const MANY: usize = 1000;
+
+/// What is there before.
+const BASE: &str = "....................";
+
+/// What each edit inserts: the letter tells whose it is.
+const OWN: &str = "a";
+const OTHER: &str = "b";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Row {
+    Undo,
+    UndoAmongOthers,
+    Redo,
+}
+
+pub fn workloads() -> Vec<Workload> {
+    let mut all = Vec::new();
+    for (name, kind) in [
+        ("undo", Row::Undo),
+        ("undo-among-others", Row::UndoAmongOthers),
+        ("redo", Row::Redo),
+    ] {
+        for steps in STEPS {
+            let variant = format!("undo/{name}-{steps}");
+            let row = Workload::new(Input::Synthetic, variant, move |subject| {
+                prepare(kind, steps, subject)
+            });
+            let row = row.needs([Cap::Undo]).per(steps as u64);
+            let row = row.scale(format!("undo/{name}"), steps as u64, "steps");
+            all.push(match steps < MANY {
+                true => row,
+                false => row.slow(|engine, _| engine.library() == "loro"),
+            });
+        }
+    }
+    all
+}
+
+fn prepare(row: Row, steps: usize, subject: &Subject) -> Prepared<'_> {
+    let mut replica = edited(steps, row == Row::UndoAmongOthers, subject)?;
+    let all = replica.text();
+    let expected = match row {
+        Row::Undo | Row::UndoAmongOthers => all.replace(OWN, ""),
+        Row::Redo => {
+            undo_all(&mut *replica)?;
+            all
+        }
+    };
+    let since = replica.version_vector();
+    let before = replica.export(Export::Updates {
+        since: &Default::default(),
+    })?;
+    timed(
+        (replica, 0),
+        move |(replica, done)| {
+            *done = match row {
+                Row::Undo | Row::UndoAmongOthers => undo_all(&mut **replica)?,
+                Row::Redo => redo_all(&mut **replica)?,
+            };
+            Ok(())
+        },
+        move |(replica, done)| {
+            if *done != steps {
+                return Err(check::wrong(format!("{done} steps instead of {steps}")));
+            }
+            check::same_text(&replica.text(), &expected)?;
+            let update = replica.export(Export::Updates { since: &since })?;
+            let mut reader = subject.engine().replica(3);
+            reader.import(&before)?;
+            reader.import(&update)?;
+            check::same(&**replica, &*reader, update.len())
+        },
+    )
+}
+
+/// A replica with edits that it can undo. The other writer's come between them:
+/// each sees all that the other did before.
+fn edited(
+    steps: usize,
+    among_others: bool,
+    subject: &Subject,
+) -> Result<Box<dyn Replica>, EngineError> {
+    let engine = subject.engine();
+    let mut own = engine.replica(1);
+    let mut other = engine.replica(2);
+    other.import(&commit(&mut *own, |own| own.splice(0, 0, BASE))?)?;
+    own.watch_undo()?;
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(steps as u64);
+    for _ in 0..steps {
+        let pos = rng.random_range(0..=own.text_len());
+        let update = commit(&mut *own, |own| own.splice(pos, 0, OWN))?;
+        if among_others {
+            other.import(&update)?;
+            let pos = rng.random_range(0..=other.text_len());
+            own.import(&commit(&mut *other, |other| other.splice(pos, 0, OTHER))?)?;
+        }
+    }
+    Ok(own)
+}
+
+fn undo_all(replica: &mut dyn Replica) -> Result<usize, EngineError> {
+    let mut steps = 0;
+    while replica.undo()? {
+        steps += 1;
+    }
+    Ok(steps)
+}
+
+fn redo_all(replica: &mut dyn Replica) -> Result<usize, EngineError> {
+    let mut steps = 0;
+    while replica.redo()? {
+        steps += 1;
+    }
+    Ok(steps)
+}
