@@ -26,6 +26,9 @@ const N: usize = 6000;
 /// Writers in B3: 20 times the whole root of N.
 const CLIENTS: u64 = 1540;
 
+/// Fewer of them, for how time grows where all insert at one place.
+const FEWER: [u64; 4] = [48, 96, 192, 385];
+
 /// Characters that the documents of B2 start with.
 const BASE: usize = 100;
 
@@ -60,12 +63,15 @@ pub fn workloads() -> Vec<Workload> {
         two_writers("B2.4-random-insert-delete", 204, 2 * N, input::in_turn),
     ]);
     all.extend([
-        many_writers("B3.1-map-numbers", map_number).needs([Cap::Maps]),
-        many_writers("B3.2-map-objects", map_object).needs([Cap::Maps]),
-        many_writers("B3.3-map-strings", map_string).needs([Cap::Maps]),
-        many_writers("B3.4-list-strings", list_string).needs([Cap::Lists]),
-        many_writers("B3.5-text", text),
+        many_writers("B3.1-map-numbers", CLIENTS, map_number).needs([Cap::Maps]),
+        many_writers("B3.2-map-objects", CLIENTS, map_object).needs([Cap::Maps]),
+        many_writers("B3.3-map-strings", CLIENTS, map_string).needs([Cap::Maps]),
+        many_writers("B3.4-list-strings", CLIENTS, list_string).needs([Cap::Lists]),
     ]);
+    for clients in FEWER {
+        all.push(many_texts(format!("B3.5-text/clients-{clients}"), clients));
+    }
+    all.push(many_texts("B3.5-text".to_owned(), CLIENTS));
     all.push(Workload::new(Input::Sequential, "B4-trace", trace).per_operation());
     all
 }
@@ -176,16 +182,27 @@ type ClientEdit = fn(&mut dyn Replica, u64) -> Result<(), EngineError>;
 
 /// B3: many replicas have made one edit each, and one of them imports all the
 /// others' updates.
-fn many_writers(variant: &'static str, edit: ClientEdit) -> Workload {
+fn many_writers(variant: impl Into<String>, clients: u64, edit: ClientEdit) -> Workload {
+    let variant = variant.into();
+    let name = variant.clone();
     let row = Workload::new(Input::Synthetic, variant, move |subject| {
-        let clients = subject.cached(variant, || Clients::new(subject.engine(), edit))?;
+        let clients = subject.cached(&name, || Clients::new(subject.engine(), clients, edit))?;
         let mut reader = subject.engine().replica(1);
         commit(&mut *reader, |reader| edit(reader, 0))?;
         let state = Reader { reader, clients };
         timed(state, Reader::run, Reader::check)
     });
-    row.per(CLIENTS - 1)
-        .slow(|engine, _| SLOW_READERS.contains(&engine.name()))
+    match clients < CLIENTS {
+        true => row.per(clients - 1),
+        false => row
+            .per(clients - 1)
+            .slow(|engine, _| SLOW_READERS.contains(&engine.name())),
+    }
+}
+
+/// B3.5, with as many clients as there or fewer.
+fn many_texts(variant: String, clients: u64) -> Workload {
+    many_writers(variant, clients, text).scale("B3.5-text", clients, "clients")
 }
 
 /// The updates of all clients but the first, and what they come to.
@@ -197,13 +214,13 @@ struct Clients {
 
 impl Clients {
     /// The reference imports the updates in the opposite order.
-    fn new(engine: &dyn Engine, edit: ClientEdit) -> Result<Self, WorkloadError> {
+    fn new(engine: &dyn Engine, clients: u64, edit: ClientEdit) -> Result<Self, WorkloadError> {
         let mut updates = Vec::new();
-        for i in 0..CLIENTS {
+        for i in 0..clients {
             let mut client = engine.replica(i + 1);
             updates.push(commit(&mut *client, |client| edit(client, i))?);
         }
-        let mut reference = engine.replica(CLIENTS + 1);
+        let mut reference = engine.replica(clients + 1);
         let reversed: Vec<_> = updates.iter().rev().map(Vec::as_slice).collect();
         match engine.caps().has(Cap::Batch) {
             true => drop(reference.import_batch(&reversed)?),

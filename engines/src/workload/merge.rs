@@ -35,6 +35,8 @@ pub fn workloads() -> Vec<Workload> {
     for form in [Form::Updates, Form::Snapshot, Form::Shallow] {
         let variant = format!("tail-{TAIL}-into-{form}");
         let row = Workload::new(sequential, variant, move |subject| tail(form, subject));
+        // Each takes Automerge milliseconds.
+        let row = row.slow(|engine, _| engine.name() == "automerge");
         all.push(row.needs(form.needs()));
     }
     for edits in DIVERGED {

@@ -8,7 +8,7 @@ use super::merge::{DIVERGED, Delivery, QUADRATIC, batch, branches};
 use super::repetition::timed;
 use super::subject::{TAIL, WRITER};
 use super::{Form, Input, Outcome, Prepared, Subject, Workload, WorkloadError, check};
-use crate::{Cap, EngineError, Export, Imported, OpRange, PeerId, Replica, VersionVector};
+use crate::{Cap, Engine, EngineError, Export, Imported, OpRange, PeerId, Replica, VersionVector};
 
 /// Who receives.
 const RECEIVER: PeerId = 2;
@@ -33,7 +33,8 @@ pub fn workloads() -> Vec<Workload> {
         }
     }
     let tail = TAIL as u64;
-    all.push(Workload::new(sequential, format!("receive-{TAIL}/one-by-one"), one_by_one).per(tail));
+    let single = Workload::new(sequential, format!("receive-{TAIL}/one-by-one"), one_by_one);
+    all.push(single.per(tail).slow(many_changes));
     let batch = Workload::new(sequential, format!("receive-{TAIL}/batch"), in_a_batch);
     all.push(batch.needs([Cap::Batch]).per(tail));
     for (how, needs) in [
@@ -42,7 +43,7 @@ pub fn workloads() -> Vec<Workload> {
     ] {
         let variant = format!("send-{TAIL}/{how}");
         let row = Workload::new(sequential, variant, move |subject| send(how, subject));
-        all.push(row.needs(needs).per(tail));
+        all.push(row.needs(needs).per(tail).slow(many_changes));
     }
     for (how, needs) in [
         (Field::ReplaceSendAll, None),
@@ -52,9 +53,14 @@ pub fn workloads() -> Vec<Workload> {
         let variant = format!("textarea-{KEYSTROKES}/{how}");
         let row = Workload::new(sequential, variant, move |subject| field(how, subject));
         let row = row.needs(needs).per(KEYSTROKES as u64);
-        all.push(row.slow(|engine, _| engine.name() == "automerge"));
+        all.push(row.slow(many_changes));
     }
     all
+}
+
+/// In Automerge, each change of a long document takes milliseconds.
+fn many_changes(engine: &dyn Engine, _: &str) -> bool {
+    engine.name() == "automerge"
 }
 
 /// How often messages cross.
