@@ -90,6 +90,7 @@ impl Engine for Automerge {
             (Cap::LocalUpdates, NO_WATCHING),
             (Cap::Snapshot, NO_SNAPSHOT),
             (Cap::ShallowSnapshot, NO_SHALLOW),
+            (Cap::Checkout, NO_TRAVEL),
             (Cap::TimeTravel, NO_TRAVEL),
             (Cap::Json, NO_JSON),
             (Cap::DetectsDamage, NO_SEAL),

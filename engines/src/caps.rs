@@ -35,11 +35,13 @@ pub enum Cap {
     LocalUpdates,
     /// The difference of two texts as edits: `Replica::update_text`.
     TextDiff,
-    /// Copies of a document, as it is and as it was: `History::fork`,
-    /// `fork_at`.
+    /// Copies of a document as it is: `History::fork`.
     Forks,
-    /// Reading, comparing, undoing and editing what was: the rest of
-    /// `History`.
+    /// Copies of a document as it was: `History::fork_at`.
+    ForksAt,
+    /// Showing a document as it was: `History::checkout`, `checkout_latest`.
+    Checkout,
+    /// Comparing, reverting and editing what was: the rest of `History`.
     TimeTravel,
     /// Taking back one's own commits: `Replica::watch_undo`, `undo`, `redo`.
     Undo,

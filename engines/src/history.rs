@@ -12,8 +12,7 @@ pub struct Difference(pub(crate) Box<dyn Any>);
 
 const NOT_HERE: EngineError = EngineError::Unsupported("the engine has no such call");
 
-/// The powers over the past, as far as an engine has them: see
-/// [`Cap::Forks`](crate::Cap::Forks) and [`Cap::TimeTravel`](crate::Cap::TimeTravel).
+/// The powers over the past, as far as an engine has them.
 /// Versions must be contained in the replica, and what was edited committed.
 pub trait History {
     /// The engine's own form of a version, which costs some of them a walk
@@ -32,13 +31,13 @@ pub trait History {
     /// A copy of the document as it was, for `peer`.
     ///
     /// # Errors
-    /// Without [`Cap::Forks`](crate::Cap::Forks).
+    /// Without [`Cap::ForksAt`](crate::Cap::ForksAt).
     fn fork_at(&mut self, at: &Moment, peer: PeerId) -> Result<Box<dyn Replica>, EngineError>;
 
     /// Shows the document as it was; [`History::checkout_latest`] ends it.
     ///
     /// # Errors
-    /// Without [`Cap::TimeTravel`](crate::Cap::TimeTravel).
+    /// Without [`Cap::Checkout`](crate::Cap::Checkout).
     fn checkout(&mut self, _at: &Moment) -> Result<(), EngineError> {
         Err(NOT_HERE)
     }
@@ -55,7 +54,7 @@ pub trait History {
     /// Shows everything that the replica contains.
     ///
     /// # Errors
-    /// Without [`Cap::TimeTravel`](crate::Cap::TimeTravel).
+    /// Without [`Cap::Checkout`](crate::Cap::Checkout).
     fn checkout_latest(&mut self) -> Result<(), EngineError> {
         Err(NOT_HERE)
     }

@@ -214,8 +214,7 @@ pub trait Replica {
         Err(EngineError::Unsupported("there is no such document for it"))
     }
 
-    /// What it can do with its past; `None` without
-    /// [`Cap::Forks`] and [`Cap::TimeTravel`].
+    /// What it can do with its past; `None` if nothing.
     fn history(&mut self) -> Option<&mut dyn history::History> {
         None
     }

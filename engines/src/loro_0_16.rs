@@ -10,6 +10,7 @@
 #[path = "loro/containers.rs"]
 #[allow(clippy::duplicate_mod, reason = "the same calls of another version")]
 mod containers;
+mod history;
 
 use std::hint::black_box;
 
@@ -31,7 +32,7 @@ pub struct Loro016;
 
 const NO_FORKS: &str = "Loro 0.16 copies a document as it is, not as it was";
 const NO_TRAVEL: &str =
-    "Loro 0.16 has checkout, but neither diff nor revert_to nor edits in the past";
+    "Loro 0.16 shows the past, but has neither diff nor revert_to nor edits there";
 const NO_SHALLOW: &str = "Loro has shallow snapshots since 1.0 only";
 const NO_COUNTER: &str = "counters are an experiment in Loro 0.16, and not in its default build";
 const NO_RANGE: &str = "Loro 0.16 exports all that follows a version, not a range";
@@ -61,7 +62,7 @@ impl Engine for Loro016 {
         Caps::without(&[
             (Cap::LocalUpdates, NO_WATCHING),
             (Cap::ShallowSnapshot, NO_SHALLOW),
-            (Cap::Forks, NO_FORKS),
+            (Cap::ForksAt, NO_FORKS),
             (Cap::TimeTravel, NO_TRAVEL),
             (Cap::AnyRange, NO_RANGE),
             (Cap::Counters, NO_COUNTER),
@@ -275,6 +276,10 @@ impl Replica for Loro016Replica {
             .as_mut()
             .ok_or(EngineError::Unsupported(crate::NO_UNDO))?;
         manager.redo(&self.doc).map_err(edit_error)
+    }
+
+    fn history(&mut self) -> Option<&mut dyn crate::history::History> {
+        Some(self)
     }
 
     fn version_vector(&self) -> VersionVector {

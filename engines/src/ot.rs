@@ -77,6 +77,8 @@ impl Engine for OperationalTransformation {
             (Cap::Snapshot, NO_SNAPSHOT),
             (Cap::ShallowSnapshot, NO_SHALLOW),
             (Cap::Forks, NO_FORKS),
+            (Cap::ForksAt, NO_FORKS),
+            (Cap::Checkout, NO_TRAVEL),
             (Cap::TimeTravel, NO_TRAVEL),
             (Cap::Json, NO_JSON),
             (Cap::Batch, NO_BATCH),

@@ -124,6 +124,8 @@ impl Engine for Yrs {
             (Cap::Snapshot, NO_SNAPSHOT),
             (Cap::ShallowSnapshot, NO_SHALLOW),
             (Cap::Forks, NO_FORKS),
+            (Cap::ForksAt, NO_FORKS),
+            (Cap::Checkout, NO_TRAVEL),
             (Cap::TimeTravel, NO_TRAVEL),
             (Cap::Json, NO_JSON),
             (Cap::AnyRange, NO_RANGE),

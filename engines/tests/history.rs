@@ -54,18 +54,18 @@ fn what_an_engine_lacks_is_refused() {
         replica.splice(0, 0, "then").unwrap();
         replica.commit();
         let version = replica.version_vector();
-        let (forks, travels) = (
+        let (forks, checks_out) = (
             engine.caps().has(Cap::Forks),
-            engine.caps().has(Cap::TimeTravel),
+            engine.caps().has(Cap::Checkout),
         );
         let Some(history) = replica.history() else {
-            assert!(!forks && !travels, "{}", engine.name());
+            assert!(!forks && !checks_out, "{}", engine.name());
             continue;
         };
         let moment = history.moment(&version).unwrap();
         assert_eq!(history.fork(2).is_ok(), forks);
         let checkout = history.checkout(&moment);
-        match travels {
+        match checks_out {
             true => checkout.unwrap(),
             false => assert!(matches!(checkout, Err(EngineError::Unsupported(_)))),
         }

@@ -66,11 +66,12 @@ pub fn workloads() -> Vec<Workload> {
         many_writers("B3.1-map-numbers", CLIENTS, map_number).needs([Cap::Maps]),
         many_writers("B3.2-map-objects", CLIENTS, map_object).needs([Cap::Maps]),
         many_writers("B3.3-map-strings", CLIENTS, map_string).needs([Cap::Maps]),
-        many_writers("B3.4-list-strings", CLIENTS, list_string).needs([Cap::Lists]),
     ]);
+    // Before the two that some engines do not end within minutes.
     for clients in FEWER {
         all.push(many_texts(format!("B3.5-text/clients-{clients}"), clients));
     }
+    all.push(many_writers("B3.4-list-strings", CLIENTS, list_string).needs([Cap::Lists]));
     all.push(many_texts("B3.5-text".to_owned(), CLIENTS));
     all.push(Workload::new(Input::Sequential, "B4-trace", trace).per_operation());
     all
@@ -115,6 +116,10 @@ impl OneWriter {
 
     fn check(&mut self, end: &Model) -> Result<Outcome, WorkloadError> {
         check::same_text(&self.reader.text(), &end.text())?;
+        // A text that is empty again would not tell that nothing was done.
+        if self.writer.own_counter() == 0 {
+            return Err(check::wrong("the writer made no operation"));
+        }
         let list = end.list();
         if !list.is_empty() && self.reader.deep_value()["list"] != serde_json::json!(list) {
             return Err(check::wrong("the list is not what the writer made it"));

@@ -22,14 +22,14 @@ pub fn workloads() -> Vec<Workload> {
             let row = Workload::new(Input::Sequential, variant, move |subject| {
                 checkout(percent, back, subject)
             });
-            all.push(row.needs([Cap::TimeTravel]));
+            all.push(row.needs([Cap::Checkout]));
         }
     }
     let row = |variant: &str, cap: Cap, prepare: for<'a> fn(&'a Subject) -> Prepared<'a>| {
         Workload::new(Input::Sequential, variant, prepare).needs([cap])
     };
     all.push(row("fork", Cap::Forks, fork));
-    all.push(row("fork-at-50%", Cap::Forks, fork_at));
+    all.push(row("fork-at-50%", Cap::ForksAt, fork_at));
     all.push(row("diff-50%", Cap::TimeTravel, diff));
     all.push(row("apply-diff-50%", Cap::TimeTravel, apply_diff));
     all.push(row("revert-to-50%", Cap::TimeTravel, revert));

@@ -46,7 +46,7 @@ fn hopeless(engine: &dyn Engine, dataset: &str) -> Option<String> {
             "writing it takes hours: a hundredth of it in one transaction takes a minute"
         }
         "automerge" => {
-            "not run: time grows faster than size, as its issue 906 says of a trace repeated 25 times"
+            "not run: time grows faster than size, as issue 906 of Automerge reports of a trace repeated 25 times"
         }
         _ => return None,
     };

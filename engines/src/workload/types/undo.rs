@@ -54,11 +54,11 @@ pub fn workloads() -> Vec<Workload> {
 fn prepare(row: Row, steps: usize, subject: &Subject) -> Prepared<'_> {
     let mut replica = edited(steps, row == Row::UndoAmongOthers, subject)?;
     let all = replica.text();
-    let expected = match row {
-        Row::Undo | Row::UndoAmongOthers => all.replace(OWN, ""),
+    let (step, expected): (Step, _) = match row {
+        Row::Undo | Row::UndoAmongOthers => (|replica| replica.undo(), all.replace(OWN, "")),
         Row::Redo => {
-            undo_all(&mut *replica)?;
-            all
+            take(steps, &mut *replica, |replica| replica.undo())?;
+            (|replica| replica.redo(), all)
         }
     };
     let since = replica.version_vector();
@@ -68,10 +68,7 @@ fn prepare(row: Row, steps: usize, subject: &Subject) -> Prepared<'_> {
     timed(
         (replica, 0),
         move |(replica, done)| {
-            *done = match row {
-                Row::Undo | Row::UndoAmongOthers => undo_all(&mut **replica)?,
-                Row::Redo => redo_all(&mut **replica)?,
-            };
+            *done = take(steps, &mut **replica, step)?;
             Ok(())
         },
         move |(replica, done)| {
@@ -113,18 +110,13 @@ fn edited(
     Ok(own)
 }
 
-fn undo_all(replica: &mut dyn Replica) -> Result<usize, EngineError> {
-    let mut steps = 0;
-    while replica.undo()? {
-        steps += 1;
-    }
-    Ok(steps)
-}
+type Step = fn(&mut dyn Replica) -> Result<bool, EngineError>;
 
-fn redo_all(replica: &mut dyn Replica) -> Result<usize, EngineError> {
-    let mut steps = 0;
-    while replica.redo()? {
-        steps += 1;
+/// Takes so many steps, and counts those that the engine says it took.
+fn take(steps: usize, replica: &mut dyn Replica, step: Step) -> Result<usize, EngineError> {
+    let mut taken = 0;
+    for _ in 0..steps {
+        taken += usize::from(step(replica)?);
     }
-    Ok(steps)
+    Ok(taken)
 }
