@@ -151,3 +151,38 @@ fn bad_input_gets_one_message_with_the_mend_and_leaves_nothing_behind() {
         assert!(!target.exists(), "{args:?} left {}", target.display());
     }
 }
+
+#[test]
+fn a_missed_threshold_is_exit_99_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let thresholds = [
+        "--threshold",
+        "lost == 0",
+        "--threshold",
+        "sent > 1_000_000",
+    ];
+    let output = output(&small_run(
+        path,
+        &[&["--duration", "1s"], &thresholds[..]].concat(),
+    ));
+    let record = record_in(folder.path());
+    assert_eq!(output.status.code(), Some(record.verdict.exit_code.into()));
+    // A machine that is busy with something else may make the run invalid.
+    assert!(
+        matches!(record.verdict.status, Status::Threshold | Status::Invalid),
+        "{:?}",
+        record.verdict
+    );
+    let met: Vec<bool> = record.thresholds.iter().map(|judged| judged.met).collect();
+    assert_eq!(met, [true, false]);
+    assert!(record.counts.unwrap().sent > 0);
+}
+
+#[test]
+fn a_threshold_on_nothing_is_refused_before_anything_runs() {
+    let output = output(&["run", "--threshold", "propagtion.p99 < 100ms"]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("did you mean `propagation`?"), "{stderr}");
+}

@@ -183,21 +183,7 @@ impl Catalog {
 /// third of their length or less apart.
 fn is_near(wanted: &str, known: &str) -> bool {
     let contained = wanted.len() >= 3 && (known.contains(wanted) || wanted.contains(known));
-    contained || distance(wanted, known) * 3 <= wanted.chars().count().max(known.chars().count())
-}
-
-/// Levenshtein's edit distance.
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (above, left) in left.chars().take(64).enumerate() {
-        let mut diagonal = row[0];
-        row[0] = above + 1;
-        for (at, &right) in right.iter().enumerate() {
-            let substitute = diagonal + usize::from(left != right);
-            diagonal = row[at + 1];
-            row[at + 1] = substitute.min(row[at] + 1).min(diagonal + 1);
-        }
-    }
-    row[right.len()]
+    contained
+        || strsim::levenshtein(wanted, known) * 3
+            <= wanted.chars().count().max(known.chars().count())
 }

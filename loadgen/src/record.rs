@@ -23,6 +23,7 @@ impl Outcome {
             latency: self.latency(),
             resources: self.resources(),
             series: Some(self.series()),
+            thresholds: Vec::new(),
             artifacts: Vec::new(),
         }
     }

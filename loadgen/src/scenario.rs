@@ -1,10 +1,16 @@
 //! What a load run does: clients, rooms, rate, relay.
 
+mod settings;
+mod shipped;
+
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::target::UrlTemplate;
+
+pub use settings::{ClientSettings, RelaySettings, Settings, SettingsError, WorkloadSettings};
+pub use shipped::{SHIPPED, Shipped};
 
 /// A complete description of one load run, defaults filled in.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -36,6 +42,12 @@ pub struct Scenario {
     /// waiting for the edits that are still missing.
     #[serde(serialize_with = "seconds", rename = "drain_timeout_s")]
     pub drain_timeout: Duration,
+    /// Conditions that the run must keep to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub thresholds: Vec<String>,
+    /// What the scenario shows, and what to look at in its result.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub analysis: String,
 }
 
 fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
@@ -53,7 +65,7 @@ pub enum RelayTarget {
 }
 
 /// How clients and relay speak.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProtocolKind {
     /// Raw updates in binary frames, forwarded to everyone else in the room.
@@ -61,7 +73,7 @@ pub enum ProtocolKind {
 }
 
 /// How the edits of one client follow each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Arrivals {
     /// At equal distances.
@@ -72,7 +84,7 @@ pub enum Arrivals {
 
 /// How the constant rhythms of the clients lie to each other. This alone
 /// changes the cost per delivery about twofold, so it stands in the record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Evenly over the period: the load is smooth.
@@ -97,6 +109,8 @@ impl Default for Scenario {
             seed: 1,
             workers: default_workers(),
             drain_timeout: Duration::from_secs(10),
+            thresholds: Vec::new(),
+            analysis: String::new(),
         }
     }
 }

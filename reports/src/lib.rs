@@ -21,3 +21,5 @@ pub mod stamp;
 pub mod summary;
 #[cfg(feature = "render")]
 pub mod table;
+#[cfg(feature = "render")]
+pub mod threshold;

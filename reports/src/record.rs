@@ -44,6 +44,9 @@ pub struct Record {
     /// Figures over time (kind `load`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub series: Option<Series>,
+    /// The thresholds that the run was held to (kind `load`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub thresholds: Vec<Judged>,
     /// Files written beside the record, relative to its folder.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub artifacts: Vec<String>,
@@ -185,6 +188,18 @@ impl fmt::Display for Status {
             Status::Threshold => "threshold missed",
         })
     }
+}
+
+/// A threshold with what the run came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Judged {
+    /// The threshold as it was written.
+    pub threshold: String,
+    /// Whether it was kept.
+    pub met: bool,
+    /// The figure in words, with its unit; absent without samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<String>,
 }
 
 /// Whether the replicas of every room ended equal.

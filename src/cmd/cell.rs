@@ -358,6 +358,7 @@ impl Bench<'_> {
             latency: Default::default(),
             resources: None,
             series: None,
+            thresholds: Vec::new(),
             artifacts: Vec::new(),
         }
     }

@@ -12,10 +12,12 @@ use syncbench_engines::Loro;
 use syncbench_loadgen::load::{self, Inputs, LoadError, Progress};
 use syncbench_loadgen::outcome::Outcome;
 use syncbench_loadgen::relay::RelayCommand;
-use syncbench_loadgen::scenario::{self, RelayTarget, Scenario};
-use syncbench_loadgen::target::UrlTemplate;
+use syncbench_loadgen::scenario::{
+    self, ClientSettings, RelaySettings, SHIPPED, Scenario, Settings, Shipped, WorkloadSettings,
+};
 use syncbench_reports::export::{Exporter, Terminal};
 use syncbench_reports::record::{DatasetRef, Status};
+use syncbench_reports::threshold::{self, Threshold};
 use tokio::sync::oneshot;
 
 use super::BadInput;
@@ -32,50 +34,73 @@ use crate::stdout::say;
 #[command(after_help = "\
 Examples:
   syncbench run
+  syncbench run classroom
+  syncbench run my-scenario.toml --clients 400
   syncbench run --clients 1000 --rooms 200 --rate 2000 --duration 30s
   syncbench run --relay ws://127.0.0.1:7000/{room} --json
+  syncbench run --threshold 'propagation.p99 < 100ms' --threshold 'lost == 0'
 
-Exit codes: 0 ok, 1 failure, 2 bad usage or input, 6 not converged, 7 invalid measurement")]
+Exit codes: 0 ok, 1 failure, 2 bad usage or input, 6 not converged, 7 invalid measurement,
+99 threshold missed")]
 pub struct Args {
-    /// Simulated clients, each a full replica that writes
-    #[arg(long, value_name = "N", default_value_t = Scenario::default().clients)]
-    clients: u32,
+    /// A scenario: a file in TOML, or the name of one that comes with syncbench; flags go before
+    /// what it says
+    #[arg(value_name = "SCENARIO.toml|NAME")]
+    scenario: Option<String>,
 
-    /// Rooms that the clients are spread over; a room is one shared document
-    #[arg(long, value_name = "N", default_value_t = Scenario::default().rooms)]
-    rooms: u32,
+    /// Print the scenarios that come with syncbench
+    #[arg(long)]
+    list: bool,
 
-    /// Edits per second, over all clients
-    #[arg(long, value_name = "N", default_value_t = Scenario::default().rate, allow_negative_numbers = true)]
-    rate: f64,
+    /// Simulated clients, each a full replica that writes [default: 200]
+    #[arg(long, value_name = "N")]
+    clients: Option<u32>,
 
-    /// How long edits are scheduled: 10s, 500ms, 2m
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = super::duration)]
-    duration: Duration,
+    /// Rooms that the clients are spread over; a room is one shared document [default: 40]
+    #[arg(long, value_name = "N")]
+    rooms: Option<u32>,
 
-    /// How the edits of one client follow each other
-    #[arg(long, value_enum, default_value_t = Arrivals::Constant)]
-    arrivals: Arrivals,
+    /// Edits per second, over all clients [default: 1000]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    rate: Option<f64>,
 
-    /// How the clients' constant rhythms lie to each other
-    #[arg(long, value_enum, default_value_t = Phase::Spread)]
-    phase: Phase,
+    /// How long edits are scheduled: 10s, 500ms, 2m [default: 10s]
+    #[arg(long, value_name = "TIME", value_parser = super::duration)]
+    duration: Option<Duration>,
 
-    /// Trace that the clients type: a catalog name, or the path of a trace file
-    #[arg(long, value_name = "NAME|FILE", default_value_t = Scenario::default().dataset)]
-    dataset: String,
+    /// How the edits of one client follow each other [default: constant]
+    #[arg(long, value_enum)]
+    arrivals: Option<Arrivals>,
+
+    /// How the clients' constant rhythms lie to each other [default: spread]
+    #[arg(long, value_enum)]
+    phase: Option<Phase>,
+
+    /// Trace that the clients type: a catalog name, or the path of a trace file [default:
+    /// automerge-paper]
+    #[arg(long, value_name = "NAME|FILE")]
+    dataset: Option<String>,
 
     /// Load this relay instead of the embedded one; {room} and {client} stand for names
     #[arg(long, value_name = "URL")]
     relay: Option<String>,
 
-    /// Seed of everything random
-    #[arg(long, value_name = "N", default_value_t = Scenario::default().seed)]
-    seed: u64,
+    /// Seed of everything random [default: 1]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
 
     /// Threads that simulate clients [default: one less than CPUs]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
+
+    /// Fail with exit code 99 unless this holds: `propagation.p99 < 100ms`
+    ///
+    /// metric.stat op value. Metrics: propagation, propagation_from_send,
+    /// generator_lag, edit, transit, import, connect (min, mean, max, count,
+    /// p50, p99.9, ...); lost, duplicated, corrupt, scheduled, sent, expected,
+    /// visible; convergence.rate, sent.rate, visible.rate. May be given often.
+    #[arg(long = "threshold", value_name = "EXPR")]
+    thresholds: Vec<String>,
 
     /// Print the record as JSON instead of the summary
     #[arg(long)]
@@ -98,6 +123,15 @@ enum Arrivals {
     Poisson,
 }
 
+impl From<Arrivals> for scenario::Arrivals {
+    fn from(arrivals: Arrivals) -> Self {
+        match arrivals {
+            Arrivals::Constant => Self::Constant,
+            Arrivals::Poisson => Self::Poisson,
+        }
+    }
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum Phase {
     /// Evenly over the period: the load is smooth
@@ -106,40 +140,98 @@ enum Phase {
     Locked,
 }
 
-impl Args {
-    fn scenario(&self) -> anyhow::Result<Scenario> {
-        let relay = match &self.relay {
-            None => RelayTarget::Embedded,
-            Some(url) => RelayTarget::Url(url.parse::<UrlTemplate>().map_err(BadInput::new)?),
-        };
-        let default = Scenario::default();
-        let scenario = Scenario {
-            relay,
-            clients: self.clients,
-            rooms: self.rooms,
-            rate: self.rate,
-            duration: self.duration,
-            arrivals: match self.arrivals {
-                Arrivals::Constant => scenario::Arrivals::Constant,
-                Arrivals::Poisson => scenario::Arrivals::Poisson,
-            },
-            phase: match self.phase {
-                Phase::Spread => scenario::Phase::Spread,
-                Phase::Locked => scenario::Phase::Locked,
-            },
-            dataset: self.dataset.clone(),
-            seed: self.seed,
-            workers: self.workers.map_or(default.workers, usize::from),
-            ..default
-        };
-        scenario.validate().map_err(BadInput::new)?;
-        Ok(scenario)
+impl From<Phase> for scenario::Phase {
+    fn from(phase: Phase) -> Self {
+        match phase {
+            Phase::Spread => Self::Spread,
+            Phase::Locked => Self::Locked,
+        }
     }
+}
+
+impl Args {
+    /// The scenario, and the thresholds that it names.
+    fn scenario(&self) -> anyhow::Result<(Scenario, Vec<Threshold>)> {
+        let base = match &self.scenario {
+            Some(name) => written(name)?,
+            None => Settings::default(),
+        };
+        let mut scenario = self
+            .settings()
+            .over(base)
+            .scenario()
+            .map_err(BadInput::new)?;
+        scenario.workers = self.workers.map_or(scenario.workers, usize::from);
+        let thresholds = scenario.thresholds.iter().map(|text| text.parse());
+        let thresholds = thresholds.collect::<Result<_, _>>();
+        Ok((scenario, thresholds.map_err(BadInput::new)?))
+    }
+
+    /// What the flags say.
+    fn settings(&self) -> Settings {
+        Settings {
+            analysis: None,
+            duration: self.duration,
+            seed: self.seed,
+            thresholds: self.thresholds.clone(),
+            relay: RelaySettings {
+                protocol: None,
+                url: self.relay.clone(),
+            },
+            clients: ClientSettings {
+                count: self.clients,
+                rooms: self.rooms,
+            },
+            workload: WorkloadSettings {
+                dataset: self.dataset.clone(),
+                rate: self.rate,
+                arrivals: self.arrivals.map(Into::into),
+                phase: self.phase.map(Into::into),
+            },
+        }
+    }
+}
+
+/// The settings of a shipped scenario, or of a file.
+fn written(name: &str) -> anyhow::Result<Settings> {
+    if let Some(shipped) = Shipped::named(name) {
+        return Ok(shipped.settings()?);
+    }
+    let toml = std::fs::read_to_string(name).map_err(|error| {
+        let names: Vec<&str> = SHIPPED.iter().map(|shipped| shipped.name).collect();
+        BadInput::new(format!(
+            "no scenario `{name}`: {error}; name a file, or one of {}",
+            names.join(", ")
+        ))
+    })?;
+    let settings = Settings::parse(&toml);
+    Ok(settings.map_err(|error| BadInput::new(format!("{name}: {error}")))?)
+}
+
+/// Prints what comes with syncbench.
+fn list() -> anyhow::Result<Status> {
+    for shipped in SHIPPED {
+        let scenario = shipped.settings()?.scenario()?;
+        say!(
+            "{}\n  {} clients in {} rooms, {} edits/s for {}\n  {}\n  thresholds: {}\n",
+            shipped.name,
+            scenario.clients,
+            scenario.rooms,
+            scenario.rate,
+            humantime::format_duration(scenario.duration),
+            scenario.analysis.trim().replace('\n', "\n  "),
+            scenario.thresholds.join(", "),
+        );
+    }
+    Ok(Status::Ok)
 }
 
 /// Runs the scenario, writes record and report, prints the result.
 pub fn run(args: Args) -> anyhow::Result<Status> {
-    let scenario = args.scenario()?;
+    if args.list {
+        return list();
+    }
+    let (scenario, thresholds) = args.scenario()?;
     let trace = syncbench_datasets::load(&scenario.dataset).map_err(BadInput::new)?;
     let settings = serde_json::to_value(&scenario)?;
     let dataset = DatasetRef {
@@ -160,6 +252,7 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
         }
     };
     let mut record = outcome.record(conditions);
+    threshold::hold(&mut record, &thresholds);
     let files = output.write(&mut record)?;
     if args.json {
         say!("{}", serde_json::to_string(&record)?);

@@ -8,7 +8,7 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use super::{ExportError, Exporter};
 use crate::quantity;
-use crate::record::{Counts, ProcessUse, Record, Status};
+use crate::record::{Counts, Judged, ProcessUse, Record, Status};
 use crate::summary;
 
 /// A summary for the terminal: plain text, with colour only where it helps.
@@ -65,6 +65,9 @@ impl Exporter for Terminal {
         }
         text.push_str("\n\n");
         text.push_str(&facts(record));
+        for judged in &record.thresholds {
+            text.push_str(&line("threshold", &threshold(judged)));
+        }
         if !record.latency.is_empty() {
             text.push_str(&format!("\n{}\n", latency(record)));
         }
@@ -96,6 +99,12 @@ fn facts(record: &Record) -> String {
         text.push_str(&line("deliveries", &deliveries(counts)));
     }
     text
+}
+
+fn threshold(judged: &Judged) -> String {
+    let met = if judged.met { "met" } else { "missed" };
+    let observed = judged.observed.as_deref().unwrap_or("no samples");
+    format!("{met:<6}  {}  ({observed})", judged.threshold)
 }
 
 fn edits(counts: &Counts) -> String {

@@ -64,6 +64,7 @@ pub fn cell(engine: (&str, &str), id: &str, ns: u64, n: usize) -> Record {
         latency: BTreeMap::new(),
         resources: None,
         series: None,
+        thresholds: Vec::new(),
         artifacts: Vec::new(),
     }
 }

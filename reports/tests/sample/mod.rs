@@ -12,7 +12,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::json;
 use syncbench_reports::record::{
-    Cell, Convergence, ConvergenceFailure, Counts, DatasetRef, Distribution, Kind, Machine,
+    Cell, Convergence, ConvergenceFailure, Counts, DatasetRef, Distribution, Judged, Kind, Machine,
     ProcessUse, Record, Resources, Run, SCHEMA, Scale, Series, Status, Verdict,
 };
 
@@ -198,6 +198,11 @@ pub fn healthy() -> Record {
                 .into(),
         }),
         series: Some(series),
+        thresholds: vec![Judged {
+            threshold: "propagation.p99 < 100ms".into(),
+            met: true,
+            observed: Some("900 µs".into()),
+        }],
         artifacts: vec!["report.html".into()],
         cell: None,
     }
