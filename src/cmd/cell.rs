@@ -42,7 +42,7 @@ pub struct Args {
     #[arg(long)]
     list: bool,
 
-    /// One row of the suite [default: all]
+    /// One row of the suite, or those whose names begin so if it ends with `/` [default: all]
     #[arg(long, value_name = "NAME")]
     variant: Option<String>,
 
@@ -103,12 +103,7 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
         let message = format!("{workload} has no row for {dataset}; it works on such as {suites}");
         return Err(BadInput::new(message).into());
     }
-    let workloads: Vec<&Workload> = match &args.variant {
-        None => workloads.iter().collect(),
-        Some(variant) => vec![named("variant", variant, workloads.iter(), |workload| {
-            workload.variant()
-        })?],
-    };
+    let workloads = asked(&workloads, args.variant.as_deref())?;
     let sizes = sizes(data, &args.repeat)?;
     let benches: Vec<Bench<'_>> = sizes
         .into_iter()
@@ -394,6 +389,25 @@ fn engine_named(name: &str, workload: &str) -> Result<&'static dyn Engine, BadIn
 }
 
 /// The one of `choices` that is called `name`.
+/// The rows that `--variant` names.
+fn asked<'a>(
+    workloads: &'a [Workload],
+    variant: Option<&str>,
+) -> Result<Vec<&'a Workload>, BadInput> {
+    let Some(variant) = variant else {
+        return Ok(workloads.iter().collect());
+    };
+    let folder = variant.ends_with('/');
+    let within = workloads
+        .iter()
+        .filter(|workload| folder && workload.variant().starts_with(variant));
+    let within: Vec<_> = within.collect();
+    match within.is_empty() {
+        true => named("variant", variant, workloads.iter(), Workload::variant).map(|row| vec![row]),
+        false => Ok(within),
+    }
+}
+
 fn named<'a, T>(
     what: &str,
     name: &str,

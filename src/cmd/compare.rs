@@ -47,7 +47,7 @@ pub struct Args {
     #[arg(long = "engine", value_name = "ENGINE[@VERSION]", required = true)]
     engines: Vec<Contender>,
 
-    /// One row of the suite [default: all]
+    /// One row of the suite, or those whose names begin so if it ends with `/` [default: all]
     #[arg(long, value_name = "NAME")]
     variant: Option<String>,
 

@@ -30,11 +30,11 @@ pub fn workloads() -> Vec<Workload> {
     for kind in Kind::ALL {
         row(&mut all, kind, BASE);
     }
+    all.extend(undo::workloads());
+    all.extend(cursor::workloads());
     for nodes in TREES {
         row(&mut all, Kind::TreeMove, nodes);
     }
-    all.extend(undo::workloads());
-    all.extend(cursor::workloads());
     all
 }
 
