@@ -173,6 +173,14 @@ fn a_spent_budget_leaves_one_repetition() {
 }
 
 #[test]
+fn a_name_that_ends_with_a_slash_stands_for_all_rows_below_it() {
+    let rows = ["types", "--variant", "cursor/", "--repetitions", "1"];
+    let cells = cells(&rows);
+    let variants: Vec<&str> = cells.iter().map(|cell| cell.variant.as_str()).collect();
+    assert_eq!(variants, ["cursor/create-1000", "cursor/resolve-1000"]);
+}
+
+#[test]
 fn names_that_do_not_exist_are_answered_with_those_that_do() {
     for (args, message) in [
         (vec!["imports"], "import, export, merge"),

@@ -1,12 +1,11 @@
 //! What a Yrs document holds besides its text.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::HashMap;
 
 use yrs::types::ToJson;
 use yrs::types::text::YChange;
 use yrs::{
-    Any, Array, ArrayPrelim, ArrayRef, Doc, In, Map, MapPrelim, MapRef, ReadTxn, Text, TextPrelim,
+    Any, Array, ArrayPrelim, ArrayRef, Doc, Map, MapPrelim, MapRef, ReadTxn, Text, TextPrelim,
     TextRef, Transact, TransactionMut,
 };
 
@@ -23,11 +22,11 @@ pub(super) struct Containers {
 
 /// An edit that the next commit applies.
 pub(super) enum Open {
-    MapSet(String, In),
+    MapSet(String, Content),
     MapDelete(String),
     ListInsert(u32, Vec<Any>),
     /// A container of its own as one element.
-    ListNest(u32, In),
+    ListNest(u32, Content),
     ListDelete(u32, u32),
     /// Start and length, in scalar values.
     Bold(usize, usize),
@@ -45,7 +44,7 @@ impl Containers {
     /// What a commit is to do, after a look at the bounds: Yrs panics on those.
     pub(super) fn open(&mut self, doc: &Doc, edit: &Edit<'_>) -> Result<Vec<Open>, EngineError> {
         Ok(match *edit {
-            Edit::MapSet { key, value } => vec![Open::MapSet(key.to_owned(), input(value))],
+            Edit::MapSet { key, value } => vec![Open::MapSet(key.to_owned(), Content::of(value))],
             Edit::MapDelete { key } => vec![Open::MapDelete(key.to_owned())],
             Edit::ListInsert { pos, values } => {
                 self.resize(doc, pos, 0, values.len())?;
@@ -82,7 +81,7 @@ impl Containers {
 
     pub(super) fn apply(&self, txn: &mut TransactionMut<'_>, edit: Open) {
         match edit {
-            Open::MapSet(key, value) => set(&self.map, txn, key.into(), value),
+            Open::MapSet(key, value) => set(&self.map, txn, key, value),
             Open::MapDelete(key) => {
                 self.map.remove(txn, &key);
             }
@@ -106,79 +105,89 @@ impl Containers {
 fn inserts(pos: u32, values: &[Value<'_>]) -> Vec<Open> {
     let mut opened = Vec::new();
     for (pos, &value) in (pos..).zip(values) {
-        match (input(value), opened.last_mut()) {
-            (In::Any(any), Some(Open::ListInsert(_, plain))) => plain.push(any),
-            (In::Any(any), _) => opened.push(Open::ListInsert(pos, vec![any])),
+        match (Content::of(value), opened.last_mut()) {
+            (Content::Plain(any), Some(Open::ListInsert(_, plain))) => plain.push(any),
+            (Content::Plain(any), _) => opened.push(Open::ListInsert(pos, vec![any])),
             (nested, _) => opened.push(Open::ListNest(pos, nested)),
         }
     }
     opened
 }
 
-/// Maps are made empty and filled in the order of their keys: Yrs itself would
-/// take the order of a hash table, and no two runs would encode the same bytes.
-fn set(map: &MapRef, txn: &mut TransactionMut<'_>, key: Arc<str>, value: In) {
-    match value {
-        In::Map(mut entries) => {
-            let inner = map.insert(txn, key, MapPrelim::default());
-            fill_map(&inner, txn, entries.drain());
+/// A value to put in. Containers are made empty and filled in order: Yrs itself
+/// would take the entries of a map in the order of a hash table, and no two runs
+/// would encode the same bytes.
+pub(super) enum Content {
+    Plain(Any),
+    Text(String),
+    Map(Vec<(String, Content)>),
+    List(Vec<Content>),
+}
+
+impl Content {
+    fn of(value: Value<'_>) -> Self {
+        match value {
+            Value::Text(content) => Self::Text(content.to_owned()),
+            Value::Map(entries) => {
+                let entries = entries.iter();
+                let entries = entries.map(|&(key, value)| (key.to_owned(), Self::of(value)));
+                Self::Map(entries.collect())
+            }
+            Value::List(values) => {
+                Self::List(values.iter().map(|&value| Self::of(value)).collect())
+            }
+            plain => Self::Plain(plain_value(plain)),
         }
-        In::Array(values) => {
+    }
+}
+
+fn set(map: &MapRef, txn: &mut TransactionMut<'_>, key: String, content: Content) {
+    match content {
+        Content::Plain(any) => {
+            map.insert(txn, key, any);
+        }
+        Content::Text(text) => {
+            map.insert(txn, key, TextPrelim::new(text));
+        }
+        Content::Map(entries) => {
+            let inner = map.insert(txn, key, MapPrelim::default());
+            fill_map(&inner, txn, entries);
+        }
+        Content::List(values) => {
             let inner = map.insert(txn, key, ArrayPrelim::default());
             fill_list(&inner, txn, values);
         }
-        other => {
-            map.insert(txn, key, other);
-        }
     }
 }
 
-fn insert(list: &ArrayRef, txn: &mut TransactionMut<'_>, pos: u32, value: In) {
-    match value {
-        In::Map(mut entries) => {
-            let inner = list.insert(txn, pos, MapPrelim::default());
-            fill_map(&inner, txn, entries.drain());
+fn insert(list: &ArrayRef, txn: &mut TransactionMut<'_>, pos: u32, content: Content) {
+    match content {
+        Content::Plain(any) => {
+            list.insert(txn, pos, any);
         }
-        In::Array(values) => {
+        Content::Text(text) => {
+            list.insert(txn, pos, TextPrelim::new(text));
+        }
+        Content::Map(entries) => {
+            let inner = list.insert(txn, pos, MapPrelim::default());
+            fill_map(&inner, txn, entries);
+        }
+        Content::List(values) => {
             let inner = list.insert(txn, pos, ArrayPrelim::default());
             fill_list(&inner, txn, values);
         }
-        other => {
-            list.insert(txn, pos, other);
-        }
     }
 }
 
-fn fill_map(
-    map: &MapRef,
-    txn: &mut TransactionMut<'_>,
-    entries: impl Iterator<Item = (Arc<str>, In)>,
-) {
-    let entries: BTreeMap<_, _> = entries.collect();
-    for (key, value) in entries {
-        set(map, txn, key, value);
+fn fill_map(map: &MapRef, txn: &mut TransactionMut<'_>, entries: Vec<(String, Content)>) {
+    for (key, content) in entries {
+        set(map, txn, key, content);
     }
 }
 
-fn fill_list(list: &ArrayRef, txn: &mut TransactionMut<'_>, mut values: ArrayPrelim) {
-    for (pos, value) in (0..).zip(values.drain(..)) {
-        insert(list, txn, pos, value);
-    }
-}
-
-fn input(value: Value<'_>) -> In {
-    match value {
-        Value::Text(content) => In::Text(TextPrelim::new(content).into()),
-        Value::Map(entries) => In::Map(
-            entries
-                .iter()
-                .map(|&(key, value)| (key, input(value)))
-                .collect::<MapPrelim>(),
-        ),
-        Value::List(values) => In::Array(ArrayPrelim::from_iter(
-            values.iter().map(|&value| input(value)),
-        )),
-        plain => In::Any(plain_value(plain)),
+fn fill_list(list: &ArrayRef, txn: &mut TransactionMut<'_>, values: Vec<Content>) {
+    for (pos, content) in (0..).zip(values) {
+        insert(list, txn, pos, content);
     }
 }
 
