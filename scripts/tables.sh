@@ -63,6 +63,11 @@ done <<<"$list"
 notes=(--note "Measured and made by scripts/tables.sh, with at most $repetitions repetitions and $budget for each row.")
 while read -r suite; do
   left_out=$(cat "$folder/cells/$suite".*.left-out 2>/dev/null) || continue
+  stopped=$(grep -v '(not started)$' <<<"$left_out" || true)
+  # One entry for each data set that there was no time for.
+  waiting=$(sed -n 's/^.*\/\(.*\) (not started)$/\1/p' <<<"$left_out" | sort | uniq -c |
+    sed 's/^ *\([0-9]*\) \(.*\)$/\2 (\1 engines not started)/')
+  left_out=$(printf '%s\n%s\n' "$stopped" "$waiting" | sed '/^$/d')
   printf 'left out: %s\n' "${left_out//$'\n'/; }" >&2
   notes+=(--warn "$suite" "Left out: ${left_out//$'\n'/; }.")
 done < <(cut -d ' ' -f 1 <<<"$list" | sort -u)
