@@ -173,6 +173,16 @@ fn a_spent_budget_leaves_one_repetition() {
 }
 
 #[test]
+fn rows_that_a_data_set_is_too_small_for_are_not_failures() {
+    let trace = trace(100);
+    let file = trace.path().to_str().unwrap();
+    let args = ["merge", "--dataset", file, "--repetitions", "1"];
+    let cells = cells(&[&args[..], &["--variant", "diverged-1000"]].concat());
+    let reason = cells[0].unavailable.as_deref().unwrap();
+    assert!(reason.contains("fewer than"), "{reason}");
+}
+
+#[test]
 fn a_name_that_ends_with_a_slash_stands_for_all_rows_below_it() {
     let rows = ["types", "--variant", "cursor/", "--repetitions", "1"];
     let cells = cells(&rows);

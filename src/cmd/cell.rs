@@ -6,7 +6,7 @@ mod growth;
 use std::time::Duration;
 
 use syncbench_engines::cell::{self, Limits};
-use syncbench_engines::workload::{Data, Subject, Suite, Workload};
+use syncbench_engines::workload::{Data, Subject, Suite, Workload, WorkloadError};
 use syncbench_engines::{Engine, KNOWN, engines};
 use syncbench_reports::record::{
     Cell, DatasetRef, Kind, Record, Run, SCHEMA, Scale, Status, Verdict,
@@ -250,9 +250,7 @@ impl Bench<'_> {
         let mut cell = self.without_figures(workload);
         let name = self.name(workload);
         if let Some(reason) = workload.reason_against(self.engine, self.dataset) {
-            eprintln!("n/a: {name}: {reason}");
-            cell.unavailable = Some(reason);
-            return Ok((self.record(cell, Status::Ok, Vec::new()), false));
+            return Ok((self.not_available(cell, &name, reason), false));
         }
         match cell::measure(workload, &self.subject, self.limits) {
             Ok(measured) => {
@@ -263,6 +261,9 @@ impl Bench<'_> {
                 }
                 Ok((self.record(cell, Status::Ok, Vec::new()), spent))
             }
+            Err(WorkloadError::Unsuitable { reason, .. }) => {
+                Ok((self.not_available(cell, &name, reason), false))
+            }
             Err(error) => {
                 eprintln!("syncbench: {name}: {error}");
                 cell.unavailable = Some(error.to_string());
@@ -270,6 +271,13 @@ impl Bench<'_> {
                 Ok((self.record(cell, Status::Failure, reasons), false))
             }
         }
+    }
+
+    /// The record of a row that the engine or the data set has none of.
+    fn not_available(&self, mut cell: Cell, name: &str, reason: String) -> Record {
+        eprintln!("n/a: {name}: {reason}");
+        cell.unavailable = Some(reason);
+        self.record(cell, Status::Ok, Vec::new())
     }
 
     /// What to start this executable with so that it runs one timed part.
