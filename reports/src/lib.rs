@@ -16,6 +16,7 @@ pub mod quantity;
 pub mod record;
 pub mod scaling;
 pub mod series;
+pub mod similar;
 pub mod stamp;
 #[cfg(feature = "render")]
 pub mod summary;

@@ -10,14 +10,17 @@
 //!
 //! A threshold whose metric has no sample is missed: nothing was shown to hold.
 
+mod figure;
+
 use std::fmt;
 use std::str::FromStr;
 
-use crate::quantity;
+use figure::Figure;
+
 use crate::record::{Judged, Record, Status};
 
 /// A condition on one figure of a record.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Threshold {
     figure: Figure,
     op: Op,
@@ -71,73 +74,6 @@ fn did_you_mean(similar: Option<&str>, known: &str) -> String {
         Some(similar) => format!("; did you mean `{similar}`?"),
         None => format!("; there are {known}"),
     }
-}
-
-/// What a run records as a distribution.
-const LATENCIES: [&str; 7] = [
-    "propagation",
-    "propagation_from_send",
-    "generator_lag",
-    "edit",
-    "transit",
-    "import",
-    "connect",
-];
-
-/// Reads a figure off a record; none without samples.
-type Read = fn(&Record) -> Option<f64>;
-
-/// What a run counts.
-const COUNTS: [(&str, Read); 7] = [
-    ("lost", |r| Some(r.convergence.as_ref()?.lost as f64)),
-    ("duplicated", |r| {
-        Some(r.convergence.as_ref()?.duplicated as f64)
-    }),
-    ("corrupt", |r| Some(r.convergence.as_ref()?.corrupt as f64)),
-    ("scheduled", |r| Some(r.counts.as_ref()?.scheduled as f64)),
-    ("sent", |r| Some(r.counts.as_ref()?.sent as f64)),
-    ("expected", |r| Some(r.counts.as_ref()?.expected as f64)),
-    ("visible", |r| Some(r.counts.as_ref()?.visible as f64)),
-];
-
-/// Shares, which have the statistic `rate` alone; none without a whole.
-const RATES: [(&str, Read); 3] = [
-    ("convergence", |r| {
-        let convergence = r.convergence.as_ref()?;
-        share(convergence.converged, convergence.rooms)
-    }),
-    ("sent", |r| {
-        let counts = r.counts.as_ref()?;
-        share(counts.sent, counts.scheduled)
-    }),
-    ("visible", |r| {
-        let counts = r.counts.as_ref()?;
-        share(counts.visible, counts.expected)
-    }),
-];
-
-fn share(part: u64, whole: u64) -> Option<f64> {
-    (whole > 0).then(|| part as f64 / whole as f64)
-}
-
-/// What is read off a record.
-#[derive(Debug, Clone, PartialEq)]
-enum Figure {
-    /// Nanoseconds.
-    Latency(&'static str, Stat),
-    /// The samples of a latency.
-    Samples(&'static str),
-    Count(&'static str),
-    Rate(&'static str),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Stat {
-    Min,
-    Mean,
-    Max,
-    /// A quantile, from 0 to 1.
-    Quantile(f64),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -235,186 +171,6 @@ pub fn hold(record: &mut Record, thresholds: &[Threshold]) {
         record.verdict.exit_code = Status::Threshold.exit_code(false);
     }
     record.verdict.reasons.extend(reasons);
-}
-
-impl FromStr for Figure {
-    type Err = ThresholdError;
-
-    fn from_str(text: &str) -> Result<Self, ThresholdError> {
-        // The statistic may have a point of its own: p99.9.
-        let (metric, stat) = match text.split_once('.') {
-            Some((metric, stat)) => (metric.trim(), Some(stat.trim())),
-            None => (text, None),
-        };
-        let no_stat = |mend| ThresholdError::Stat {
-            metric: metric.to_owned(),
-            stat: stat.unwrap_or("figure without a statistic").to_owned(),
-            mend,
-        };
-        if let Some(latency) = LATENCIES.into_iter().find(|known| *known == metric) {
-            return match stat {
-                Some("count") => Ok(Self::Samples(latency)),
-                Some(stat) => stat
-                    .parse()
-                    .map(|stat| Self::Latency(latency, stat))
-                    .map_err(|()| no_stat(LATENCY_STATS)),
-                None => Err(no_stat(LATENCY_STATS)),
-            };
-        }
-        let rate = RATES.iter().find(|(known, _)| *known == metric);
-        let count = COUNTS.iter().find(|(known, _)| *known == metric);
-        match (stat, rate, count) {
-            (Some("rate"), Some((rate, _)), _) => Ok(Self::Rate(rate)),
-            (None, _, Some((count, _))) => Ok(Self::Count(count)),
-            (_, Some(_), Some(_)) => Err(no_stat("it is a count, and its `rate` a share")),
-            (_, Some(_), None) => Err(no_stat("ask for its `rate`")),
-            (_, None, Some(_)) => Err(no_stat("it is a count, and stands alone")),
-            (_, None, None) => Err(unknown(metric)),
-        }
-    }
-}
-
-const LATENCY_STATS: &str =
-    "ask for min, mean, max, count or a percentile such as p50, p99, p99.9 or p(99)";
-
-impl FromStr for Stat {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "min" => return Ok(Self::Min),
-            "mean" | "avg" => return Ok(Self::Mean),
-            "max" => return Ok(Self::Max),
-            "med" | "median" => return Ok(Self::Quantile(0.5)),
-            _ => {}
-        }
-        let number = text.strip_prefix('p').ok_or(())?;
-        let number = match number.strip_prefix('(') {
-            Some(inner) => inner.strip_suffix(')').ok_or(())?,
-            None => number,
-        };
-        // `p99_9` is how the record spells it.
-        let percent: f64 = number.trim().replace('_', ".").parse().map_err(drop)?;
-        match (0.0..=100.0).contains(&percent) {
-            true => Ok(Self::Quantile(percent / 100.0)),
-            false => Err(()),
-        }
-    }
-}
-
-fn unknown(name: &str) -> ThresholdError {
-    let mut known = LATENCIES.to_vec();
-    known.extend(COUNTS.iter().map(|(name, _)| *name));
-    known.extend(RATES.iter().map(|(name, _)| *name));
-    known.sort_unstable();
-    known.dedup();
-    ThresholdError::Metric {
-        name: name.to_owned(),
-        similar: similar(name, known.iter().copied()).map(str::to_owned),
-        known: known.join(", "),
-    }
-}
-
-/// The name that was probably meant: the nearest, if it is near.
-pub fn similar<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let rated = known.map(|known| (strsim::jaro_winkler(name, known), known));
-    let best = rated.max_by(|(a, _), (b, _)| a.total_cmp(b));
-    best.and_then(|(likeness, known)| (likeness > 0.8).then_some(known))
-}
-
-impl Figure {
-    /// The number of a value with its unit.
-    fn limit(&self, value: &str) -> Result<f64, ThresholdError> {
-        let digits = |c: char| c.is_ascii_digit() || matches!(c, '.' | '+' | '-' | 'e' | '_');
-        let end = value.find(|c| !digits(c)).unwrap_or(value.len());
-        let (number, unit) = value.split_at(end);
-        let refused = |mend| ThresholdError::Value {
-            value: value.to_owned(),
-            figure: self.to_string(),
-            mend,
-        };
-        let number = number.replace('_', "").parse::<f64>().ok();
-        let number = number.filter(|number| number.is_finite() && *number >= 0.0);
-        match self {
-            Self::Latency(..) => {
-                const MEND: &str = "write a time with its unit, such as 500us, 100ms or 2s";
-                let unit = match unit.trim() {
-                    "ns" => 1.0,
-                    "us" | "µs" => 1e3,
-                    "ms" => 1e6,
-                    "s" => 1e9,
-                    "m" | "min" => 60e9,
-                    _ => return Err(refused(MEND)),
-                };
-                number
-                    .map(|number| number * unit)
-                    .ok_or_else(|| refused(MEND))
-            }
-            Self::Rate(_) => {
-                const MEND: &str = "write a share from 0 to 1, or a percentage such as 99.9%";
-                let whole = match unit.trim() {
-                    "" => 1.0,
-                    "%" => 100.0,
-                    _ => return Err(refused(MEND)),
-                };
-                let share = number.map(|number| number / whole);
-                share
-                    .filter(|share| *share <= 1.0)
-                    .ok_or_else(|| refused(MEND))
-            }
-            Self::Count(_) | Self::Samples(_) => {
-                const MEND: &str = "write a whole number, without a unit";
-                let whole = number.filter(|number| number.fract() == 0.0 && unit.is_empty());
-                whole.ok_or_else(|| refused(MEND))
-            }
-        }
-    }
-
-    /// The figure of a record; none without samples.
-    fn of(&self, record: &Record) -> Option<f64> {
-        match self {
-            Self::Latency(metric, stat) => {
-                let histogram = record.latency.get(*metric)?.histogram().ok()?;
-                (!histogram.is_empty()).then(|| match stat {
-                    Stat::Min => histogram.min() as f64,
-                    Stat::Mean => histogram.mean(),
-                    Stat::Max => histogram.max() as f64,
-                    Stat::Quantile(quantile) => histogram.value_at_quantile(*quantile) as f64,
-                })
-            }
-            Self::Samples(metric) => Some(record.latency.get(*metric)?.count as f64),
-            Self::Count(metric) => named(&COUNTS, metric)(record),
-            Self::Rate(metric) => named(&RATES, metric)(record),
-        }
-    }
-
-    fn shown(&self, figure: f64) -> String {
-        match self {
-            Self::Latency(..) => quantity::duration(figure / 1e3),
-            Self::Rate(_) => quantity::percent(figure),
-            Self::Count(_) | Self::Samples(_) => quantity::count(figure as u64),
-        }
-    }
-}
-
-fn named(table: &[(&str, Read)], name: &str) -> Read {
-    let mut rows = table.iter();
-    let row = rows.find(|(known, _)| *known == name);
-    row.map_or(|_| None, |(_, read)| *read)
-}
-
-impl fmt::Display for Figure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Latency(metric, Stat::Min) => write!(f, "{metric}.min"),
-            Self::Latency(metric, Stat::Mean) => write!(f, "{metric}.mean"),
-            Self::Latency(metric, Stat::Max) => write!(f, "{metric}.max"),
-            Self::Latency(metric, Stat::Quantile(q)) => write!(f, "{metric}.p{}", 100.0 * q),
-            Self::Samples(metric) => write!(f, "{metric}.count"),
-            Self::Count(metric) => f.write_str(metric),
-            Self::Rate(metric) => write!(f, "{metric}.rate"),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -396,7 +396,6 @@ fn engine_named(name: &str, workload: &str) -> Result<&'static dyn Engine, BadIn
     })
 }
 
-/// The one of `choices` that is called `name`.
 /// The rows that `--variant` names.
 fn asked<'a>(
     workloads: &'a [Workload],
@@ -405,17 +404,15 @@ fn asked<'a>(
     let Some(variant) = variant else {
         return Ok(workloads.iter().collect());
     };
-    let folder = variant.ends_with('/');
-    let within = workloads
-        .iter()
-        .filter(|workload| folder && workload.variant().starts_with(variant));
-    let within: Vec<_> = within.collect();
-    match within.is_empty() {
-        true => named("variant", variant, workloads.iter(), Workload::variant).map(|row| vec![row]),
-        false => Ok(within),
+    let below = |workload: &&Workload| workload.variant().starts_with(variant);
+    let below: Vec<_> = workloads.iter().filter(below).collect();
+    if variant.ends_with('/') && !below.is_empty() {
+        return Ok(below);
     }
+    named("variant", variant, workloads.iter(), Workload::variant).map(|row| vec![row])
 }
 
+/// The one of `choices` that is called `name`.
 fn named<'a, T>(
     what: &str,
     name: &str,

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
+use syncbench_reports::similar::similar;
 
 use super::{Arrivals, Phase, ProtocolKind, RelayTarget, Scenario, ScenarioError};
 use crate::target::{UrlError, UrlTemplate};
@@ -162,13 +163,8 @@ fn explained(error: &toml::de::Error) -> String {
     };
     let mut names = rest.split('`').step_by(2);
     let written = names.next().unwrap_or_default();
-    let known = rest.split('`').skip(2).step_by(2);
-    let likely = known
-        .map(|name| (strsim::jaro_winkler(written, name), name))
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .filter(|(likeness, _)| *likeness > 0.7);
-    match likely {
-        Some((_, name)) => format!("{}\ndid you mean `{name}`?", message.trim_end()),
+    match similar(written, names) {
+        Some(name) => format!("{}\ndid you mean `{name}`?", message.trim_end()),
         None => message.trim_end().to_owned(),
     }
 }
