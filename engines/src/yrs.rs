@@ -28,6 +28,8 @@
 //!   asked for: Yrs can do it in no other place.
 
 mod containers;
+mod editor;
+mod positions;
 
 use std::hint::black_box;
 use std::ops::Range;
@@ -35,15 +37,16 @@ use std::panic::catch_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use yrs::types::ToJson;
-use yrs::undo::{self, UndoManager};
+use yrs::undo::UndoManager;
 use yrs::updates::decoder::Decode;
 use yrs::updates::encoder::Encode;
 use yrs::{
-    Assoc, ClientID, Doc, GetString, IndexedSequence, OffsetKind, Options, ReadTxn, StateVector,
-    StickyIndex, Text, TextRef, Transact, TransactionMut, Update, UpdateEvent,
+    ClientID, Doc, GetString, OffsetKind, Options, ReadTxn, StateVector, Text, TextRef, Transact,
+    TransactionMut, Update, UpdateEvent,
 };
 
 use containers::Containers;
+use positions::{byte_at, may_be_wide};
 
 use crate::{
     Cap, Caps, Counter, Edit, Engine, EngineError, Export, Imported, OpRange, PeerId, Replica,
@@ -213,49 +216,6 @@ struct YrsReplica {
 const REMOTE: &str = "remote";
 
 impl YrsReplica {
-    /// The length of the text, if so much is behind `pos`.
-    fn check_bounds(&self, pos: usize, del: usize) -> Result<usize, EngineError> {
-        let len = self.text_len();
-        match pos > len || del > len - pos {
-            true => Err(EngineError::OutOfBounds { pos, del, len }),
-            false => Ok(len),
-        }
-    }
-
-    /// A position and a length in UTF-16 units.
-    fn units<T: ReadTxn>(&self, txn: &T, pos: usize, len: usize) -> (u32, u32) {
-        if !self.wide {
-            return (pos as u32, len as u32);
-        }
-        let text = self.text.get_string(txn);
-        let mut units = text.chars().map(|c| c.len_utf16() as u32);
-        let start = units.by_ref().take(pos).sum();
-        (start, units.take(len).sum())
-    }
-
-    /// A position in UTF-16 units as one in scalar values.
-    fn scalars<T: ReadTxn>(&self, txn: &T, units: usize) -> usize {
-        if !self.wide {
-            return units;
-        }
-        let text = self.text.get_string(txn);
-        let ends = text.chars().scan(0, |end, c| {
-            *end += c.len_utf16();
-            Some(*end)
-        });
-        ends.take_while(|&end| end <= units).count()
-    }
-
-    fn apply(&self, txn: &mut TransactionMut<'_>, splice: &Splice) {
-        let (pos, del) = self.units(txn, splice.pos, splice.del);
-        if del > 0 {
-            self.text.remove_range(txn, pos, del);
-        }
-        if !splice.ins.is_empty() {
-            self.text.insert(txn, pos, &splice.ins);
-        }
-    }
-
     fn encode_since(&self, known: &StateVector) -> Vec<u8> {
         let txn = self.doc.transact();
         match self.encoding {
@@ -452,45 +412,25 @@ impl Replica for YrsReplica {
     }
 
     fn watch_undo(&mut self) -> Result<(), EngineError> {
-        let mut manager = UndoManager::with_options(undo::Options {
-            // Each commit is a step, however soon it follows.
-            capture_timeout_millis: 0,
-            ..undo::Options::default()
-        });
-        manager.expand_scope(&self.doc, &self.text);
-        self.undo = Some(manager);
+        self.undo = Some(editor::undo_manager(&self.doc, &self.text));
         Ok(())
     }
 
     fn undo(&mut self) -> Result<bool, EngineError> {
-        self.last = None;
-        let manager = self.undo.as_mut();
-        Ok(manager
-            .ok_or(EngineError::Unsupported(crate::NO_UNDO))?
-            .undo_blocking())
+        Ok(self.stepping()?.undo_blocking())
     }
 
     fn redo(&mut self) -> Result<bool, EngineError> {
-        self.last = None;
-        let manager = self.undo.as_mut();
-        Ok(manager
-            .ok_or(EngineError::Unsupported(crate::NO_UNDO))?
-            .redo_blocking())
+        Ok(self.stepping()?.redo_blocking())
     }
 
     fn cursor(&mut self, pos: usize) -> Result<Vec<u8>, EngineError> {
         self.check_bounds(pos, 1)?;
-        let txn = self.doc.transact();
-        let (unit, _) = self.units(&txn, pos, 0);
-        let index = self.text.sticky_index(&txn, unit, Assoc::After);
-        Ok(index.ok_or_else(crate::no_place)?.encode_v1())
+        self.sticky(pos)
     }
 
     fn cursor_pos(&mut self, cursor: &[u8]) -> Result<usize, EngineError> {
-        let index = StickyIndex::decode_v1(cursor).map_err(|_| crate::no_place())?;
-        let txn = self.doc.transact();
-        let offset = index.get_offset(&txn).ok_or_else(crate::no_place)?;
-        Ok(self.scalars(&txn, offset.index as usize))
+        self.place(cursor)
     }
 
     fn version_vector(&self) -> VersionVector {
@@ -548,17 +488,4 @@ fn version(clocks: &StateVector) -> VersionVector {
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn byte_at(text: &str, scalar: usize) -> usize {
-    let start = text.char_indices().nth(scalar);
-    start.map_or(text.len(), |(byte, _)| byte)
-}
-
-/// Whether bytes can hold a UTF-8 sequence of four, that is a character beyond
-/// U+FFFF. Both encodings store strings as they are.
-fn may_be_wide(bytes: &[u8]) -> bool {
-    let leads = |chunk: &[u8]| chunk.iter().fold(false, |any, b| any | (*b >= 0xf0));
-    let sequence = |w: &[u8]| w[0] >= 0xf0 && w[1..].iter().all(|b| b & 0xc0 == 0x80);
-    bytes.chunks(256).any(leads) && bytes.windows(4).any(sequence)
 }
