@@ -151,6 +151,29 @@ pub trait Engine: Sync {
     /// # Panics
     /// When `peer` is not below 2^53, which is what all engines can hold.
     fn replica(&self, peer: PeerId) -> Box<dyn Replica>;
+
+    /// Which operations an export holds, read off its head, nothing applied:
+    /// what a relay or a client without a document knows of an update.
+    ///
+    /// # Errors
+    /// When the bytes are damaged or no export of this engine, and in engines
+    /// whose exports do not tell.
+    fn ranges_of(&self, _export: &[u8]) -> Result<Vec<OpRange>, EngineError> {
+        Err(EngineError::Unsupported("its exports do not tell"))
+    }
+
+    /// A version as [`Replica::encoded_version`] encodes it.
+    fn encode_version(&self, version: &VersionVector) -> Vec<u8> {
+        version.encode()
+    }
+
+    /// The version that [`Replica::encoded_version`] encoded.
+    ///
+    /// # Errors
+    /// When the bytes are no version.
+    fn decode_version(&self, bytes: &[u8]) -> Result<VersionVector, EngineError> {
+        VersionVector::decode(bytes).ok_or_else(|| EngineError::Import(NO_VERSION.to_owned()))
+    }
 }
 
 /// One peer's copy of a document.

@@ -64,6 +64,26 @@ impl Engine for Loro {
     fn replica(&self, peer: PeerId) -> Box<dyn Replica> {
         Box::new(LoroReplica::new(peer))
     }
+
+    fn ranges_of(&self, export: &[u8]) -> Result<Vec<OpRange>, EngineError> {
+        let meta = LoroDoc::decode_import_blob_meta(export, true).map_err(import_error)?;
+        let end = version(&meta.partial_end_vv);
+        // A snapshot stands for all that it covers, also without the history.
+        let start = match meta.mode.is_snapshot() {
+            true => VersionVector::new(),
+            false => version(&meta.partial_start_vv),
+        };
+        Ok(end.missing_from(&start))
+    }
+
+    fn encode_version(&self, version: &VersionVector) -> Vec<u8> {
+        loro_version(version).encode()
+    }
+
+    fn decode_version(&self, bytes: &[u8]) -> Result<VersionVector, EngineError> {
+        let decoded = LoroVersion::decode(bytes).map_err(import_error)?;
+        Ok(version(&decoded))
+    }
 }
 
 fn is_tail_of_snapshot(variant: &str) -> bool {
@@ -340,11 +360,7 @@ impl Replica for LoroReplica {
     }
 
     fn version_vector(&self) -> VersionVector {
-        self.doc
-            .oplog_vv()
-            .iter()
-            .map(|(&peer, &end)| (peer, counter(end)))
-            .collect()
+        version(&self.doc.oplog_vv())
     }
 
     fn encoded_version(&self) -> Vec<u8> {
@@ -410,6 +426,12 @@ fn counter(loro: i32) -> Counter {
 
 fn loro_counter(counter: Counter) -> i32 {
     i32::try_from(counter).unwrap_or(i32::MAX)
+}
+
+fn version(loro: &LoroVersion) -> VersionVector {
+    loro.iter()
+        .map(|(&peer, &end)| (peer, counter(end)))
+        .collect()
 }
 
 fn loro_version(version: &VersionVector) -> LoroVersion {

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use crate::clock::{Clock, Nanos, thread_cpu};
 use crate::ledger::{Entry, Ledger};
 use crate::metrics::Metrics;
-use crate::protocol::{Event, Protocol, session};
+use crate::protocol::{Event, Frame, Protocol, session};
 use crate::scenario::{Scenario, room_name};
 use crate::typist::Typist;
 
@@ -71,7 +71,7 @@ impl Room {
                     replica: engine.replica(peer_of(client)),
                     connected: false,
                     typist: Typist::new(Arc::clone(trace), client as usize, writers),
-                    session: session(scenario.protocol),
+                    session: session(scenario.protocol, &room_name(index)),
                     outgoing,
                     framed: 0,
                 };
@@ -184,7 +184,15 @@ impl Room {
         metrics.frames_in += 1;
         metrics.bytes_in += frame.len() as u64;
         let member = &mut self.members[slot];
-        let Event::Update(update) = member.session.receive(frame);
+        let mut events = Vec::new();
+        let read = member
+            .session
+            .receive(Frame::Binary(frame), &mut events)
+            .ok();
+        let (Some(()), Some(Event::Update(update))) = (read, events.pop()) else {
+            metrics.corrupt += 1;
+            return 0;
+        };
         let imported = member.replica.import(&update);
         let visible = clock.now();
         metrics.import.record(visible - received);
@@ -272,6 +280,11 @@ impl Member {
             counters,
         }))?;
         self.framed = end;
-        Ok(self.session.send(update))
+        let mut frames = Vec::new();
+        self.session.send(0, update, &mut frames);
+        match frames.pop() {
+            Some(Frame::Binary(frame)) => Ok(frame),
+            _ => Ok(Bytes::new()),
+        }
     }
 }

@@ -1,20 +1,39 @@
 //! `broadcast`: every binary frame is one update, nothing around it.
 
-use bytes::Bytes;
-
-use super::{Event, Protocol};
+use super::{Event, Frame, Opening, Protocol, ProtocolError, UpdateId};
 
 /// The session has no state.
 #[derive(Debug)]
 pub(super) struct Broadcast;
 
 impl Protocol for Broadcast {
-    fn send(&mut self, update: Vec<u8>) -> Bytes {
-        update.into()
+    fn open(&mut self, _version: Vec<u8>, _out: &mut Vec<Frame>) -> Opening {
+        Opening::Joined
     }
 
-    fn receive(&mut self, frame: Bytes) -> Event {
-        Event::Update(frame)
+    fn send(&mut self, _id: UpdateId, update: Vec<u8>, out: &mut Vec<Frame>) {
+        out.push(Frame::Binary(update.into()));
+    }
+
+    fn presence(&mut self, _state: &[u8]) -> Option<Frame> {
+        None
+    }
+
+    fn keepalive(&self) -> Option<Frame> {
+        None
+    }
+
+    fn receive(&mut self, frame: Frame, events: &mut Vec<Event>) -> Result<(), ProtocolError> {
+        match frame {
+            Frame::Binary(update) => events.push(Event::Update(update)),
+            Frame::Text(text) => {
+                return Err(ProtocolError {
+                    protocol: "broadcast",
+                    reason: format!("a text of {} bytes", text.len()),
+                });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -24,8 +43,18 @@ mod tests {
 
     #[test]
     fn an_update_is_the_frame_and_back() {
-        let frame = Broadcast.send(vec![1, 2, 3]);
-        assert_eq!(frame, Bytes::from_static(&[1, 2, 3]));
-        assert_eq!(Broadcast.receive(frame.clone()), Event::Update(frame));
+        let mut sent = Vec::new();
+        Broadcast.send(0, vec![1, 2, 3], &mut sent);
+        let mut received = Vec::new();
+        for frame in sent {
+            Broadcast.receive(frame, &mut received).unwrap();
+        }
+        assert_eq!(received, [Event::Update(vec![1, 2, 3].into())]);
+    }
+
+    #[test]
+    fn text_is_not_part_of_it() {
+        let error = Broadcast.receive(Frame::Text("hello".to_owned()), &mut Vec::new());
+        assert!(error.unwrap_err().to_string().contains("text"));
     }
 }
