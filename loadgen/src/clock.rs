@@ -1,39 +1,66 @@
 //! One monotonic clock for intended, actual and visible times.
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
+use tokio::time::Instant;
 
-/// Nanoseconds since the start of the schedule.
+/// Nanoseconds: since the start of the schedule where a [`Clock`] tells them,
+/// since an arbitrary zero where a [`TimeSource`] does.
 pub type Nanos = u64;
 
-/// The clock of one run: `CLOCK_MONOTONIC`, counted from the schedule's start.
-/// Cheap to copy; every copy tells the same time, in every thread.
+/// Where time comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeSource {
+    /// `CLOCK_MONOTONIC`.
+    Monotonic,
+    /// The time of a runtime that is paused, or simulated: since this instant.
+    Simulated(Instant),
+}
+
+impl TimeSource {
+    /// The time of the runtime that this is called in.
+    pub fn simulated() -> Self {
+        Self::Simulated(Instant::now())
+    }
+
+    /// The time, from an arbitrary zero.
+    pub fn now(self) -> Nanos {
+        match self {
+            Self::Monotonic => nanos(clock_gettime(ClockId::Monotonic)),
+            Self::Simulated(zero) => Instant::now().duration_since(zero).as_nanos() as Nanos,
+        }
+    }
+}
+
+/// The clock of one run, counted from the schedule's start. Cheap to copy;
+/// every copy tells the same time, in every thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Clock {
     origin: Nanos,
+    source: TimeSource,
 }
 
 impl Clock {
     /// A clock whose zero lies `delay` nanoseconds ahead of now.
-    pub fn starting_in(delay: Nanos) -> Self {
+    pub fn starting_in(source: TimeSource, delay: Nanos) -> Self {
         Self {
-            origin: monotonic() + delay,
+            origin: source.now() + delay,
+            source,
         }
     }
 
     /// Time since the schedule's start; 0 before it.
     pub fn now(self) -> Nanos {
-        monotonic().saturating_sub(self.origin)
+        self.source.now().saturating_sub(self.origin)
     }
 
-    /// Time left until the schedule's start; 0 after it.
-    pub fn until_start(self) -> Nanos {
-        self.origin.saturating_sub(monotonic())
+    /// When `at` is, by the time source.
+    pub fn absolute(self, at: Nanos) -> Nanos {
+        self.origin.saturating_add(at)
     }
 
-    /// Blocks the thread until `at`. Sleeps to an absolute time, so that a late
-    /// wake-up does not add to the next one.
-    pub fn sleep_until(self, at: Nanos) {
-        sleep_until_monotonic(self.origin + at);
+    /// When the time source showed `absolute`; 0 before the schedule's start.
+    pub fn relative(self, absolute: Nanos) -> Nanos {
+        absolute.saturating_sub(self.origin)
     }
 }
 
@@ -42,34 +69,14 @@ pub fn thread_cpu() -> Nanos {
     nanos(clock_gettime(ClockId::ThreadCPUTime))
 }
 
-/// `CLOCK_MONOTONIC`, from an arbitrary zero.
-pub fn monotonic() -> Nanos {
-    nanos(clock_gettime(ClockId::Monotonic))
+/// How far `CLOCK_REALTIME` is ahead of `CLOCK_MONOTONIC` now: the kernel
+/// stamps what it receives with the former.
+pub fn realtime_ahead() -> Nanos {
+    nanos(clock_gettime(ClockId::Realtime)).saturating_sub(TimeSource::Monotonic.now())
 }
 
 fn nanos(time: Timespec) -> Nanos {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-}
-
-#[cfg(target_os = "linux")]
-fn sleep_until_monotonic(at: Nanos) {
-    use rustix::thread::clock_nanosleep_absolute;
-    let deadline = Timespec {
-        tv_sec: (at / 1_000_000_000) as i64,
-        tv_nsec: (at % 1_000_000_000) as _,
-    };
-    // A signal ends the sleep early; the deadline is absolute, so just resume.
-    while clock_nanosleep_absolute(ClockId::Monotonic, &deadline).is_err() {
-        if monotonic() >= at {
-            return;
-        }
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn sleep_until_monotonic(at: Nanos) {
-    let left = at.saturating_sub(monotonic());
-    std::thread::sleep(std::time::Duration::from_nanos(left));
 }
 
 /// Asks the kernel not to delay the calling thread's timers to batch them:

@@ -3,18 +3,23 @@
 use std::io;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Error as WsError;
-use tokio_tungstenite::tungstenite::http::Uri;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::handshake::client::Request;
+use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue, Uri, header};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
+use crate::network::Wire;
+use crate::scenario::Access;
+use crate::session::Lost;
+
 /// A connection that is not open by then has failed.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A client's open WebSocket.
-pub type Socket = WebSocketStream<TcpStream>;
+pub type Socket = WebSocketStream<Wire>;
 
 /// Why a client could not connect.
 #[derive(Debug, thiserror::Error)]
@@ -43,37 +48,99 @@ pub enum ConnectError {
         /// What was wrong with the answer.
         reason: String,
     },
+    /// A header of the scenario cannot be sent.
+    #[error("header `{name}`: {reason}")]
+    Header {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// No answer.
     #[error("{0} did not answer the WebSocket handshake within 10 s; is it a WebSocket relay?")]
     Timeout(Uri),
+    /// The relay opened the WebSocket, and then did not let the client in.
+    #[error("{url}: {reason}")]
+    NotJoined {
+        /// Where to.
+        url: Uri,
+        /// Why.
+        reason: String,
+    },
 }
 
-/// Opens a WebSocket.
+impl ConnectError {
+    /// In a word or two, and in words.
+    pub fn loss(&self) -> Lost {
+        let kind = match self {
+            Self::Tcp { error, .. } if error.kind() == io::ErrorKind::ConnectionRefused => {
+                "connection refused"
+            }
+            Self::Tcp { .. } => "connect",
+            Self::Exhausted { .. } => "descriptors or ports exhausted",
+            Self::NotWebSocket { .. } | Self::Header { .. } => "handshake",
+            Self::Timeout(_) => "connect timeout",
+            Self::NotJoined { .. } => "join timeout",
+        };
+        Lost::new(kind, self.to_string())
+    }
+}
+
+/// Opens a WebSocket over what `wire` opens.
 ///
 /// # Errors
 /// When there is no relay at `url`, or it does not speak WebSocket.
-pub async fn connect(url: &Uri) -> Result<Socket, ConnectError> {
-    match timeout(CONNECT_TIMEOUT, open(url)).await {
+pub async fn connect(
+    url: &Uri,
+    access: &Access,
+    wire: impl Future<Output = io::Result<Wire>>,
+) -> Result<Socket, ConnectError> {
+    match timeout(CONNECT_TIMEOUT, open(url, access, wire)).await {
         Ok(opened) => opened,
         Err(_) => Err(ConnectError::Timeout(url.clone())),
     }
 }
 
-async fn open(url: &Uri) -> Result<Socket, ConnectError> {
-    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
-    let port = url.port_u16().unwrap_or(80);
-    let tcp = TcpStream::connect((host, port))
-        .await
-        .map_err(|error| tcp_error(url, error))?;
-    // Without it, keystrokes wait for the relay's delayed ack.
-    tcp.set_nodelay(true)
-        .map_err(|error| tcp_error(url, error))?;
+async fn open(
+    url: &Uri,
+    access: &Access,
+    wire: impl Future<Output = io::Result<Wire>>,
+) -> Result<Socket, ConnectError> {
+    let request = request(url, access)?;
+    let wire = wire.await.map_err(|error| tcp_error(url, error))?;
     // The default of 128 KiB would be most of a client's memory.
     let config = WebSocketConfig::default().read_buffer_size(4096);
-    let (socket, _) = client_async_with_config(url.clone(), tcp, Some(config))
+    let (socket, _) = client_async_with_config(request, wire, Some(config))
         .await
         .map_err(|error| handshake_error(url, error))?;
     Ok(socket)
+}
+
+fn request(url: &Uri, access: &Access) -> Result<Request, ConnectError> {
+    let request = url.clone().into_client_request();
+    let mut request = request.map_err(|error| handshake_error(url, error))?;
+    let mut add = |name: &str, value: &str| {
+        let fault = |reason: String| ConnectError::Header {
+            name: name.to_owned(),
+            reason,
+        };
+        let header = HeaderName::try_from(name).map_err(|e| fault(e.to_string()))?;
+        // The value may be a secret: it is not part of the message.
+        let value = HeaderValue::try_from(value)
+            .map_err(|_| fault("its value has characters that headers cannot have".to_owned()))?;
+        request.headers_mut().insert(header, value);
+        Ok(())
+    };
+    for (name, value) in &access.headers {
+        add(name, value)?;
+    }
+    if let Some(token) = &access.token {
+        add(header::AUTHORIZATION.as_str(), &format!("Bearer {token}"))?;
+    }
+    if let Some(subprotocol) = &access.subprotocol {
+        add(header::SEC_WEBSOCKET_PROTOCOL.as_str(), subprotocol)?;
+    }
+    Ok(request)
 }
 
 fn tcp_error(url: &Uri, error: io::Error) -> ConnectError {

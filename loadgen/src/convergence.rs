@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use syncbench_engines::{OpRange, StateHash, VersionVector};
 use syncbench_reports::record::{Convergence, ConvergenceFailure};
 
-use crate::room::{Room, peer_of};
+use crate::room::{Member, Room, written};
 use crate::scenario::client_name;
 
 /// Failures kept with their details; a thousand equal ones help nobody.
@@ -21,6 +21,8 @@ pub fn check(room: &Room, total: &mut Convergence) {
     let findings = Findings::of(room);
     total.rooms += 1;
     total.lost += findings.lost;
+    total.lost_by_absence += findings.lost_by_absence;
+    total.compared += findings.compared;
     match findings.failure(room) {
         None => total.converged += 1,
         Some(failure) if total.failures.len() < KEPT_FAILURES => total.failures.push(failure),
@@ -33,6 +35,8 @@ pub fn add(total: &mut Convergence, other: Convergence) {
     total.rooms += other.rooms;
     total.converged += other.converged;
     total.lost += other.lost;
+    total.lost_by_absence += other.lost_by_absence;
+    total.compared += other.compared;
     let room_left = KEPT_FAILURES.saturating_sub(total.failures.len());
     total
         .failures
@@ -43,6 +47,10 @@ pub fn add(total: &mut Convergence, other: Convergence) {
 #[derive(Default)]
 struct Findings {
     lost: u64,
+    /// Of those, by clients that came late or lost their connection.
+    lost_by_absence: u64,
+    /// Replicas whose documents were compared, and not versions alone.
+    compared: u64,
     lacking: Vec<(usize, Vec<OpRange>)>,
     foreign: Vec<(usize, Vec<OpRange>)>,
     pending: Vec<usize>,
@@ -52,35 +60,37 @@ struct Findings {
 impl Findings {
     fn of(room: &Room) -> Self {
         let mut findings = Self::default();
-        let sent: VersionVector = room
-            .members
-            .iter()
-            .enumerate()
-            .map(|(slot, member)| (peer_of(member.client), room.ledger.sent_up_to(slot)))
-            .collect();
-        for (slot, member) in room.members.iter().enumerate() {
-            let has = member.replica.version_vector();
+        let sent = sent(room);
+        for (slot, member) in there(room) {
+            let has = member.copy().version_vector();
             let (lacks, extra) = (sent.missing_from(&has), has.missing_from(&sent));
             if !lacks.is_empty() {
-                findings.lost += lost(room, &has);
+                let lost = lost(room, slot, &has);
+                findings.lost += lost;
+                if member.was_ever_absent() {
+                    findings.lost_by_absence += lost;
+                }
                 findings.lacking.push((slot, lacks));
             }
             if !extra.is_empty() {
                 findings.foreign.push((slot, extra));
             }
-            if member.replica.has_pending() {
+            if member.copy().has_pending() {
                 findings.pending.push(slot);
             }
         }
         if findings.lacking.is_empty() && findings.foreign.is_empty() {
-            findings.differing = differing(room);
+            let (compared, differing) = differing(room);
+            findings.compared = compared;
+            findings.differing = differing;
         }
         findings
     }
 
     fn failure(&self, room: &Room) -> Option<ConvergenceFailure> {
         let mut reasons = Vec::new();
-        let count = |slots: usize| format!("{slots} of {} replicas", room.members.len());
+        let replicas = there(room).count();
+        let count = |slots: usize| format!("{slots} of {replicas} replicas");
         if !self.lacking.is_empty() {
             reasons.push(format!(
                 "{} lack edits that were sent",
@@ -143,33 +153,49 @@ impl Findings {
     }
 }
 
-/// Edits sent in the room that a replica at version `has` does not contain.
-fn lost(room: &Room, has: &VersionVector) -> u64 {
-    let writers = room.members.iter().enumerate();
-    writers
-        .map(|(slot, writer)| room.ledger.lacking(slot, has.get(peer_of(writer.client))))
+/// The members who are there at the end.
+fn there(room: &Room) -> impl Iterator<Item = (usize, &Member)> {
+    let members = room.members.iter().enumerate();
+    members.filter(|(_, member)| member.is_there())
+}
+
+/// Everything that ought to be in every replica of the room.
+fn sent(room: &Room) -> VersionVector {
+    let ground = room.ground();
+    let ground = ground.iter().collect::<Vec<_>>();
+    let written = written(room).map(|(_, peer, end)| (peer, end));
+    ground.into_iter().chain(written).collect()
+}
+
+/// Edits sent in the room that the replica of `slot`, at version `has`, does
+/// not contain.
+fn lost(room: &Room, slot: usize, has: &VersionVector) -> u64 {
+    let others = written(room).filter(|&(writer, ..)| writer != slot);
+    others
+        .filter_map(|(writer, peer, _)| {
+            let writer = room.members[writer].writer?;
+            Some(room.ledger.lacking(writer, has.get(peer)))
+        })
         .sum()
 }
 
-/// The replicas whose state is not that of the majority.
-fn differing(room: &Room) -> Vec<usize> {
-    let hashes: Vec<StateHash> = room
-        .members
-        .iter()
-        .map(|member| member.replica.state_hash())
-        .collect();
+/// How many documents were compared, and the replicas whose document is not
+/// that of the majority.
+fn differing(room: &Room) -> (u64, Vec<usize>) {
+    let documents =
+        there(room).filter_map(|(slot, member)| Some((slot, member.copy().state_hash()?)));
+    let hashes: Vec<(usize, StateHash)> = documents.collect();
     let mut votes: HashMap<StateHash, usize> = HashMap::new();
-    for hash in &hashes {
+    for (_, hash) in &hashes {
         *votes.entry(*hash).or_default() += 1;
     }
     // Ties go to the first replica, so that the answer does not vary.
     let majority = hashes
         .iter()
-        .max_by_key(|hash| (votes[*hash], *hash == &hashes[0]));
-    let Some(majority) = majority else {
-        return Vec::new();
+        .max_by_key(|(_, hash)| (votes[hash], *hash == hashes[0].1));
+    let Some(&(_, majority)) = majority else {
+        return (0, Vec::new());
     };
-    (0..hashes.len())
-        .filter(|&slot| hashes[slot] != *majority)
-        .collect()
+    let others = hashes.iter().filter(|(_, hash)| *hash != majority);
+    (hashes.len() as u64, others.map(|(slot, _)| *slot).collect())
 }

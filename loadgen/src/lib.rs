@@ -2,34 +2,44 @@
 //! that edit by an open-loop schedule, and the ledger that says when each edit
 //! became visible where.
 //!
-//! The way of one edit: the [`schedule`] intends it, the [`pacer`] lets it go,
-//! the [`worker`] gives it to its [`room`], where the [`typist`] makes it in
-//! the writer's replica and the [`ledger`] notes it; the [`protocol`] frames
-//! it, the [`session`] writes it to the socket. Behind the relay another
-//! session reads it, its room imports it, the ledger tells which edits became
-//! visible, and the [`metrics`] count them. [`load`] leads all that, the
-//! [`outcome`] adds up what the workers report, [`convergence`] proves that
-//! nothing was lost, and the [`verdict`] says what it is all worth.
+//! The [`scenario`] says what is to happen, and the [`plan`] who does it when.
+//! The way of one edit: the [`schedule`] intends it, the [`worker`] waits for
+//! its time on the [`timer`] and gives it to its [`room`], where the [`editor`]
+//! makes it in the writer's [`replica`] and the [`ledger`] notes it; the
+//! [`protocol`] frames it, the [`session`] of its [`client`] writes it to the
+//! socket, and the [`link`] carries it. Behind the relay another session reads
+//! it, its room imports it, the ledger tells which edits became visible, and
+//! the [`metrics`] count them. [`load`] leads all that, the [`outcome`] adds up
+//! what the workers report, [`convergence`] proves that nothing was lost, and
+//! the [`verdict`] says what it is all worth.
 
 #![forbid(unsafe_code)]
 
+pub mod client;
 pub mod clock;
 pub mod connection;
 pub mod convergence;
+pub mod editor;
+pub mod ground;
 pub mod ledger;
+pub mod link;
 pub mod load;
 pub mod metrics;
+pub mod network;
 pub mod outcome;
-pub mod pacer;
+pub mod plan;
 pub mod process;
 pub mod protocol;
 mod record;
 pub mod relay;
+pub mod replica;
 pub mod room;
 pub mod scenario;
 pub mod schedule;
 pub mod session;
 pub mod target;
+pub mod timer;
+pub mod tls;
 pub mod typist;
 pub mod verdict;
 pub mod worker;

@@ -1,26 +1,26 @@
 //! One load run from its first connection to its outcome.
 
+mod conduct;
+
 use std::io;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use syncbench_datasets::Trace;
-use syncbench_engines::Engine;
+use syncbench_engines::{Engine, EngineError};
 use syncbench_reports::record::ProcessUse;
 use tokio::sync::{mpsc, watch};
 
-use crate::clock::{Clock, Nanos};
-use crate::outcome::{Outcome, Tally};
+use crate::ground;
+use crate::network::Tcp;
+use crate::outcome::{Outcome, Row};
+use crate::plan::Plan;
 use crate::process::{TooFewDescriptors, reserve_descriptors, usage_of, usage_since};
-use crate::relay::{RelayCommand, RelayError, RelayProcess};
+use crate::relay::{OwnedRelay, RelayCommand, RelayError, Start};
 use crate::scenario::{RelayTarget, Scenario};
 use crate::target::{UrlError, UrlTemplate};
 use crate::worker::{self, Assignment, ConnectFailure, Report, Stage};
-
-/// Between the last connection and the first edit.
-const START_DELAY: Nanos = 20_000_000;
 
 /// Reports that may wait; workers that are ahead wait for the rest.
 const REPORTS: usize = 1024;
@@ -40,20 +40,13 @@ pub struct Inputs {
 pub enum Progress {
     /// Clients connect.
     Connecting {
-        /// Clients connected.
-        connected: u32,
+        /// Clients of the start that are live.
+        connected: usize,
+        /// How many there are.
+        of: usize,
     },
     /// Another second is over.
-    Running {
-        /// Time since the schedule's start.
-        elapsed: Duration,
-        /// Edits sent so far.
-        sent: u64,
-        /// Deliveries so far.
-        visible: u64,
-        /// 99th percentile of the propagation latency so far.
-        p99: Duration,
-    },
+    Running(Box<Row>),
     /// The schedule is over; the last deliveries are awaited.
     Draining,
 }
@@ -64,7 +57,7 @@ pub enum LoadError {
     /// Too few descriptors.
     #[error(transparent)]
     Descriptors(#[from] TooFewDescriptors),
-    /// The embedded relay did not start.
+    /// The own relay did not start.
     #[error(transparent)]
     Relay(#[from] RelayError),
     /// The relay's address does not work.
@@ -73,6 +66,12 @@ pub enum LoadError {
     /// The relay does not take the clients.
     #[error(transparent)]
     Connect(#[from] ConnectFailure),
+    /// The document to start with could not be made.
+    #[error("cannot make the document to start with: {0}")]
+    Ground(EngineError),
+    /// The data set has no times to take a rhythm from.
+    #[error("data set {0} has no times: use constant or poisson arrivals, or another data set")]
+    NoRhythm(String),
     /// The relay died before the first edit.
     #[error("the relay process ended before the run began ({0})")]
     RelayEnded(ExitStatus),
@@ -98,16 +97,11 @@ pub async fn run(
     interrupt: impl Future<Output = ()>,
     mut watcher: impl FnMut(Progress),
 ) -> Result<Outcome, LoadError> {
-    reserve_descriptors(scenario.clients)?;
-    let (mut relay, url) = match &scenario.relay {
-        RelayTarget::Embedded => {
-            let relay = RelayProcess::start(&inputs.embedded_relay).await?;
-            let url = format!("ws://{}/", relay.address()).parse()?;
-            (Some(relay), url)
-        }
-        RelayTarget::Url(url) => (None, url.clone()),
-    };
-    let workers = Workers::start(Arc::new(scenario), &inputs, url)?;
+    let plan = Plan::of(&scenario);
+    reserve_descriptors(plan.clients.len() as u32)?;
+    check_rhythm(&scenario, &inputs.trace)?;
+    let (mut relay, url) = start_relay(&scenario, &inputs).await?;
+    let workers = Workers::start(Arc::new(scenario), Arc::new(plan), &inputs, url)?;
     tokio::pin!(interrupt);
     let outcome = workers
         .conduct(relay.as_mut(), interrupt, &mut watcher)
@@ -118,8 +112,39 @@ pub async fn run(
     outcome
 }
 
+fn check_rhythm(scenario: &Scenario, trace: &Trace) -> Result<(), LoadError> {
+    use crate::scenario::Arrivals;
+    use crate::schedule::Rhythm;
+    if scenario.arrivals == Arrivals::Trace && Rhythm::of(trace).is_none() {
+        return Err(LoadError::NoRhythm(trace.name().to_owned()));
+    }
+    Ok(())
+}
+
+/// Starts the relay, if the run is to own one; where it listens.
+async fn start_relay(
+    scenario: &Scenario,
+    inputs: &Inputs,
+) -> Result<(Option<OwnedRelay>, UrlTemplate), LoadError> {
+    let start = match &scenario.relay {
+        RelayTarget::Url(url) => return Ok((None, url.clone())),
+        RelayTarget::Embedded => Start::Embedded {
+            command: inputs.embedded_relay.clone(),
+        },
+        RelayTarget::Command { command, url } => Start::Command {
+            command: command.clone(),
+            url: url.clone(),
+            ready_timeout: scenario.ready_timeout,
+        },
+    };
+    let relay = OwnedRelay::start(start).await?;
+    let url = relay.url().clone();
+    Ok((Some(relay), url))
+}
+
 struct Workers {
     scenario: Arc<Scenario>,
+    plan: Arc<Plan>,
     threads: Vec<JoinHandle<io::Result<()>>>,
     stage: watch::Sender<Stage>,
     reports: mpsc::Receiver<Report>,
@@ -128,132 +153,44 @@ struct Workers {
 impl Workers {
     fn start(
         scenario: Arc<Scenario>,
+        plan: Arc<Plan>,
         inputs: &Inputs,
         url: UrlTemplate,
     ) -> Result<Self, LoadError> {
         let stage = watch::Sender::new(Stage::Connect);
         let (report, reports) = mpsc::channel(REPORTS);
-        let count = scenario.workers.clamp(1, scenario.rooms as usize);
+        let ground = ground::found(&scenario.document, &inputs.trace, inputs.engine);
+        let ground = ground.map_err(LoadError::Ground)?.map(Arc::new);
+        let rooms = scenario.room_count();
+        let count = scenario.workers.clamp(1, rooms as usize);
         let threads = (0..count)
-            .map(|worker| {
+            .map(|number| {
                 let assignment = Assignment {
                     scenario: Arc::clone(&scenario),
-                    rooms: (worker as u32..scenario.rooms).step_by(count).collect(),
+                    plan: Arc::clone(&plan),
+                    rooms: (number as u32..rooms).step_by(count).collect(),
                     trace: Arc::clone(&inputs.trace),
                     engine: inputs.engine,
+                    ground: ground.clone(),
                     relay: url.clone(),
+                };
+                let network = Tcp {
+                    sources: scenario.sources.clone(),
                 };
                 let (stage, report) = (stage.subscribe(), report.clone());
                 std::thread::Builder::new()
-                    .name(format!("worker-{worker}"))
-                    .spawn(move || worker::run(assignment, stage, report))
+                    .name(format!("worker-{number}"))
+                    .spawn(move || worker::run(number, assignment, network, stage, report))
             })
             .collect::<io::Result<_>>()?;
         Ok(Self {
             scenario,
+            plan,
             threads,
             stage,
             reports,
         })
     }
-
-    /// Leads the workers through the stages of the run.
-    async fn conduct(
-        mut self,
-        mut relay: Option<&mut RelayProcess>,
-        mut interrupt: std::pin::Pin<&mut impl Future<Output = ()>>,
-        watcher: &mut impl FnMut(Progress),
-    ) -> Result<Outcome, LoadError> {
-        let mut tally = Tally::new(Arc::clone(&self.scenario), self.threads.len());
-        self.connect(
-            &mut tally,
-            relay.as_deref_mut(),
-            interrupt.as_mut(),
-            watcher,
-        )
-        .await?;
-        let before = Usage::sample(relay.as_deref());
-        let mut latest = before.clone();
-        let clock = Clock::starting_in(START_DELAY);
-        self.stage.send_replace(Stage::Run(clock));
-        let mut stopped = false;
-        while !tally.is_finished() {
-            tokio::select! {
-                biased;
-                report = self.reports.recv() => match report {
-                    Some(report) => tally.take(report, watcher),
-                    None => return Err(self.failed()),
-                },
-                () = &mut interrupt, if !stopped => {
-                    tally.interrupted = Some(clock.now());
-                    stopped = true;
-                }
-                ended = relay_ended(relay.as_deref_mut()), if !tally.relay_is_gone() => {
-                    tally.relay_ended = Some((clock.now(), ended));
-                    stopped = true;
-                }
-            }
-            // Everybody gone: nothing more can be measured.
-            stopped |= tally.lost.len() == self.scenario.clients as usize;
-            if stopped && matches!(*self.stage.borrow(), Stage::Run(_)) {
-                self.stage.send_replace(Stage::Stop(clock, clock.now()));
-            }
-            latest.refresh(relay.as_deref());
-        }
-        latest.refresh(relay.as_deref());
-        for thread in self.threads {
-            thread
-                .join()
-                .map_err(|_| LoadError::Worker("it panicked".to_owned()))??;
-        }
-        Ok(tally.outcome(before.until(&latest)))
-    }
-
-    async fn connect(
-        &mut self,
-        tally: &mut Tally,
-        mut relay: Option<&mut RelayProcess>,
-        mut interrupt: std::pin::Pin<&mut impl Future<Output = ()>>,
-        watcher: &mut impl FnMut(Progress),
-    ) -> Result<(), LoadError> {
-        while tally.connected < self.scenario.clients {
-            tokio::select! {
-                biased;
-                report = self.reports.recv() => match report {
-                    Some(Report::ConnectFailed(failure)) => return Err(failure.into()),
-                    Some(report) => tally.take(report, watcher),
-                    None => return Err(LoadError::Worker("it ended early".to_owned())),
-                },
-                () = &mut interrupt => return Err(LoadError::Interrupted),
-                ended = relay_ended(relay.as_deref_mut()) => {
-                    return Err(LoadError::RelayEnded(ended));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Why all workers ended without a result.
-    fn failed(self) -> LoadError {
-        for thread in self.threads {
-            match thread.join() {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => return error.into(),
-                Err(_) => return LoadError::Worker("it panicked".to_owned()),
-            }
-        }
-        LoadError::Worker("it ended early".to_owned())
-    }
-}
-
-/// Completes when the embedded relay ends; never, where there is none.
-async fn relay_ended(relay: Option<&mut RelayProcess>) -> ExitStatus {
-    if let Some(relay) = relay
-        && let Ok(status) = relay.ended().await
-    {
-        return status;
-    }
-    std::future::pending().await
 }
 
 /// What both sides have used.
@@ -266,15 +203,15 @@ pub struct Usage {
 }
 
 impl Usage {
-    fn sample(relay: Option<&RelayProcess>) -> Self {
+    fn sample(relay: Option<&OwnedRelay>) -> Self {
         Self {
             generator: usage_of(std::process::id()),
-            relay: relay.and_then(|relay| usage_of(relay.pid())),
+            relay: relay.and_then(|relay| usage_of(relay.pid()?)),
         }
     }
 
     /// Samples again. Keeps the last known figures of a relay that has ended.
-    fn refresh(&mut self, relay: Option<&RelayProcess>) {
+    fn refresh(&mut self, relay: Option<&OwnedRelay>) {
         let now = Self::sample(relay);
         self.generator = now.generator.or(self.generator.take());
         self.relay = now.relay.or(self.relay.take());

@@ -1,6 +1,7 @@
 //! What a run came to: the sum of its workers' reports.
 
-use std::collections::BTreeMap;
+mod rows;
+
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,84 +12,100 @@ use crate::clock::Nanos;
 use crate::convergence;
 use crate::load::{Progress, Usage};
 use crate::metrics::Metrics;
+use crate::plan::Plan;
 use crate::scenario::Scenario;
-use crate::worker::{Finished, Lost, Report};
+use crate::worker::{Finished, LostConnection, Report};
+
+pub use rows::{Row, Rows};
+
+/// So many seconds in a row nobody could be connected to the relay, against
+/// the scenario: nothing more will come of it.
+const UNREACHABLE_FOR: u64 = 5;
 
 /// Adds up what the workers report.
 pub struct Tally {
     scenario: Arc<Scenario>,
-    workers: usize,
+    plan: Arc<Plan>,
+    live: Vec<usize>,
     finished: Vec<Finished>,
-    seconds: BTreeMap<u64, Metrics>,
+    rows: Rows,
     so_far: Metrics,
-    latest_second: u64,
-    /// Clients connected so far.
-    pub connected: u32,
-    /// Connections that ended before the run did.
-    pub lost: Vec<Lost>,
+    unreachable_for: u64,
     /// When the user ended the run early.
     pub interrupted: Option<Nanos>,
-    /// When, and how, the embedded relay ended by itself.
+    /// When, and how, the own relay ended by itself.
     pub relay_ended: Option<(Nanos, ExitStatus)>,
+    /// When the run was given up because no client could reach the relay.
+    pub unreachable: Option<Nanos>,
+    /// What happened to the relay, and when.
+    pub faults: Vec<(Nanos, String)>,
 }
 
 impl Tally {
     /// The tally of a run with so many workers.
-    pub fn new(scenario: Arc<Scenario>, workers: usize) -> Self {
+    pub fn new(scenario: Arc<Scenario>, plan: Arc<Plan>, workers: usize) -> Self {
         Self {
             scenario,
-            workers,
+            plan,
+            live: vec![0; workers],
             finished: Vec::new(),
-            seconds: BTreeMap::new(),
+            rows: Rows::new(workers),
             so_far: Metrics::default(),
-            latest_second: 0,
-            connected: 0,
-            lost: Vec::new(),
+            unreachable_for: 0,
             interrupted: None,
             relay_ended: None,
+            unreachable: None,
+            faults: Vec::new(),
         }
     }
 
     /// Whether every worker is done.
     pub fn is_finished(&self) -> bool {
-        self.finished.len() == self.workers
+        self.finished.len() == self.live.len()
     }
 
-    /// Whether the embedded relay has ended by itself.
+    /// Whether every client of the start is live.
+    pub fn is_connected(&self) -> bool {
+        self.live.iter().sum::<usize>() == self.plan.initial_clients()
+    }
+
+    /// Whether the own relay has ended by itself.
     pub fn relay_is_gone(&self) -> bool {
         self.relay_ended.is_some()
+    }
+
+    /// Whether nobody has reached the relay for too long, against the scenario.
+    pub fn is_hopeless(&self) -> bool {
+        self.unreachable_for >= UNREACHABLE_FOR
+    }
+
+    /// The rows so far, to note what the relay uses.
+    pub fn rows(&mut self) -> &mut Rows {
+        &mut self.rows
     }
 
     /// Takes a report, and tells `watcher` what it means.
     pub fn take(&mut self, report: Report, watcher: &mut impl FnMut(Progress)) {
         match report {
-            Report::Connected => {
-                self.connected += 1;
+            Report::Connected { worker, live } => {
+                self.live[worker] = live;
                 watcher(Progress::Connecting {
-                    connected: self.connected,
+                    connected: self.live.iter().sum(),
+                    of: self.plan.initial_clients(),
                 });
             }
-            Report::Lost(lost) => self.lost.push(lost),
             Report::Second { second, metrics } => {
-                self.so_far.add(&metrics);
-                self.seconds.entry(second).or_default().add(&metrics);
-                self.latest_second = self.latest_second.max(second);
-                watcher(self.running());
+                self.so_far.add_parallel(&metrics);
+                if let Some(row) = self.rows.add(second, *metrics) {
+                    let cut_off = row.live == 0 && row.unreachable > 0;
+                    self.unreachable_for = if cut_off { self.unreachable_for + 1 } else { 0 };
+                    watcher(Progress::Running(Box::new(row.clone())));
+                }
             }
             Report::Draining => watcher(Progress::Draining),
-            Report::Finished(finished) => self.finished.push(finished),
+            Report::Finished(finished) => self.finished.push(*finished),
             // Handled by whoever waits for the connections.
             Report::ConnectFailed(_) => {}
-        }
-    }
-
-    fn running(&self) -> Progress {
-        let p99 = self.so_far.propagation.histogram().value_at_quantile(0.99);
-        Progress::Running {
-            elapsed: Duration::from_secs(self.latest_second + 1),
-            sent: self.so_far.sent,
-            visible: self.so_far.visible,
-            p99: Duration::from_nanos(p99),
         }
     }
 
@@ -97,7 +114,8 @@ impl Tally {
         let mut convergence = Convergence::default();
         let (mut unsent, mut expected) = (0, 0);
         let (mut busy, mut elapsed) = (0, 0);
-        let mut engine_error = None;
+        let mut fingerprint = Some(0u64);
+        let (mut engine_error, mut rejected, mut lost) = (None, None, Vec::new());
         for finished in self.finished {
             convergence::add(&mut convergence, finished.convergence);
             unsent += finished.unsent;
@@ -105,24 +123,35 @@ impl Tally {
             busy += finished.busy;
             elapsed += finished.elapsed;
             engine_error = engine_error.or(finished.engine_error);
+            rejected = rejected.or(finished.rejected);
+            lost.extend(finished.lost);
+            let sum = fingerprint.zip(finished.fingerprint);
+            fingerprint = sum.map(|(sum, part)| sum.wrapping_add(part));
         }
+        lost.sort_by_key(|lost: &LostConnection| lost.at);
         convergence.duplicated = self.so_far.duplicated;
         convergence.corrupt = self.so_far.corrupt;
+        convergence.leaked = self.so_far.leaked;
         Outcome {
             scenario: self.scenario,
-            seconds: self.seconds,
-            scheduled: self.so_far.sent + self.so_far.unconnected + self.so_far.idle + unsent,
+            plan: self.plan,
+            rows: self.rows.finish(),
+            scheduled: self.so_far.sent + self.so_far.idle + unsent,
             total: self.so_far,
             unsent,
             expected,
             convergence,
-            lost: self.lost,
+            lost,
             interrupted: self.interrupted,
             relay_ended: self.relay_ended,
-            workers: self.workers,
+            unreachable: self.unreachable,
+            faults: self.faults,
+            workers: self.live.len(),
             worker_cpu: busy,
             worker_elapsed: elapsed,
             engine_error,
+            rejected,
+            fingerprint,
             usage,
         }
     }
@@ -132,8 +161,10 @@ impl Tally {
 pub struct Outcome {
     /// What was run.
     pub scenario: Arc<Scenario>,
+    /// Who was where, and when.
+    pub plan: Arc<Plan>,
     /// What was measured in each second since the schedule's start.
-    pub seconds: BTreeMap<u64, Metrics>,
+    pub rows: Vec<Row>,
     /// The sum of that.
     pub total: Metrics,
     /// Edits that the schedule intended until the run ended.
@@ -144,12 +175,17 @@ pub struct Outcome {
     pub expected: u64,
     /// The check of all rooms.
     pub convergence: Convergence,
-    /// Connections that ended before the run did.
-    pub lost: Vec<Lost>,
+    /// Connections that ended against the scenario, ascending by time; the
+    /// first of each worker.
+    pub lost: Vec<LostConnection>,
     /// When the user ended the run early.
     pub interrupted: Option<Nanos>,
-    /// When, and how, the embedded relay ended by itself.
+    /// When, and how, the own relay ended by itself.
     pub relay_ended: Option<(Nanos, ExitStatus)>,
+    /// When the run was given up because no client could reach the relay.
+    pub unreachable: Option<Nanos>,
+    /// What happened to the relay, and when.
+    pub faults: Vec<(Nanos, String)>,
     /// Worker threads.
     pub workers: usize,
     /// CPU time of all worker threads, from the schedule's start until the
@@ -159,6 +195,10 @@ pub struct Outcome {
     pub worker_elapsed: Nanos,
     /// The first refusal of an engine to make an edit.
     pub engine_error: Option<String>,
+    /// Why the relay refused an update, the first time it did.
+    pub rejected: Option<String>,
+    /// Sum of the fingerprints of all arrivals; `None` after an early end.
+    pub fingerprint: Option<u64>,
     /// CPU and memory of both sides.
     pub usage: Usage,
 }
@@ -167,7 +207,8 @@ impl Outcome {
     /// How long edits were scheduled, until the end or an early stop.
     pub fn ran_for(&self) -> Duration {
         let relay_ended = self.relay_ended.map(|(at, _)| at);
-        let stopped = [self.interrupted, relay_ended].into_iter().flatten().min();
+        let stopped = [self.interrupted, relay_ended, self.unreachable];
+        let stopped = stopped.into_iter().flatten().min();
         stopped.map_or(self.scenario.duration, |at| {
             Duration::from_nanos(at).min(self.scenario.duration)
         })

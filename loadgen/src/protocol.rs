@@ -7,14 +7,31 @@ use bytes::Bytes;
 
 use crate::scenario::ProtocolKind;
 
-/// One WebSocket message. Messages of the WebSocket protocol itself (ping, pong,
-/// close) are not the protocol's business.
+/// One WebSocket message that a session sends or receives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {
     /// A binary message.
     Binary(Bytes),
     /// A text message.
     Text(String),
+    /// A ping of WebSocket itself, to be sent only.
+    Ping,
+}
+
+impl Frame {
+    /// Size of its payload, bytes.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Binary(bytes) => bytes.len(),
+            Self::Text(text) => text.len(),
+            Self::Ping => 0,
+        }
+    }
+
+    /// Whether it has no payload.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// Identifies an update until the relay has acknowledged it: the number of
@@ -33,13 +50,18 @@ pub trait Protocol {
     /// acknowledges updates, [`Event::Acknowledged`] will name the id given.
     fn send(&mut self, id: UpdateId, update: Vec<u8>, out: &mut Vec<Frame>);
 
+    /// Whether the relay acknowledges updates.
+    fn acknowledges(&self) -> bool;
+
     /// The frame that tells the room where this client's user is and what they
     /// look at; `None` where the protocol has no such thing.
     fn presence(&mut self, state: &[u8]) -> Option<Frame>;
 
-    /// The frame that asks the relay whether it is still there, to be answered
-    /// with [`Event::Alive`]; `None` where a WebSocket ping has to do.
-    fn keepalive(&self) -> Option<Frame>;
+    /// The frame that asks the relay whether it is still there; whatever it
+    /// sends next is an answer.
+    fn keepalive(&self) -> Frame {
+        Frame::Ping
+    }
 
     /// Takes a frame from the relay. What it means goes to `events`.
     ///

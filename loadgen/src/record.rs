@@ -6,7 +6,7 @@ use syncbench_reports::record::{
     Counts, Distribution, Kind, Record, Resources, Run, SCHEMA, Series,
 };
 
-use crate::metrics::{Latency, Metrics};
+use crate::metrics::{Group, Latency};
 use crate::outcome::Outcome;
 
 impl Outcome {
@@ -21,6 +21,9 @@ impl Outcome {
             counts: Some(self.counts()),
             cell: None,
             latency: self.latency(),
+            groups: self.groups(),
+            attribution: self.attribution(),
+            errors: self.total.errors.clone(),
             resources: self.resources(),
             series: Some(self.series()),
             thresholds: Vec::new(),
@@ -30,8 +33,8 @@ impl Outcome {
 
     fn counts(&self) -> Counts {
         Counts {
-            clients: self.scenario.clients.into(),
-            rooms: self.scenario.rooms.into(),
+            clients: self.plan.clients.len() as u64,
+            rooms: self.scenario.room_count().into(),
             scheduled: self.scheduled,
             sent: self.total.sent,
             expected: self.expected,
@@ -40,13 +43,53 @@ impl Outcome {
             frames_out: self.total.frames_out,
             bytes_in: self.total.bytes_in,
             bytes_out: self.total.bytes_out,
+            bytes_typed: self.total.bytes_typed,
+            disconnects: self.total.disconnects,
+            outages: self.total.outages,
+            withdrawn: self.total.withdrawn,
+            schedule: self.fingerprint.map(|print| format!("{print:016x}")),
         }
     }
 
+    /// The distributions that have samples, and those that every run has.
     fn latency(&self) -> BTreeMap<String, Distribution> {
-        let named = self.total.distributions();
+        let always = ["propagation", "propagation_from_send", "generator_lag"];
+        let named = self.total.distributions().into_iter();
         named
-            .map(|(name, l)| (name.to_owned(), Distribution::from_histogram(l.histogram())))
+            .filter(|(name, latency)| always.contains(name) || !latency.histogram().is_empty())
+            .map(|(name, latency)| (name.to_owned(), distribution(latency)))
+            .collect()
+    }
+
+    fn groups(&self) -> BTreeMap<String, BTreeMap<String, Distribution>> {
+        let mut groups: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+        for (group, latency) in &self.total.groups {
+            let (kind, name) = self.name_of(*group);
+            let of_kind = groups.entry(kind.to_owned()).or_default();
+            of_kind.insert(name, distribution(latency));
+        }
+        groups
+    }
+
+    fn name_of(&self, group: Group) -> (&'static str, String) {
+        let scenario = &self.scenario;
+        match group {
+            Group::Stage(index) => ("stage", scenario.stages[index].name.clone()),
+            Group::RoomSize(index) => ("room_size", scenario.rooms[index].size.to_string()),
+            Group::Link(None) => ("link", "none".to_owned()),
+            Group::Link(Some(index)) => ("link", scenario.links[index].name.clone()),
+        }
+    }
+
+    /// Shares of the sum of all propagation latencies.
+    fn attribution(&self) -> BTreeMap<String, f64> {
+        let parts = self.total.shares.named();
+        let sum: u64 = parts.iter().map(|(_, nanos)| nanos).sum();
+        if sum == 0 {
+            return BTreeMap::new();
+        }
+        parts
+            .map(|(name, nanos)| (name.to_owned(), nanos as f64 / sum as f64))
             .into()
     }
 
@@ -64,38 +107,25 @@ impl Outcome {
     }
 
     fn series(&self) -> Series {
-        let rows: Vec<&Metrics> = self.seconds.values().collect();
-        let column = |figure: &dyn Fn(&Metrics) -> Option<f64>| -> Vec<Option<f64>> {
-            rows.iter().map(|row| figure(row)).collect()
-        };
-        let mut columns = BTreeMap::new();
-        columns.insert("sent".to_owned(), column(&|row| Some(row.sent as f64)));
-        columns.insert(
-            "visible".to_owned(),
-            column(&|row| Some(row.visible as f64)),
-        );
-        for (name, latency) in [
-            (
-                "propagation",
-                (|row| &row.propagation) as fn(&Metrics) -> &Latency,
-            ),
-            ("generator_lag", |row| &row.generator_lag),
-        ] {
-            for (figure, quantile) in [("p50", 0.5), ("p99", 0.99), ("max", 1.0)] {
-                let values = column(&|row| micros_at(latency(row), quantile));
-                columns.insert(format!("{name}_{figure}"), values);
+        let mut columns: BTreeMap<String, Vec<Option<f64>>> = BTreeMap::new();
+        for (index, row) in self.rows.iter().enumerate() {
+            for (name, value) in row.columns() {
+                let column = columns.entry(name).or_default();
+                column.resize(index, None);
+                column.push(value);
             }
         }
-        let t = self.seconds.keys().map(|&second| second as f64).collect();
+        for column in columns.values_mut() {
+            column.resize(self.rows.len(), None);
+        }
         Series {
             interval_s: 1.0,
-            t,
+            t: self.rows.iter().map(|row| row.second as f64).collect(),
             columns,
         }
     }
 }
 
-fn micros_at(latency: &Latency, quantile: f64) -> Option<f64> {
-    let histogram = latency.histogram();
-    (!histogram.is_empty()).then(|| histogram.value_at_quantile(quantile) as f64 / 1e3)
+fn distribution(latency: &Latency) -> Distribution {
+    Distribution::from_histogram(latency.histogram())
 }

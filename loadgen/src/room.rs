@@ -2,49 +2,71 @@
 //!
 //! A room lives in one worker thread, so nothing here is shared or locked.
 
+mod member;
+mod recent;
+
+use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use syncbench_datasets::Trace;
-use syncbench_engines::{Counter, Engine, EngineError, Export, OpRange, PeerId, Replica};
-use tokio::sync::mpsc;
+use syncbench_engines::{Counter, Engine, EngineError, Imported, OpRange, PeerId, VersionVector};
 
 use crate::clock::{Clock, Nanos, thread_cpu};
-use crate::ledger::{Entry, Ledger};
-use crate::metrics::Metrics;
-use crate::protocol::{Event, Frame, Protocol, session};
+use crate::ledger::{Ledger, Times};
+use crate::metrics::{Group, Metrics, Shares};
+use crate::plan::Plan;
+use crate::protocol::{Event, Frame, Opening};
+use crate::replica::Copy;
 use crate::scenario::{Scenario, room_name};
-use crate::typist::Typist;
 
-/// Frames that may wait for a client's socket. While it is full, further
-/// edits wait in the replica and leave together as one update.
-const OUTGOING_FRAMES: usize = 256;
+pub use member::{Member, Status};
+use recent::Recent;
+
+/// What all rooms of a worker have in common.
+pub struct Setting {
+    /// The run.
+    pub scenario: Arc<Scenario>,
+    /// Who is where, and when.
+    pub plan: Arc<Plan>,
+    /// What the writers type.
+    pub trace: Arc<Trace>,
+    /// What replicas are made of.
+    pub engine: &'static dyn Engine,
+    /// What every room contains before the first edit.
+    pub ground: Option<Arc<Ground>>,
+    /// Ends of the stages, since the schedule's start.
+    pub stage_ends: Vec<Nanos>,
+    /// The numbers of the worker's rooms.
+    pub rooms: Vec<u32>,
+}
+
+/// A document that rooms contain from the start.
+pub struct Ground {
+    /// As it is stored.
+    pub bytes: Bytes,
+    /// The operations it stands for.
+    pub ranges: Vec<OpRange>,
+    /// The version after them.
+    pub version: VersionVector,
+}
 
 /// One room of a run.
 pub struct Room {
     /// Its number within the run.
     pub index: u32,
-    /// Rooms of the run; client `c` is in room `c % rooms`.
-    rooms: u32,
-    /// Its clients by slot; client `c` has slot `c / rooms`.
+    /// Its clients: those of the start and all who come later, by slot.
     pub members: Vec<Member>,
     /// What was edited, and where it is visible.
     pub ledger: Ledger,
-}
-
-/// One client of a room.
-pub struct Member {
-    /// Its number within the run.
-    pub client: u32,
-    /// Its copy of the room's document.
-    pub replica: Box<dyn Replica>,
-    /// Whether its socket is open.
-    pub connected: bool,
-    typist: Typist,
-    session: Box<dyn Protocol>,
-    outgoing: mpsc::Sender<Bytes>,
-    /// Own operations below this counter have left, or wait in `outgoing`.
-    framed: Counter,
+    setting: Rc<Setting>,
+    class: usize,
+    slots: HashMap<PeerId, usize>,
+    recent: Recent,
+    has_light: bool,
+    last_edit: Nanos,
+    last_delivery: Nanos,
 }
 
 /// The peer id of a client. Fixed, so that encoded sizes repeat.
@@ -52,42 +74,36 @@ pub fn peer_of(client: u32) -> PeerId {
     PeerId::from(client) + 1
 }
 
+/// The peer that made what was in the rooms before the first edit.
+pub const FOUNDER: PeerId = 1 << 52;
+
 impl Room {
-    /// Room `index` of `scenario` with empty replicas, and for each member the
-    /// receiving end of its outgoing frames.
-    pub fn new(
-        scenario: &Scenario,
-        index: u32,
-        engine: &dyn Engine,
-        trace: &Arc<Trace>,
-    ) -> (Self, Vec<mpsc::Receiver<Bytes>>) {
-        let (members, outgoing): (Vec<_>, Vec<_>) = scenario
-            .clients_of(index)
-            .map(|client| {
-                let (outgoing, frames) = mpsc::channel(OUTGOING_FRAMES);
-                let writers = scenario.clients as usize;
-                let member = Member {
-                    client,
-                    replica: engine.replica(peer_of(client)),
-                    connected: false,
-                    typist: Typist::new(Arc::clone(trace), client as usize, writers),
-                    session: session(scenario.protocol, &room_name(index)),
-                    outgoing,
-                    framed: 0,
-                };
-                (member, frames)
-            })
-            .unzip();
-        let ledger = Ledger::new(members.len());
-        (
-            Self {
-                index,
-                rooms: scenario.rooms,
-                members,
-                ledger,
-            },
-            outgoing,
-        )
+    /// Room `index` of a run, with nobody there yet.
+    pub fn new(setting: &Rc<Setting>, index: u32) -> Self {
+        let planned = &setting.plan.rooms[index as usize];
+        let mut writers = Vec::new();
+        let mut members = Vec::new();
+        for (slot, &client) in planned.clients.iter().enumerate() {
+            let plan = &setting.plan.clients[client as usize];
+            let writer = plan.writes.then_some(writers.len());
+            writers.extend(plan.writes.then_some(slot));
+            members.push(Member::new(setting, client, plan, writer));
+        }
+        let clients = planned.clients.iter().enumerate();
+        Self {
+            index,
+            slots: clients
+                .map(|(slot, &client)| (peer_of(client), slot))
+                .collect(),
+            ledger: Ledger::new(members.len(), writers),
+            has_light: members.iter().any(|member| !member.plan.full),
+            members,
+            setting: Rc::clone(setting),
+            class: planned.class,
+            recent: Recent::default(),
+            last_edit: 0,
+            last_delivery: 0,
+        }
     }
 
     /// The room's name, as in its URL.
@@ -95,14 +111,113 @@ impl Room {
         room_name(self.index)
     }
 
-    /// The slot of the member who is `peer`, if there is one.
-    pub fn slot_of(&self, peer: PeerId) -> Option<usize> {
-        let client = u32::try_from(peer.checked_sub(1)?).ok()?;
-        let slot = (client / self.rooms) as usize;
-        self.members
-            .get(slot)
-            .is_some_and(|member| member.client == client)
-            .then_some(slot)
+    /// What the room contained before the first edit.
+    pub fn ground(&self) -> VersionVector {
+        let ground = self.setting.ground.as_ref();
+        ground
+            .map(|ground| ground.version.clone())
+            .unwrap_or_default()
+    }
+
+    /// From the last edit until the last delivery of it, once all is visible.
+    pub fn convergence_time(&self) -> Option<Nanos> {
+        let complete = self.ledger.is_complete() && self.last_edit > 0;
+        complete.then(|| self.last_delivery.saturating_sub(self.last_edit))
+    }
+
+    /// The client in `slot` comes, at the time planned for it: edits are owed
+    /// to it from now on.
+    pub fn come(&mut self, slot: usize, planned: Nanos) {
+        let (setting, member) = (&self.setting, &mut self.members[slot]);
+        member.come(setting, planned);
+        self.ledger.come(slot);
+    }
+
+    /// The client in `slot` leaves for good. Edits that it could not send are
+    /// nobody's loss but its own.
+    pub fn leave(&mut self, slot: usize, metrics: &mut Metrics) {
+        let member = &mut self.members[slot];
+        member.status = Status::Gone;
+        let handed_over = member.handed_over();
+        if let Some(writer) = member.writer {
+            metrics.withdrawn += self.ledger.withdraw(writer, handed_over);
+        }
+        self.members[slot].forget();
+        self.ledger.leave(slot);
+    }
+
+    /// A connection of the client in `slot` is open: the session begins.
+    ///
+    /// # Errors
+    /// When the engine cannot export.
+    pub fn open(
+        &mut self,
+        slot: usize,
+        clock: Clock,
+        metrics: &mut Metrics,
+    ) -> Result<(), EngineError> {
+        let engine = self.setting.engine;
+        let member = &mut self.members[slot];
+        let mut frames = Vec::new();
+        let version = engine.encode_version(&member.copy().version_vector());
+        let opening = member.protocol.open(version, &mut frames);
+        member.begin_session(frames);
+        match opening {
+            Opening::Joining => Ok(()),
+            Opening::Joined => self.joined(slot, None, clock, metrics),
+        }
+    }
+
+    /// The relay has let the client in, and has the operations of `version`;
+    /// none where its relays remember nothing.
+    fn joined(
+        &mut self,
+        slot: usize,
+        version: Option<VersionVector>,
+        clock: Clock,
+        metrics: &mut Metrics,
+    ) -> Result<(), EngineError> {
+        self.members[slot].awaited = Some(version.clone().unwrap_or_default());
+        if let Some(version) = version {
+            self.push_missing(slot, &version, clock, metrics)?;
+        }
+        self.members[slot].wake.notify_one();
+        self.check_caught_up(slot, clock, metrics);
+        Ok(())
+    }
+
+    /// Sends what the client has and the relay lacks.
+    fn push_missing(
+        &mut self,
+        slot: usize,
+        version: &VersionVector,
+        clock: Clock,
+        metrics: &mut Metrics,
+    ) -> Result<(), EngineError> {
+        let member = &mut self.members[slot];
+        let from = member.framed;
+        let end = member.copy().own_counter();
+        if let Some(update) = member.copy_mut().export_missing(version)? {
+            member.queue_update(update, end, clock.now(), metrics);
+        }
+        member.framed = end;
+        if let Some(writer) = member.writer {
+            self.ledger.hand_over(writer, from, clock.now());
+        }
+        Ok(())
+    }
+
+    fn check_caught_up(&mut self, slot: usize, clock: Clock, metrics: &mut Metrics) {
+        let member = &mut self.members[slot];
+        let Some(awaited) = &member.awaited else {
+            return;
+        };
+        if awaited
+            .missing_from(&member.copy().version_vector())
+            .is_empty()
+        {
+            member.caught_up(clock.now(), metrics);
+        }
     }
 
     /// Lets the member in `slot` make the edit intended for `intended`: into
@@ -116,175 +231,334 @@ impl Room {
         intended: Nanos,
         clock: Clock,
         metrics: &mut Metrics,
-    ) -> Result<(), EngineError> {
-        let started = clock.now();
-        let started_cpu = thread_cpu();
+    ) -> Result<Edited, EngineError> {
+        let (begun, begun_cpu) = (clock.now(), thread_cpu());
         let member = &mut self.members[slot];
-        if !member.connected {
-            metrics.unconnected += 1;
-            return Ok(());
-        }
-        let Some(end) = member.type_next()? else {
+        let (Some(writer), Some(end)) = (member.writer, member.edit_next()?) else {
             metrics.idle += 1;
-            return Ok(());
+            return Ok(Edited::Done);
         };
-        if let Some(frame) = member.frame_if_room(end)? {
-            metrics.frames_out += 1;
-            metrics.bytes_out += frame as u64;
+        let made = clock.now();
+        let times = Times {
+            intended,
+            begun,
+            made,
+            sent: made,
+        };
+        self.ledger.note(writer, end, times);
+        self.last_edit = made;
+        let batched = !self.setting.scenario.batch.is_zero();
+        if !batched {
+            self.flush(slot, intended, clock, metrics)?;
         }
-        let sent = clock.now();
-        self.ledger.note(
-            slot,
-            Entry {
-                end,
-                intended,
-                sent,
-            },
-        );
         metrics.sent += 1;
-        metrics
-            .generator_lag
-            .record(started.saturating_sub(intended));
-        metrics.edit.record(sent - started);
-        metrics.edit_cpu += thread_cpu() - started_cpu;
+        metrics.generator_lag.record(begun.saturating_sub(intended));
+        metrics.edit.record(clock.now() - begun);
+        metrics.edit_cpu += thread_cpu() - begun_cpu;
+        let waits = &mut self.members[slot].batching;
+        match batched && !std::mem::replace(waits, true) {
+            true => Ok(Edited::BeginsBatch),
+            false => Ok(Edited::Done),
+        }
+    }
+
+    /// Sends the edits that wait in the replica of `slot`, if its queue has
+    /// room; otherwise the session asks for them when it has.
+    ///
+    /// # Errors
+    /// When the engine cannot export them.
+    pub fn flush(
+        &mut self,
+        slot: usize,
+        intended: Nanos,
+        clock: Clock,
+        metrics: &mut Metrics,
+    ) -> Result<(), EngineError> {
+        let member = &mut self.members[slot];
+        member.batching = false;
+        if !member.may_send() {
+            return Ok(());
+        }
+        let (from, end) = (member.framed, member.copy().own_counter());
+        if from == end {
+            return Ok(());
+        }
+        let replaces = self.setting.scenario.edits;
+        let update = member.export(replaces, end)?;
+        metrics.bytes_typed += update.len() as u64;
+        if self.has_light {
+            let range = OpRange {
+                peer: peer_of(member.client),
+                counters: from..end,
+            };
+            self.recent
+                .keep(Bytes::copy_from_slice(&update), vec![range]);
+        }
+        member.queue_update(update, end, intended, metrics);
+        member.framed = end;
+        if let Some(writer) = member.writer {
+            self.ledger.hand_over(writer, from, clock.now());
+        }
         Ok(())
     }
 
-    /// The update with the edits that found the member's queue full, if any.
-    ///
-    /// # Errors
-    /// When the engine cannot export it.
-    pub fn backlog(
-        &mut self,
-        slot: usize,
-        metrics: &mut Metrics,
-    ) -> Result<Option<Bytes>, EngineError> {
-        let end = self.ledger.sent_up_to(slot);
+    /// Queues the message that says where the client in `slot` is.
+    pub fn presence(&mut self, slot: usize, intended: Nanos, metrics: &mut Metrics) {
+        let bytes = self
+            .setting
+            .scenario
+            .presence
+            .map_or(0, |presence| presence.bytes);
         let member = &mut self.members[slot];
-        if member.framed == end {
-            return Ok(None);
+        if member.status != Status::Live {
+            return;
         }
-        let frame = member.frame(end)?;
-        metrics.frames_out += 1;
-        metrics.bytes_out += frame.len() as u64;
-        Ok(Some(frame))
+        let mut state = intended.to_le_bytes().to_vec();
+        state.resize((bytes as usize).max(state.len()), 0);
+        if let Some(frame) = member.protocol.presence(&state) {
+            member.queue_frame(frame, metrics);
+        }
     }
 
-    /// Takes a frame that reached the member in `slot`: imports it and notes
-    /// which edits became visible. Returns how many did.
+    /// Takes a message that reached the member in `slot`.
     pub fn receive(
         &mut self,
         slot: usize,
-        frame: Bytes,
+        frame: Frame,
         clock: Clock,
         metrics: &mut Metrics,
-    ) -> u64 {
-        let received = clock.now();
-        let received_cpu = thread_cpu();
+    ) -> Received {
+        let mut received = Received::default();
         metrics.frames_in += 1;
         metrics.bytes_in += frame.len() as u64;
-        let member = &mut self.members[slot];
-        let mut events = Vec::new();
-        let read = member
-            .session
-            .receive(Frame::Binary(frame), &mut events)
-            .ok();
-        let (Some(()), Some(Event::Update(update))) = (read, events.pop()) else {
+        let mut events = std::mem::take(&mut self.members[slot].events);
+        let read = self.members[slot].protocol.receive(frame, &mut events);
+        if read.is_err() {
             metrics.corrupt += 1;
-            return 0;
-        };
-        let imported = member.replica.import(&update);
+            metrics.error("protocol");
+        }
+        for event in events.drain(..) {
+            self.take_event(slot, event, clock, metrics, &mut received);
+        }
+        self.members[slot].events = events;
+        received
+    }
+
+    fn take_event(
+        &mut self,
+        slot: usize,
+        event: Event,
+        clock: Clock,
+        metrics: &mut Metrics,
+        received: &mut Received,
+    ) {
+        match event {
+            Event::Update(update) => {
+                received.visible += self.import(slot, &update, clock, metrics);
+                self.check_caught_up(slot, clock, metrics);
+            }
+            Event::Joined { version } => {
+                let joined = self.setting.engine.decode_version(&version);
+                let joined = joined.and_then(|v| self.joined(slot, Some(v), clock, metrics));
+                if let Err(error) = joined {
+                    metrics.error("protocol");
+                    received.ended = Some(format!("the relay's version cannot be used: {error}"));
+                }
+            }
+            Event::Acknowledged(id) => self.members[slot].acknowledged(id, clock.now(), metrics),
+            Event::Rejected { id, reason } => {
+                metrics.error("rejected");
+                self.members[slot].acknowledged(id, clock.now(), metrics);
+                received.rejected.get_or_insert(reason);
+            }
+            Event::Refused(reason) => {
+                metrics.error("refused");
+                received.ended = Some(format!("the relay refused the join: {reason}"));
+            }
+            Event::Evicted(reason) => {
+                metrics.error("evicted");
+                received.ended = Some(format!("the relay put the client out: {reason}"));
+            }
+            Event::Presence(state) => {
+                if let Some(intended) = state.first_chunk() {
+                    let intended = Nanos::from_le_bytes(*intended);
+                    metrics
+                        .presence
+                        .record(clock.now().saturating_sub(intended));
+                }
+            }
+            Event::Alive => {}
+        }
+    }
+
+    /// Imports an update and notes which edits became visible; how many did.
+    fn import(&mut self, slot: usize, update: &Bytes, clock: Clock, metrics: &mut Metrics) -> u64 {
+        let (received, received_cpu) = (clock.now(), thread_cpu());
+        let arrived = clock
+            .relative(self.members[slot].arrival.get())
+            .min(received);
+        let imported = self.take_update(slot, update);
         let visible = clock.now();
         metrics.import.record(visible - received);
         metrics.import_cpu += thread_cpu() - received_cpu;
         let Ok(imported) = imported else {
             metrics.corrupt += 1;
+            metrics.error("import");
             return 0;
         };
-        if imported.applied.is_empty() && imported.pending.is_empty() {
+        let known = imported.applied.is_empty() && imported.pending.is_empty();
+        if known && self.members[slot].status == Status::Live {
             metrics.duplicated += 1;
         }
-        let strangers = imported
-            .pending
-            .iter()
-            .filter(|range| self.slot_of(range.peer).is_none());
-        metrics.corrupt += strangers.count() as u64;
-        let times = Delivery { received, visible };
-        imported
-            .applied
-            .iter()
-            .map(|range| self.note_visible(slot, range, times, metrics))
+        let from_room =
+            |range: &OpRange| range.peer == FOUNDER || self.slots.contains_key(&range.peer);
+        let all = imported.pending.iter().chain(&imported.applied);
+        if !all.into_iter().all(from_room) {
+            metrics.leaked += 1;
+        }
+        let delivery = Delivery {
+            slot,
+            arrived,
+            received,
+            visible,
+        };
+        let applied = imported.applied.iter();
+        applied
+            .map(|range| self.note_visible(delivery, range, metrics))
             .sum()
+    }
+
+    fn take_update(&mut self, slot: usize, update: &Bytes) -> Result<Imported, EngineError> {
+        match self.members[slot].copy_mut() {
+            Copy::Full(replica) => replica.import(update),
+            Copy::Light(light) => {
+                let ranges = self.recent.ranges_of(update, self.setting.engine)?;
+                Ok(light.receive(&ranges))
+            }
+        }
     }
 
     fn note_visible(
         &mut self,
-        receiver: usize,
+        delivery: Delivery,
         applied: &OpRange,
-        Delivery { received, visible }: Delivery,
         metrics: &mut Metrics,
     ) -> u64 {
-        let Some(writer) = self.slot_of(applied.peer) else {
-            metrics.corrupt += 1;
+        let Some(&from) = self.slots.get(&applied.peer) else {
             return 0;
         };
-        let edits = self.ledger.show(receiver, writer, applied.counters.end);
-        for edit in edits {
-            metrics.propagation.record(visible - edit.intended);
-            metrics.propagation_from_send.record(visible - edit.sent);
-            metrics.transit.record(received.saturating_sub(edit.sent));
+        let Some(writer) = self.members[from].writer else {
+            return 0;
+        };
+        let (sender, receiver) = (&self.members[from], &self.members[delivery.slot]);
+        let mut seen = 0;
+        for times in self
+            .ledger
+            .show(delivery.slot, writer, applied.counters.end)
+        {
+            seen += 1;
+            let Delivery { visible, .. } = delivery;
+            let latency = visible.saturating_sub(times.intended);
+            if sender.was_away(times.intended, visible)
+                || receiver.was_away(times.intended, visible)
+            {
+                metrics.delayed.record(latency);
+                continue;
+            }
+            metrics.propagation.record(latency);
+            metrics
+                .propagation_from_send
+                .record(visible.saturating_sub(times.sent));
+            metrics
+                .transit
+                .record(delivery.arrived.saturating_sub(times.sent));
+            metrics
+                .receive_queue
+                .record(delivery.received - delivery.arrived);
+            let link = sender.link_delay_up() + receiver.link_delay_down();
+            metrics.shares.add(&delivery.shares(&times, link));
+            for group in groups(&self.setting, self.class, receiver, times.intended) {
+                metrics.groups.entry(group).or_default().record(latency);
+            }
         }
-        metrics.visible += edits.len() as u64;
-        edits.len() as u64
+        if seen > 0 {
+            self.last_delivery = delivery.visible;
+        }
+        metrics.visible += seen;
+        seen
     }
+}
+
+/// The parts of the deliveries that one belongs to, of those that the scenario
+/// tells apart.
+fn groups(
+    setting: &Setting,
+    class: usize,
+    receiver: &Member,
+    intended: Nanos,
+) -> impl Iterator<Item = Group> + use<> {
+    let scenario = &setting.scenario;
+    let stage = setting.stage_ends.partition_point(|&end| end <= intended);
+    let stage = (!scenario.stages.is_empty()).then_some(Group::Stage(stage));
+    let size = (scenario.rooms.len() > 1).then_some(Group::RoomSize(class));
+    let link = (!scenario.links.is_empty()).then_some(Group::Link(receiver.plan.link));
+    [stage, size, link].into_iter().flatten()
+}
+
+/// What becomes of an edit that was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Edited {
+    /// It was sent, or will be with those before it.
+    Done,
+    /// It waits, and [`Room::flush`] is due when its batch is.
+    BeginsBatch,
+}
+
+/// What a message came to.
+#[derive(Debug, Default)]
+pub struct Received {
+    /// Deliveries that it completed.
+    pub visible: u64,
+    /// Why the session cannot go on.
+    pub ended: Option<String>,
+    /// Why the relay refused an update.
+    pub rejected: Option<String>,
 }
 
 /// When an update reached a replica.
 #[derive(Clone, Copy)]
 struct Delivery {
+    slot: usize,
+    /// This machine.
+    arrived: Nanos,
+    /// The generator.
     received: Nanos,
+    /// The document.
     visible: Nanos,
 }
 
-impl Member {
-    /// Makes the typist's next edit; the counter after it, or `None` when the
-    /// trace has nothing to type.
-    fn type_next(&mut self) -> Result<Option<Counter>, EngineError> {
-        let Some(edit) = self.typist.next_edit(self.replica.text_len()) else {
-            return Ok(None);
-        };
-        self.replica.splice(edit.pos, edit.del, edit.ins)?;
-        self.replica.commit();
-        Ok(Some(self.replica.own_counter()))
-    }
-
-    /// Queues the operations below `end`, if the queue has room; the size of
-    /// the frame.
-    fn frame_if_room(&mut self, end: Counter) -> Result<Option<usize>, EngineError> {
-        // Otherwise the task that empties the queue asks for the backlog.
-        if self.outgoing.capacity() == 0 {
-            return Ok(None);
-        }
-        let frame = self.frame(end)?;
-        let size = frame.len();
-        // There is room; a closed queue is a lost connection, noted elsewhere.
-        let _ = self.outgoing.try_send(frame);
-        Ok(Some(size))
-    }
-
-    /// The frame with the own operations from the last frame to `end`.
-    fn frame(&mut self, end: Counter) -> Result<Bytes, EngineError> {
-        let counters = self.framed..end;
-        let update = self.replica.export(Export::Range(OpRange {
-            peer: self.replica.peer(),
-            counters,
-        }))?;
-        self.framed = end;
-        let mut frames = Vec::new();
-        self.session.send(0, update, &mut frames);
-        match frames.pop() {
-            Some(Frame::Binary(frame)) => Ok(frame),
-            _ => Ok(Bytes::new()),
+impl Delivery {
+    /// Where the time went since the edit was intended.
+    fn shares(&self, times: &Times, link: Nanos) -> Shares {
+        let transit = self.arrived.saturating_sub(times.sent);
+        let link = link.min(transit);
+        Shares {
+            lag: times.begun.saturating_sub(times.intended),
+            edit: times.made.saturating_sub(times.begun),
+            batch: times.sent.saturating_sub(times.made),
+            link,
+            relay: transit - link,
+            queue: self.received - self.arrived.max(times.sent).min(self.received),
+            import: self.visible - self.received,
         }
     }
+}
+
+/// The operations below `end` of the writers of a room, by slot.
+pub fn written(room: &Room) -> impl Iterator<Item = (usize, PeerId, Counter)> + '_ {
+    let members = room.members.iter().enumerate();
+    members.filter_map(|(slot, member)| {
+        let end = room.ledger.sent_up_to(member.writer?);
+        Some((slot, peer_of(member.client), end))
+    })
 }

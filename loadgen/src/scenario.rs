@@ -1,15 +1,19 @@
-//! What a load run does: clients, rooms, rate, relay.
+//! What a load run does: relay, rooms, clients, edits, links, faults.
 
+mod parts;
 mod settings;
 mod shipped;
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 
-use crate::target::UrlTemplate;
-
-pub use settings::{ClientSettings, RelaySettings, Settings, SettingsError, WorkloadSettings};
+pub use parts::*;
+pub use settings::{
+    ChurnSettings, ClientSettings, DocumentSettings, LinkSettings, PresenceSettings,
+    RelayFaultSettings, RelaySettings, RoomSettings, Settings, SettingsError, StageSettings,
+    WorkloadSettings,
+};
 pub use shipped::{SHIPPED, Shipped};
 
 /// A complete description of one load run, defaults filled in.
@@ -19,21 +23,58 @@ pub struct Scenario {
     pub relay: RelayTarget,
     /// How clients and relay speak.
     pub protocol: ProtocolKind,
-    /// Simulated clients, each with a full replica; every client writes.
+    /// What the embedded relay keeps, where its protocol has a memory.
+    pub history: History,
+    /// What a connection needs besides its address.
+    pub access: Access,
+    /// The rooms, by size.
+    pub rooms: Vec<RoomClass>,
+    /// Simulated clients that are there from the start.
     pub clients: u32,
-    /// Rooms; client `c` is in room `c % rooms`.
-    pub rooms: u32,
+    /// How many of them write; the others only read.
+    pub writers: u32,
+    /// Clients that come later, evenly over the run, with nothing.
+    pub late: u32,
+    /// What their copies of the document are.
+    pub replica: ReplicaKind,
+    /// With light replicas, which are full all the same.
+    pub verify: Verify,
+    /// The clients of the start come one after the other over this time,
+    /// before the schedule begins.
+    #[serde(serialize_with = "seconds", rename = "ramp_up_s")]
+    pub ramp_up: Duration,
+    /// Addresses that the clients connect from; any if empty.
+    pub sources: Vec<std::net::IpAddr>,
+    /// What the rooms contain before the first edit.
+    pub document: Document,
     /// Edits per second, over all clients.
     pub rate: f64,
     /// How long edits are scheduled.
     #[serde(serialize_with = "seconds", rename = "duration_s")]
     pub duration: Duration,
+    /// How rate and number of clients change over time; one rate if empty.
+    pub stages: Vec<Stage>,
     /// How the edits of one client follow each other.
     pub arrivals: Arrivals,
     /// How the clients' constant rhythms lie to each other.
     pub phase: Phase,
+    /// What an edit is.
+    pub edits: EditKind,
+    /// With a payload, edits insert so many bytes that stand for nothing.
+    pub payload: Option<u32>,
+    /// Edits wait for so long and leave together; zero is an update for each.
+    #[serde(serialize_with = "seconds", rename = "batch_s")]
+    pub batch: Duration,
+    /// How often each client says where it is, where the protocol can.
+    pub presence: Option<Presence>,
     /// Catalog name or path of the trace that the writers replay.
     pub dataset: String,
+    /// The networks that clients are behind; the rest has none in between.
+    pub links: Vec<LinkClass>,
+    /// Who leaves and is replaced.
+    pub churn: Churn,
+    /// What happens to the relay.
+    pub faults: Vec<RelayFault>,
     /// Seed of everything random.
     pub seed: u64,
     /// Threads that simulate clients. A room lives in one of them.
@@ -42,9 +83,14 @@ pub struct Scenario {
     /// waiting for the edits that are still missing.
     #[serde(serialize_with = "seconds", rename = "drain_timeout_s")]
     pub drain_timeout: Duration,
+    /// How long an own relay may take to answer.
+    #[serde(serialize_with = "seconds", rename = "ready_timeout_s")]
+    pub ready_timeout: Duration,
     /// Conditions that the run must keep to.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub thresholds: Vec<String>,
+    /// Whether to end the run as soon as a condition cannot be kept any more.
+    pub abort: bool,
     /// What the scenario shows, and what to look at in its result.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub analysis: String,
@@ -54,62 +100,42 @@ fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S
     serializer.serialize_f64(duration.as_secs_f64())
 }
 
-/// The relay to load.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RelayTarget {
-    /// The embedded relay, started for the run as a process of its own.
-    Embedded,
-    /// A relay that is already running.
-    Url(UrlTemplate),
-}
-
-/// How clients and relay speak.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ProtocolKind {
-    /// Raw updates in binary frames, forwarded to everyone else in the room.
-    Broadcast,
-}
-
-/// How the edits of one client follow each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Arrivals {
-    /// At equal distances.
-    Constant,
-    /// At random, with independent exponential distances.
-    Poisson,
-}
-
-/// How the constant rhythms of the clients lie to each other. This alone
-/// changes the cost per delivery about twofold, so it stands in the record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Phase {
-    /// Evenly over the period: the load is smooth.
-    Spread,
-    /// All at once: the load comes in bursts.
-    Locked,
-}
-
 impl Default for Scenario {
     /// The default run: 200 clients in 40 rooms, 1,000 edits/s for 10 s.
     fn default() -> Self {
         Self {
             relay: RelayTarget::Embedded,
             protocol: ProtocolKind::Broadcast,
+            history: History::Full,
+            access: Access::default(),
+            rooms: vec![RoomClass { count: 40, size: 5 }],
             clients: 200,
-            rooms: 40,
+            writers: 200,
+            late: 0,
+            replica: ReplicaKind::Full,
+            verify: Verify::Sample,
+            ramp_up: Duration::ZERO,
+            sources: Vec::new(),
+            document: Document::default(),
             rate: 1_000.0,
             duration: Duration::from_secs(10),
+            stages: Vec::new(),
             arrivals: Arrivals::Constant,
             phase: Phase::Spread,
+            edits: EditKind::Trace,
+            payload: None,
+            batch: Duration::ZERO,
+            presence: None,
             dataset: "automerge-paper".to_owned(),
+            links: Vec::new(),
+            churn: Churn::default(),
+            faults: Vec::new(),
             seed: 1,
             workers: default_workers(),
             drain_timeout: Duration::from_secs(10),
+            ready_timeout: Duration::from_secs(10),
             thresholds: Vec::new(),
+            abort: false,
             analysis: String::new(),
         }
     }
@@ -139,16 +165,37 @@ pub enum ScenarioError {
         /// Clients asked for.
         clients: u32,
     },
+    /// More would write than are there.
+    #[error("{writers} writers of {clients} clients: use at most {clients} writers")]
+    MoreWritersThanClients {
+        /// Writers asked for.
+        writers: u32,
+        /// Clients asked for.
+        clients: u32,
+    },
     /// Not a usable rate.
     #[error("rate {0}: edits per second must be above 0 and at most 100,000,000 (--rate)")]
     Rate(String),
     /// Not a usable duration.
-    #[error("duration {0:?}: must be above 0 and at most 24 h (--duration)")]
-    Duration(Duration),
+    #[error("{what} {value:?}: must be above 0 and at most 24 h")]
+    Duration {
+        /// What lasts.
+        what: String,
+        /// How long.
+        value: Duration,
+    },
     /// Poisson arrivals cannot be locked.
-    #[error("poisson arrivals have no phase: drop --phase locked, or use --arrivals constant")]
-    LockedPoisson,
+    #[error("{0} arrivals have no phase: drop phase locked, or use constant arrivals")]
+    LockedArrivals(Arrivals),
+    /// A share outside 0 to 1, or shares of more than all.
+    #[error("{0}")]
+    Share(String),
+    /// Parts that exclude each other, or cannot be done.
+    #[error("{0}")]
+    Contradiction(String),
 }
+
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 impl Scenario {
     /// Checks that the parts fit together.
@@ -156,38 +203,128 @@ impl Scenario {
     /// # Errors
     /// Names the first contradiction, and the mend.
     pub fn validate(&self) -> Result<(), ScenarioError> {
-        if self.clients == 0 {
-            return Err(ScenarioError::NoClients);
-        }
-        if self.rooms == 0 {
-            return Err(ScenarioError::NoRooms);
-        }
-        if self.rooms > self.clients {
-            let (rooms, clients) = (self.rooms, self.clients);
-            return Err(ScenarioError::MoreRoomsThanClients { rooms, clients });
-        }
+        self.validate_population()?;
+        lasts("duration", self.duration)?;
         // Written so that NaN is refused as well.
         if !(self.rate > 0.0 && self.rate <= 1e8) {
             return Err(ScenarioError::Rate(self.rate.to_string()));
         }
-        if self.duration.is_zero() || self.duration > Duration::from_secs(24 * 3600) {
-            return Err(ScenarioError::Duration(self.duration));
+        if self.arrivals != Arrivals::Constant && self.phase == Phase::Locked {
+            return Err(ScenarioError::LockedArrivals(self.arrivals));
         }
-        if self.arrivals == Arrivals::Poisson && self.phase == Phase::Locked {
-            return Err(ScenarioError::LockedPoisson);
+        self.validate_stages()?;
+        self.validate_links()?;
+        self.validate_relay()
+    }
+
+    fn validate_population(&self) -> Result<(), ScenarioError> {
+        let (clients, writers, rooms) = (self.clients, self.writers, self.room_count());
+        if clients == 0 {
+            return Err(ScenarioError::NoClients);
+        }
+        if rooms == 0 {
+            return Err(ScenarioError::NoRooms);
+        }
+        if rooms > clients {
+            return Err(ScenarioError::MoreRoomsThanClients { rooms, clients });
+        }
+        if writers > clients {
+            return Err(ScenarioError::MoreWritersThanClients { writers, clients });
+        }
+        if clients.saturating_add(self.late) > 1_000_000 {
+            let message = "more than 1,000,000 clients: use fewer, or several machines";
+            return Err(ScenarioError::Contradiction(message.to_owned()));
         }
         Ok(())
     }
 
-    /// The clients of a room, ascending.
-    pub fn clients_of(&self, room: u32) -> impl Iterator<Item = u32> + use<> {
-        (room..self.clients).step_by(self.rooms as usize)
+    fn validate_stages(&self) -> Result<(), ScenarioError> {
+        for stage in &self.stages {
+            lasts(&format!("stage `{}`: duration", stage.name), stage.duration)?;
+            if !(0.0..=1e8).contains(&stage.rate) {
+                return Err(ScenarioError::Rate(stage.rate.to_string()));
+            }
+            if stage.clients.is_some_and(|clients| clients > self.clients) {
+                let message = format!(
+                    "stage `{}` has more clients than [clients] count = {}: that is the most",
+                    stage.name, self.clients
+                );
+                return Err(ScenarioError::Contradiction(message));
+            }
+        }
+        Ok(())
     }
 
-    /// Edits per second of one client.
-    pub fn rate_per_client(&self) -> f64 {
-        self.rate / f64::from(self.clients)
+    fn validate_links(&self) -> Result<(), ScenarioError> {
+        let mut all = 0.0;
+        for link in &self.links {
+            if !(link.share > 0.0 && link.share <= 1.0) {
+                return Err(ScenarioError::Share(format!(
+                    "link `{}`: share {} must be above 0 and at most 1",
+                    link.name, link.share
+                )));
+            }
+            all += link.share;
+            for fault in &link.faults {
+                fault.validate(&link.name, self.duration)?;
+            }
+        }
+        if all > 1.0 + 1e-9 {
+            return Err(ScenarioError::Share(format!(
+                "the shares of all links add up to {all}: at most 1 is there"
+            )));
+        }
+        if !(0.0..=1e6).contains(&self.churn.per_second) {
+            return Err(ScenarioError::Contradiction(format!(
+                "churn: {} clients a second that leave must be 0 to 1,000,000",
+                self.churn.per_second
+            )));
+        }
+        Ok(())
     }
+
+    fn validate_relay(&self) -> Result<(), ScenarioError> {
+        let owned = !matches!(self.relay, RelayTarget::Url(_));
+        if !self.faults.is_empty() && !owned {
+            let message = "[[fault]] needs a relay that this run owns: embedded, or `command`";
+            return Err(ScenarioError::Contradiction(message.to_owned()));
+        }
+        let late = self.faults.iter().find(|fault| fault.at >= self.duration);
+        if let Some(fault) = late {
+            return Err(ScenarioError::Contradiction(format!(
+                "[[fault]] at {:?} is after the run's {:?}",
+                fault.at, self.duration
+            )));
+        }
+        if self.presence.is_some() && self.protocol == ProtocolKind::Broadcast {
+            let message = "protocol broadcast carries no presence: drop [presence], or use loro";
+            return Err(ScenarioError::Contradiction(message.to_owned()));
+        }
+        if self.replica == ReplicaKind::Light && self.edits != EditKind::Trace {
+            let message = "light replicas have no document but their own text: only trace edits";
+            return Err(ScenarioError::Contradiction(message.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Rooms in all.
+    pub fn room_count(&self) -> u32 {
+        self.rooms.iter().map(|class| class.count).sum()
+    }
+
+    /// Edits per second of one writer, while the rate is that of the scenario.
+    pub fn rate_per_writer(&self) -> f64 {
+        self.rate / f64::from(self.writers.max(1))
+    }
+}
+
+/// Refuses nothing and more than a day.
+fn lasts(what: &str, value: Duration) -> Result<(), ScenarioError> {
+    if value.is_zero() || value > LONGEST {
+        let what = what.to_owned();
+        return Err(ScenarioError::Duration { what, value });
+    }
+    Ok(())
 }
 
 /// The name of a room, as in its URL.
@@ -205,56 +342,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_client_is_in_exactly_one_room() {
-        let scenario = Scenario {
-            clients: 17,
-            rooms: 5,
-            ..Scenario::default()
-        };
-        let mut seen: Vec<u32> = (0..5).flat_map(|room| scenario.clients_of(room)).collect();
-        seen.sort_unstable();
-        assert_eq!(seen, (0..17).collect::<Vec<_>>());
-    }
-
-    #[test]
     fn contradictions_are_named() {
         let default = Scenario::default;
         let check = |scenario: Scenario| scenario.validate().unwrap_err();
-        assert_eq!(
-            check(Scenario {
-                clients: 0,
-                ..default()
-            }),
-            ScenarioError::NoClients
-        );
-        assert_eq!(
-            check(Scenario {
-                rooms: 0,
-                ..default()
-            }),
-            ScenarioError::NoRooms
-        );
-        assert!(
-            check(Scenario {
-                rooms: 201,
-                ..default()
-            })
-            .to_string()
-            .contains("at most 200 rooms")
-        );
+        let none = Scenario {
+            clients: 0,
+            ..default()
+        };
+        assert_eq!(check(none), ScenarioError::NoClients);
+        let none = Scenario {
+            rooms: Vec::new(),
+            ..default()
+        };
+        assert_eq!(check(none), ScenarioError::NoRooms);
+        let crowded = Scenario {
+            rooms: vec![RoomClass {
+                count: 201,
+                size: 1,
+            }],
+            ..default()
+        };
+        assert!(check(crowded).to_string().contains("at most 200 rooms"));
+        let busy = Scenario {
+            writers: 201,
+            ..default()
+        };
+        assert!(check(busy).to_string().contains("at most 200 writers"));
         for rate in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            assert!(matches!(
-                check(Scenario { rate, ..default() }),
-                ScenarioError::Rate(_)
-            ));
+            let scenario = Scenario { rate, ..default() };
+            assert!(matches!(check(scenario), ScenarioError::Rate(_)));
         }
-        let duration = Duration::ZERO;
-        assert_eq!(
-            check(Scenario {
-                duration,
-                ..default()
-            }),
-            ScenarioError::Duration(duration)
-        );
+        let scenario = Scenario {
+            duration: Duration::ZERO,
+            ..default()
+        };
+        assert!(matches!(check(scenario), ScenarioError::Duration { .. }));
     }
 }

@@ -1,25 +1,56 @@
-//! The open-loop schedule: when each client intends to edit.
+//! The open-loop schedule: when each client intends to do what.
 //!
 //! Arrival times come from the scenario and the seed alone and never wait for
 //! an answer, so a slow relay or generator cannot hide behind them
 //! (coordinated omission, Gil Tene).
 
+mod profile;
+
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 
+use rand::RngExt;
 use rand::rngs::Xoshiro256PlusPlus;
-use rand::{RngExt, SeedableRng};
+use syncbench_datasets::Trace;
 
 use crate::clock::Nanos;
+use crate::plan::{ClientPlan, Plan, client_rng};
 use crate::scenario::{Arrivals, Phase, Scenario};
 
-/// One edit that a client intends to make.
+pub use profile::Profile;
+
+/// Something that a client intends to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Arrival {
     /// When, since the schedule's start.
     pub intended: Nanos,
     /// Who.
     pub client: u32,
+    /// What.
+    pub action: Action,
+}
+
+/// What a client intends to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Action {
+    /// An edit.
+    Edit,
+    /// Saying where it is.
+    Presence,
+}
+
+impl Arrival {
+    /// A number for this arrival. Their sum over a whole schedule, wrapping,
+    /// tells schedules apart and does not depend on how it was divided.
+    pub fn fingerprint(&self) -> u64 {
+        let mut bits = self.intended ^ (u64::from(self.client) << 40);
+        bits ^= (self.action as u64) << 63;
+        // The finaliser of splitmix64 (Steele, Lea, Flood, 2014).
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        bits ^ (bits >> 31)
+    }
 }
 
 /// The arrivals of a set of clients, ascending by intended time. Lazy: memory
@@ -28,32 +59,49 @@ pub struct Arrival {
 pub struct Schedule {
     next: BinaryHeap<Reverse<(Arrival, usize)>>,
     streams: Vec<Stream>,
-    end: Nanos,
 }
 
 impl Schedule {
-    /// The schedule of `clients` within `scenario`. Every client's arrivals
-    /// are its own: they do not depend on which other clients are asked for.
-    pub fn new(scenario: &Scenario, clients: impl IntoIterator<Item = u32>) -> Self {
+    /// The schedule of `clients` within `scenario` and its `plan`. Every
+    /// client's arrivals are its own: they do not depend on which other clients
+    /// are asked for. `rhythm` is that of the data set, for arrivals like its.
+    pub fn new(
+        scenario: &Scenario,
+        plan: &Plan,
+        rhythm: Option<&Rhythm>,
+        clients: impl IntoIterator<Item = u32>,
+    ) -> Self {
         let mut schedule = Self {
             next: BinaryHeap::new(),
             streams: Vec::new(),
-            end: scenario.duration.as_nanos() as Nanos,
         };
+        let profile = Arc::new(Profile::of(scenario));
         for client in clients {
-            let mut stream = Stream::new(scenario, client);
-            let first = Arrival {
-                intended: stream.advance(),
-                client,
-            };
-            schedule.streams.push(stream);
-            schedule.push(first, schedule.streams.len() - 1);
+            let planned = &plan.clients[client as usize];
+            if planned.writes {
+                let stream = Stream::edits(scenario, &profile, rhythm, planned, client);
+                schedule.add(client, Action::Edit, stream);
+            }
+            if let Some(stream) = Stream::presence(scenario, planned, client) {
+                schedule.add(client, Action::Presence, stream);
+            }
         }
         schedule
     }
 
-    fn push(&mut self, arrival: Arrival, stream: usize) {
-        if arrival.intended < self.end {
+    fn add(&mut self, client: u32, action: Action, mut stream: Stream) {
+        let first = stream.next();
+        self.streams.push(stream);
+        self.push(first, client, action, self.streams.len() - 1);
+    }
+
+    fn push(&mut self, at: Option<Nanos>, client: u32, action: Action, stream: usize) {
+        if let Some(intended) = at {
+            let arrival = Arrival {
+                intended,
+                client,
+                action,
+            };
             self.next.push(Reverse((arrival, stream)));
         }
     }
@@ -64,179 +112,160 @@ impl Iterator for Schedule {
 
     fn next(&mut self) -> Option<Arrival> {
         let Reverse((arrival, stream)) = self.next.pop()?;
-        let intended = self.streams[stream].advance();
-        self.push(
-            Arrival {
-                intended,
-                ..arrival
-            },
-            stream,
-        );
+        let next = self.streams[stream].next();
+        self.push(next, arrival.client, arrival.action, stream);
         Some(arrival)
     }
 }
 
-/// The arrival times of one client.
+/// The distances between the edits of a data set, where it has times: their
+/// mean is 1.
+#[derive(Debug, Clone)]
+pub struct Rhythm(Arc<[f32]>);
+
+/// Pauses are cut to so many milliseconds: a night between two sessions of writing
+/// is not part of a rhythm of typing.
+const LONGEST_PAUSE: f64 = 30_000.0;
+
+impl Rhythm {
+    /// The rhythm of `trace`; `None` if it has no times, or they do not move.
+    pub fn of(trace: &Trace) -> Option<Self> {
+        let times: Vec<i64> = trace.txns().map_while(|txn| txn.time()).collect();
+        if times.len() < trace.txn_count() {
+            return None;
+        }
+        let pause = |two: &[i64]| (two[1].saturating_sub(two[0]).max(0) as f64).min(LONGEST_PAUSE);
+        let pauses: Vec<f64> = times.windows(2).map(pause).collect();
+        let mean = pauses.iter().sum::<f64>() / pauses.len().max(1) as f64;
+        if mean <= 0.0 {
+            return None;
+        }
+        Some(Self(pauses.iter().map(|p| (p / mean) as f32).collect()))
+    }
+}
+
+/// The arrival times of one client for one kind of thing.
 #[derive(Debug)]
-enum Stream {
-    Constant {
-        first: f64,
-        period: f64,
+struct Stream {
+    pattern: Pattern,
+    /// Turns the count of arrivals, which patterns speak in, into time.
+    profile: Arc<Profile>,
+    from: Nanos,
+    until: Nanos,
+}
+
+#[derive(Debug)]
+enum Pattern {
+    Even {
+        phase: f64,
         made: u64,
     },
     Poisson {
         at: f64,
-        mean: f64,
         rng: Box<Xoshiro256PlusPlus>,
+    },
+    Rhythm {
+        at: f64,
+        next: usize,
+        pauses: Arc<[f32]>,
     },
 }
 
 impl Stream {
-    fn new(scenario: &Scenario, client: u32) -> Self {
-        let period = 1e9 / scenario.rate_per_client();
-        match (scenario.arrivals, scenario.phase) {
-            (Arrivals::Poisson, _) => {
-                let rng = Box::new(client_rng(scenario.seed, client));
-                Stream::Poisson {
-                    at: 0.0,
-                    mean: period,
-                    rng,
-                }
-            }
-            (Arrivals::Constant, Phase::Locked) => Stream::Constant {
-                first: 0.0,
-                period,
+    fn edits(
+        scenario: &Scenario,
+        profile: &Arc<Profile>,
+        rhythm: Option<&Rhythm>,
+        planned: &ClientPlan,
+        client: u32,
+    ) -> Self {
+        let share = f64::from(client) / f64::from(scenario.clients);
+        let pattern = match (scenario.arrivals, scenario.phase, rhythm) {
+            (Arrivals::Poisson, ..) => Pattern::Poisson {
+                at: 0.0,
+                rng: Box::new(client_rng(scenario.seed, client)),
+            },
+            (Arrivals::Trace, _, Some(Rhythm(pauses))) => Pattern::Rhythm {
+                at: 0.0,
+                // Everyone is somewhere else in it.
+                next: (share.fract() * pauses.len() as f64) as usize,
+                pauses: Arc::clone(pauses),
+            },
+            (_, Phase::Locked, _) => Pattern::Even {
+                phase: 0.0,
                 made: 0,
             },
-            (Arrivals::Constant, Phase::Spread) => {
-                let first = period * f64::from(client) / f64::from(scenario.clients);
-                Stream::Constant {
-                    first,
-                    period,
-                    made: 0,
-                }
-            }
+            _ => Pattern::Even {
+                phase: share.fract(),
+                made: 0,
+            },
+        };
+        Self::within(pattern, Arc::clone(profile), scenario, planned)
+    }
+
+    fn presence(scenario: &Scenario, planned: &ClientPlan, client: u32) -> Option<Self> {
+        let every = scenario.presence?.every.as_secs_f64();
+        let pattern = Pattern::Even {
+            phase: f64::from(client) / f64::from(scenario.clients) % 1.0,
+            made: 0,
+        };
+        let profile = Arc::new(Profile::constant(1.0 / every, scenario.duration));
+        Some(Self::within(pattern, profile, scenario, planned))
+    }
+
+    fn within(
+        pattern: Pattern,
+        profile: Arc<Profile>,
+        scenario: &Scenario,
+        planned: &ClientPlan,
+    ) -> Self {
+        let stay = planned.stay(scenario.duration.as_nanos() as Nanos);
+        Self {
+            pattern,
+            profile,
+            from: stay.start,
+            until: stay.end,
         }
     }
 
-    fn advance(&mut self) -> Nanos {
-        match self {
-            Stream::Constant {
-                first,
-                period,
-                made,
-            } => {
-                // Multiplied, not summed, so that rounding does not drift.
-                let at = *first + *period * *made as f64;
-                *made += 1;
-                at.round() as Nanos
+    /// The next arrival within the client's stay.
+    fn next(&mut self) -> Option<Nanos> {
+        loop {
+            let at = self.profile.time_of(self.pattern.next())?;
+            if at >= self.until {
+                return None;
             }
-            Stream::Poisson { at, mean, rng } => {
-                let uniform: f64 = rng.random();
-                *at -= *mean * (1.0 - uniform).ln();
-                at.round() as Nanos
+            if at >= self.from {
+                return Some(at);
             }
         }
     }
 }
 
-/// The random numbers of one client: a named algorithm, so that a seed means
-/// the same on every machine and in every version.
-fn client_rng(seed: u64, client: u32) -> Xoshiro256PlusPlus {
-    const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
-    Xoshiro256PlusPlus::seed_from_u64(seed ^ GOLDEN.wrapping_mul(u64::from(client) + 1))
+impl Pattern {
+    /// The place of the next arrival: as many arrivals as an even stream would
+    /// have made until then.
+    fn next(&mut self) -> f64 {
+        match self {
+            Pattern::Even { phase, made } => {
+                // Added once, not summed, so that rounding does not drift.
+                let at = *phase + *made as f64;
+                *made += 1;
+                at
+            }
+            Pattern::Poisson { at, rng } => {
+                let uniform: f64 = rng.random();
+                *at -= (1.0 - uniform).ln();
+                *at
+            }
+            Pattern::Rhythm { at, next, pauses } => {
+                *at += f64::from(pauses[*next % pauses.len()]);
+                *next += 1;
+                *at
+            }
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn scenario(clients: u32, rate: f64, seconds: u64) -> Scenario {
-        let duration = Duration::from_secs(seconds);
-        Scenario {
-            clients,
-            rooms: 1,
-            rate,
-            duration,
-            ..Scenario::default()
-        }
-    }
-
-    #[test]
-    fn constant_arrivals_are_as_many_as_asked_and_evenly_spread() {
-        let scenario = scenario(10, 100.0, 2);
-        let times: Vec<_> = Schedule::new(&scenario, 0..10)
-            .map(|a| a.intended)
-            .collect();
-        assert_eq!(times.len(), 200);
-        for (i, &time) in times.iter().enumerate() {
-            assert!(
-                time.abs_diff(i as u64 * 10_000_000) <= 1,
-                "arrival {i} at {time}"
-            );
-        }
-    }
-
-    #[test]
-    fn locked_clients_all_arrive_at_once() {
-        let scenario = Scenario {
-            phase: Phase::Locked,
-            ..scenario(4, 8.0, 1)
-        };
-        let times: Vec<_> = Schedule::new(&scenario, 0..4).map(|a| a.intended).collect();
-        assert_eq!(
-            times,
-            [
-                0,
-                0,
-                0,
-                0,
-                500_000_000,
-                500_000_000,
-                500_000_000,
-                500_000_000
-            ]
-        );
-    }
-
-    #[test]
-    fn poisson_distances_have_the_mean_and_spread_of_the_exponential() {
-        let scenario = Scenario {
-            arrivals: Arrivals::Poisson,
-            ..scenario(1, 1_000.0, 100)
-        };
-        let times: Vec<_> = Schedule::new(&scenario, 0..1)
-            .map(|a| a.intended as f64)
-            .collect();
-        let gaps: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
-        let variance = gaps.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / gaps.len() as f64;
-        assert!((mean / 1e6 - 1.0).abs() < 0.02, "mean {mean}");
-        assert!(
-            (variance.sqrt() / mean - 1.0).abs() < 0.02,
-            "deviation {}",
-            variance.sqrt()
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn splitting_the_clients_splits_the_schedule_and_nothing_else(
-            clients in 1u32..20, rate in 1.0f64..500.0, seed: u64, poisson: bool,
-        ) {
-            let arrivals = if poisson { Arrivals::Poisson } else { Arrivals::Constant };
-            let scenario = Scenario { arrivals, seed, ..scenario(clients, rate, 3) };
-            let whole: Vec<_> = Schedule::new(&scenario, 0..clients).collect();
-            prop_assert!(whole.is_sorted());
-            let even = Schedule::new(&scenario, (0..clients).step_by(2));
-            let odd = Schedule::new(&scenario, (1..clients).step_by(2));
-            let mut parts: Vec<_> = even.chain(odd).collect();
-            parts.sort_unstable();
-            prop_assert_eq!(whole, parts);
-        }
-    }
-}
+mod tests;

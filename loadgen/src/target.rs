@@ -16,11 +16,8 @@ pub struct UrlTemplate(String);
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// Another scheme, or none.
-    #[error("relay URL `{0}`: must start with ws://, as in ws://127.0.0.1:7000/{{room}}")]
+    #[error("relay URL `{0}`: must start with ws:// or wss://, as in ws://127.0.0.1:7000/{{room}}")]
     Scheme(String),
-    /// TLS is not built in yet.
-    #[error("relay URL `{0}`: wss:// is not supported; use the relay's ws:// address")]
-    Tls(String),
     /// Not a URL.
     #[error("relay URL `{url}`: {reason}; write it as ws://127.0.0.1:7000/{{room}}")]
     Malformed {
@@ -48,16 +45,18 @@ impl UrlTemplate {
         }
         Ok(uri)
     }
+
+    /// Whether connections are to be encrypted.
+    pub fn is_secure(&self) -> bool {
+        self.0.starts_with("wss://")
+    }
 }
 
 impl FromStr for UrlTemplate {
     type Err = UrlError;
 
     fn from_str(url: &str) -> Result<Self, UrlError> {
-        if url.starts_with("wss://") {
-            return Err(UrlError::Tls(url.to_owned()));
-        }
-        if !url.starts_with("ws://") {
+        if !url.starts_with("ws://") && !url.starts_with("wss://") {
             return Err(UrlError::Scheme(url.to_owned()));
         }
         let template = if url.contains("{room}") {
@@ -111,7 +110,7 @@ mod tests {
             "",
             "http://h",
             "127.0.0.1:7000",
-            "wss://h",
+            "wss://",
             "ws://",
             "ws://:80",
             "ws://a b/",

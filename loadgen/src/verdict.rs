@@ -70,7 +70,9 @@ impl Outcome {
             rooms,
             converged,
             lost,
+            lost_by_absence,
             corrupt,
+            leaked,
             ..
         } = self.convergence;
         let mut reasons = Vec::new();
@@ -85,10 +87,19 @@ impl Outcome {
         if lost > 0 {
             reasons.push(format!("{lost} deliveries of edits were lost"));
         }
+        if lost_by_absence > 0 {
+            reasons.push(format!(
+                "{lost_by_absence} of those by clients that came late or lost their connection: \
+                 the relay did not give them what was sent meanwhile"
+            ));
+        }
         if corrupt > 0 {
             reasons.push(format!(
-                "{corrupt} frames could not be imported, or belong to another room"
+                "{corrupt} frames were corrupt: not to be read, or not to be imported"
             ));
+        }
+        if leaked > 0 {
+            reasons.push(format!("{leaked} updates leaked from another room"));
         }
         reasons
     }
@@ -101,11 +112,21 @@ impl Outcome {
                 seconds(*at)
             ));
         }
-        if let Some(first) = self.lost.first() {
+        if let Some(at) = self.unreachable {
             reasons.push(format!(
-                "{} of {} clients lost their connection; first {}, {} s into the run: {}",
-                self.lost.len(),
-                self.scenario.clients,
+                "no client could reach the relay any more: given up {} s into the run",
+                seconds(at)
+            ));
+        }
+        if let Some(reason) = &self.rejected {
+            reasons.push(format!("the relay refused updates: {reason}"));
+        }
+        if let Some(first) = self.lost.first()
+            && self.scenario.faults.is_empty()
+        {
+            reasons.push(format!(
+                "connections were lost {} times; first that of {}, {} s into the run: {}",
+                self.total.disconnects,
                 client_name(first.client),
                 seconds(first.at),
                 first.reason,
@@ -123,9 +144,7 @@ impl Outcome {
     fn invalid(&self) -> Vec<String> {
         let mut reasons = Vec::new();
         let sent = self.total.sent as f64;
-        // Edits of clients that lost their connection are not the generator's
-        // fault.
-        let sendable = (self.scheduled - self.total.unconnected) as f64;
+        let sendable = (self.scheduled - self.total.idle) as f64;
         if sent < LEAST_SENT * sendable {
             reasons.push(format!(
                 "the generator sent {} of {sendable} scheduled edits ({:.1} %, at least {:.1} % are \
@@ -135,11 +154,19 @@ impl Outcome {
                 100.0 * LEAST_SENT,
             ));
         }
-        let lag = LagShare::at(&self.total, 0.5);
+        let lag = Share::of(&self.total, &self.total.generator_lag, 0.5);
         if lag.exceeds(MOST_LAG_SHARE) {
             reasons.push(format!(
                 "the generator itself was late with every other edit by {lag} (at most {:.0} % are \
                  allowed)",
+                100.0 * MOST_LAG_SHARE,
+            ));
+        }
+        let queue = Share::of(&self.total, &self.total.receive_queue, 0.5);
+        if queue.exceeds(MOST_LAG_SHARE) {
+            reasons.push(format!(
+                "every other update had reached this machine and waited for the generator by {queue} \
+                 (at most {:.0} % are allowed)",
                 100.0 * MOST_LAG_SHARE,
             ));
         }
@@ -152,7 +179,7 @@ impl Outcome {
     /// Says when the tail of the latency is not the relay's. The run is valid
     /// all the same: the generator kept up, but for moments.
     fn warnings(&self) -> Vec<String> {
-        let lag = LagShare::at(&self.total, 0.99);
+        let lag = Share::of(&self.total, &self.total.generator_lag, 0.99);
         if !lag.exceeds(TAIL_LAG_SHARE) {
             return Vec::new();
         }
@@ -176,34 +203,34 @@ impl Outcome {
     }
 }
 
-/// The generator's lag beside the propagation latency, at one quantile.
-struct LagShare {
-    lag: f64,
+/// A part of the propagation latency beside the whole, at one quantile.
+struct Share {
+    part: f64,
     propagation: f64,
 }
 
-impl LagShare {
-    fn at(total: &Metrics, quantile: f64) -> Self {
+impl Share {
+    fn of(total: &Metrics, part: &Latency, quantile: f64) -> Self {
         let at = |latency: &Latency| latency.histogram().value_at_quantile(quantile) as f64;
         Self {
-            lag: at(&total.generator_lag),
+            part: at(part),
             propagation: at(&total.propagation),
         }
     }
 
     fn exceeds(&self, share: f64) -> bool {
-        self.lag > LAG_FLOOR.as_nanos() as f64 && self.lag > share * self.propagation
+        self.part > LAG_FLOOR.as_nanos() as f64 && self.part > share * self.propagation
     }
 }
 
-impl fmt::Display for LagShare {
+impl fmt::Display for Share {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (lag, propagation) = (self.lag / 1e3, self.propagation / 1e3);
+        let (part, propagation) = (self.part / 1e3, self.propagation / 1e3);
         write!(
             f,
             "{}, {:.0} % of the propagation latency of {}",
-            quantity::duration(lag),
-            100.0 * lag / propagation,
+            quantity::duration(part),
+            100.0 * part / propagation,
             quantity::duration(propagation),
         )
     }

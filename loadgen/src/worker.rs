@@ -3,43 +3,41 @@
 //! A room lives in one worker, so its replicas, its ledger and the worker's
 //! histograms need no lock, and one clock times both ends of a delivery.
 
+mod found;
 mod shared;
 
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use syncbench_datasets::Trace;
 use syncbench_engines::{Engine, EngineError};
 use syncbench_reports::record::Convergence;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{JoinSet, LocalSet, yield_now};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
-use tokio_tungstenite::tungstenite::http::Uri;
+use tokio::task::{JoinSet, LocalSet, spawn_local, yield_now};
+use tokio::time::{sleep, timeout};
 
-use crate::clock::{Clock, Nanos, monotonic, thread_cpu};
-use crate::connection::{ConnectError, Socket, connect};
+use crate::client;
+use crate::clock::{Clock, Nanos, TimeSource, sharpen_timers, thread_cpu};
+use crate::connection::ConnectError;
 use crate::convergence;
 use crate::metrics::Metrics;
-use crate::pacer::Pacer;
-use crate::room::Room;
-use crate::scenario::{Scenario, client_name};
-use crate::schedule::{Arrival, Schedule};
-use crate::session::{self, Seat};
+use crate::network::Network;
+use crate::plan::Plan;
+use crate::room::{Ground, Room, Setting};
+use crate::scenario::{RelayTarget, Scenario};
+use crate::schedule::{Arrival, Rhythm, Schedule};
+use crate::session::Seat;
 use crate::target::{UrlError, UrlTemplate};
+use crate::timer::Timer;
+use crate::tls::Tls;
 
 pub use shared::Shared;
-
-/// Connections that one worker opens at a time.
-const CONNECTING_AT_ONCE: usize = 64;
 
 /// Edits made in a row before those who have something to read get their
 /// turn. Under overload this makes the generator fall behind in sending, where
 /// it shows as lag, and not in reading, where it would look like a slow relay.
-const EDITS_PER_TURN: usize = 8;
+const EDITS_PER_TURN: u32 = 8;
 
 /// How far past the end of the schedule a late generator may still send.
 const LATE_SENDING: Nanos = 500_000_000;
@@ -51,12 +49,16 @@ const SETTLE: Duration = Duration::from_millis(100);
 pub struct Assignment {
     /// The whole run.
     pub scenario: Arc<Scenario>,
+    /// Who is where, and when.
+    pub plan: Arc<Plan>,
     /// The rooms this worker plays.
     pub rooms: Vec<u32>,
     /// What the clients type.
     pub trace: Arc<Trace>,
     /// What their replicas are made of.
     pub engine: &'static dyn Engine,
+    /// What the rooms contain before the first edit.
+    pub ground: Option<Arc<Ground>>,
     /// Where the relay is.
     pub relay: UrlTemplate,
 }
@@ -74,12 +76,15 @@ pub enum Stage {
 
 /// What a worker tells while it works.
 pub enum Report {
-    /// One more client is connected.
-    Connected,
+    /// So many of its clients of the start are live.
+    Connected {
+        /// Which worker.
+        worker: usize,
+        /// How many.
+        live: usize,
+    },
     /// A client could not connect; the worker has given up.
     ConnectFailed(ConnectFailure),
-    /// A client lost its connection.
-    Lost(Lost),
     /// What was measured in one second since the schedule's start.
     Second {
         /// The second; what came before the start counts in 0.
@@ -90,7 +95,7 @@ pub enum Report {
     /// The schedule is over and this worker waits for deliveries.
     Draining,
     /// The worker has checked its rooms and is done.
-    Finished(Finished),
+    Finished(Box<Finished>),
 }
 
 /// Why a worker could not connect its clients.
@@ -101,12 +106,15 @@ pub enum ConnectFailure {
     Url(#[from] UrlError),
     /// The relay does not take the client.
     #[error(transparent)]
-    Connect(#[from] ConnectError),
+    Connect(Box<ConnectError>),
+    /// `wss://` cannot be spoken here.
+    #[error("cannot use wss://: {0}")]
+    Tls(String),
 }
 
 /// A connection that ended before the run did.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lost {
+pub struct LostConnection {
     /// Whose.
     pub client: u32,
     /// When, since the schedule's start.
@@ -131,120 +139,167 @@ pub struct Finished {
     pub elapsed: Nanos,
     /// The first refusal of an engine to make an edit, if any.
     pub engine_error: Option<String>,
+    /// Why the relay refused an update, the first time it did.
+    pub rejected: Option<String>,
+    /// Connections that ended against the plan; the first of them.
+    pub lost: Vec<LostConnection>,
+    /// Sum of the fingerprints of its arrivals, if all of them were due.
+    pub fingerprint: Option<u64>,
 }
 
-/// Plays the clients of `assignment` through the stages of the run. Ends when
-/// the run does, or when nobody takes its reports any more.
+/// Plays the clients of `assignment` through the stages of the run, in a
+/// runtime of its own. Ends when the run does, or when nobody takes its
+/// reports any more.
 ///
 /// # Errors
-/// When the system refuses the runtime or a thread.
+/// When the system refuses the runtime or a timer.
 pub fn run(
+    number: usize,
     assignment: Assignment,
+    network: impl Network + 'static,
     stage: watch::Receiver<Stage>,
     reports: mpsc::Sender<Report>,
 ) -> std::io::Result<()> {
+    sharpen_timers();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let local = LocalSet::new();
-    local.block_on(&runtime, Worker::new(assignment, stage, reports).run())
+    let source = TimeSource::Monotonic;
+    let network = Rc::new(network);
+    LocalSet::new().block_on(
+        &runtime,
+        play(number, assignment, network, source, stage, reports),
+    )
+}
+
+/// Plays the clients of `assignment` in the current runtime, which must run a
+/// single thread with a `LocalSet`.
+///
+/// # Errors
+/// When the system refuses a timer.
+pub async fn play(
+    number: usize,
+    assignment: Assignment,
+    network: Rc<dyn Network>,
+    source: TimeSource,
+    stage: watch::Receiver<Stage>,
+    reports: mpsc::Sender<Report>,
+) -> std::io::Result<()> {
+    let timer = Timer::new(source)?;
+    let tls = match tls(&assignment.scenario) {
+        Ok(tls) => tls,
+        Err(error) => {
+            let failure = ConnectFailure::Tls(error);
+            let _ = reports.send(Report::ConnectFailed(failure)).await;
+            return Ok(());
+        }
+    };
+    let worker = Worker::new(number, assignment, timer, network, tls, stage, reports);
+    worker.run().await;
+    Ok(())
+}
+
+/// What encrypts connections, where the relay's address asks for it.
+fn tls(scenario: &Scenario) -> Result<Option<Tls>, String> {
+    let url = match &scenario.relay {
+        RelayTarget::Embedded => return Ok(None),
+        RelayTarget::Url(url) | RelayTarget::Command { url, .. } => url,
+    };
+    match url.is_secure() {
+        true => Tls::new(scenario.access.insecure).map(Some),
+        false => Ok(None),
+    }
 }
 
 struct Worker {
-    assignment: Assignment,
+    number: usize,
+    scenario: Arc<Scenario>,
+    setting: Rc<Setting>,
     shared: Rc<Shared>,
-    outgoing: Vec<Vec<Option<mpsc::Receiver<Bytes>>>>,
     stage: watch::Receiver<Stage>,
     reports: mpsc::Sender<Report>,
-    close: watch::Sender<bool>,
-    sessions: JoinSet<()>,
+    clients: JoinSet<()>,
 }
 
 impl Worker {
     fn new(
+        number: usize,
         assignment: Assignment,
+        timer: Timer,
+        network: Rc<dyn Network>,
+        tls: Option<Tls>,
         stage: watch::Receiver<Stage>,
         reports: mpsc::Sender<Report>,
     ) -> Self {
-        let Assignment {
-            scenario,
-            engine,
-            trace,
+        let scenario = Arc::clone(&assignment.scenario);
+        let setting = Rc::new(Setting {
+            stage_ends: stage_ends(&scenario),
+            scenario: assignment.scenario,
+            plan: assignment.plan,
+            trace: assignment.trace,
+            engine: assignment.engine,
+            ground: assignment.ground,
+            rooms: assignment.rooms,
+        });
+        let rooms = setting.rooms.iter().map(|&room| Room::new(&setting, room));
+        let rooms = rooms.collect();
+        let shared = Shared::new(
+            Rc::clone(&setting),
             rooms,
-            ..
-        } = &assignment;
-        let (rooms, outgoing): (Vec<_>, Vec<_>) = rooms
-            .iter()
-            .map(|&room| {
-                let (room, outgoing) = Room::new(scenario, room, *engine, trace);
-                (room, outgoing.into_iter().map(Some).collect())
-            })
-            .unzip();
+            timer,
+            network,
+            assignment.relay,
+            tls,
+        );
         Self {
-            shared: Rc::new(Shared::new(rooms)),
-            assignment,
-            outgoing,
+            number,
+            scenario,
+            setting,
+            shared: Rc::new(shared),
             stage,
             reports,
-            close: watch::Sender::new(false),
-            sessions: JoinSet::new(),
+            clients: JoinSet::new(),
         }
     }
 
-    async fn run(mut self) -> std::io::Result<()> {
+    async fn run(mut self) {
         if let Err(failure) = self.connect_all().await {
             self.report(Report::ConnectFailed(failure)).await;
-            return Ok(());
+            return;
         }
         let Some(clock) = self.started().await else {
-            return Ok(());
+            return;
         };
-        self.shared.clock.set(Some(clock));
+        self.shared.start(clock);
         let (settled, until_settled) = oneshot::channel();
-        let seconds = tokio::task::spawn_local(report_seconds(
+        let seconds = spawn_local(report_seconds(
             Rc::clone(&self.shared),
             clock,
             self.reports.clone(),
             until_settled,
         ));
-        sleep(Duration::from_nanos(clock.until_start())).await;
+        let batches = spawn_local(flush_batches(Rc::clone(&self.shared)));
+        self.shared.timer.sleep_until(clock.absolute(0)).await;
         let (cpu, start) = (thread_cpu(), clock.now());
-        let unsent = self.edit_by_schedule(clock).await?;
+        let played = self.follow_schedule(clock).await;
         self.report(Report::Draining).await;
         self.drain().await;
         let (busy, elapsed) = (thread_cpu() - cpu, clock.now() - start);
         sleep(SETTLE).await;
+        batches.abort();
+        self.record_convergence_times();
         drop(settled);
         // Nothing in it panics; an error means that nobody listens any more.
         let _ = seconds.await;
-        let finished = self.finish(unsent, busy, elapsed);
-        self.close_all().await;
-        self.report(Report::Finished(finished)).await;
-        Ok(())
+        let finished = self.finish(played, busy, elapsed);
+        self.shared.close();
+        while self.clients.join_next().await.is_some() {}
+        self.report(Report::Finished(Box::new(finished))).await;
     }
 
     async fn report(&self, report: Report) {
         // Nobody listens any more: the run was aborted.
         let _ = self.reports.send(report).await;
-    }
-
-    async fn connect_all(&mut self) -> Result<(), ConnectFailure> {
-        let mut seats = self.seats().into_iter();
-        let mut connecting = FuturesUnordered::new();
-        loop {
-            while connecting.len() < CONNECTING_AT_ONCE
-                && let Some(seat) = seats.next()
-            {
-                connecting.push(open(self.url(seat)?, seat));
-            }
-            let Some((seat, opened)) = connecting.next().await else {
-                return Ok(());
-            };
-            let (socket, took) = opened?;
-            self.shared.metrics.borrow_mut().connect.record(took);
-            self.serve(seat, socket);
-            self.report(Report::Connected).await;
-        }
     }
 
     fn seats(&self) -> Vec<Seat> {
@@ -255,33 +310,59 @@ impl Worker {
             .collect()
     }
 
-    fn url(&self, seat: Seat) -> Result<Uri, UrlError> {
-        let room = &self.shared.rooms.borrow()[seat.room];
-        self.assignment
-            .relay
-            .url(&room.name(), &client_name(room.members[seat.slot].client))
+    /// Brings every client to life, and waits until those of the start are
+    /// live.
+    async fn connect_all(&mut self) -> Result<(), ConnectFailure> {
+        if let Some(ground) = &self.setting.ground
+            && self.scenario.protocol.remembers()
+        {
+            found::rooms(&self.shared, ground).await?;
+        }
+        let mut initial = 0;
+        for seat in self.seats() {
+            initial += usize::from(self.shared.plan_of(seat).joins.is_none());
+            let ramp = self.ramp_up_of(seat);
+            let shared = Rc::clone(&self.shared);
+            self.clients.spawn_local(async move {
+                if !ramp.is_zero() {
+                    tokio::select! {
+                        () = sleep(ramp) => {}
+                        () = shared.closing() => return,
+                    }
+                }
+                client::live(shared, seat).await;
+            });
+        }
+        let mut told = 0;
+        loop {
+            let live = self.shared.initial_live.get();
+            if live != told || live == initial {
+                told = live;
+                let worker = self.number;
+                self.report(Report::Connected { worker, live }).await;
+            }
+            if live == initial {
+                return Ok(());
+            }
+            if let Some(failure) = self.shared.failure.borrow_mut().take() {
+                return Err(failure);
+            }
+            if self.reports.is_closed() {
+                return Ok(());
+            }
+            self.shared.progress.notified().await;
+        }
     }
 
-    /// Starts the session of the client at `seat`.
-    fn serve(&mut self, seat: Seat, socket: Socket) {
-        let Some(outgoing) = self.outgoing[seat.room][seat.slot].take() else {
-            return;
-        };
-        self.shared.set_connected(seat, true);
-        let shared = Rc::clone(&self.shared);
-        let reports = self.reports.clone();
-        let closing = self.close.subscribe();
-        self.sessions.spawn_local(async move {
-            let lost = session::run(Rc::clone(&shared), seat, socket, outgoing, closing).await;
-            shared.set_connected(seat, false);
-            if let Some(reason) = lost {
-                let client = shared.rooms.borrow()[seat.room].members[seat.slot].client;
-                let at = shared.clock.get().map_or(0, Clock::now);
-                let _ = reports
-                    .send(Report::Lost(Lost { client, at, reason }))
-                    .await;
-            }
-        });
+    /// How long after the others the client of the start comes.
+    fn ramp_up_of(&self, seat: Seat) -> Duration {
+        let client = self.shared.client(seat);
+        if self.scenario.ramp_up.is_zero() || self.shared.plan_of(seat).joins.is_some() {
+            return Duration::ZERO;
+        }
+        self.scenario
+            .ramp_up
+            .mul_f64(f64::from(client) / f64::from(self.scenario.clients))
     }
 
     /// Waits until the run starts; `None` when it never does.
@@ -297,46 +378,42 @@ impl Worker {
         }
     }
 
-    /// Makes every edit at its time. Returns how many came too late.
-    async fn edit_by_schedule(&mut self, clock: Clock) -> std::io::Result<u64> {
-        let scenario = Arc::clone(&self.assignment.scenario);
+    /// Does everything at its time.
+    async fn follow_schedule(&mut self, clock: Clock) -> Played {
         let seats = self.seats_by_client();
         let clients = (0..)
             .zip(&seats)
             .filter_map(|(client, seat)| seat.map(|_| client));
-        let (pacer, mut due) = Pacer::start(Schedule::new(&scenario, clients), clock)?;
-        let end = scenario.duration.as_nanos() as Nanos;
-        let mut unsent = 0;
-        tokio::select! {
-            () = edit_due(&self.shared, &seats, &mut due) => {}
-            () = too_late(&mut self.stage, &pacer, clock, end) => {
-                due.close();
-                while due.recv().await.is_some() {
-                    unsent += 1;
-                }
-            }
-        }
-        Ok(unsent + pacer.finish())
+        let rhythm = Rhythm::of(&self.setting.trace);
+        let plan = &self.setting.plan;
+        let schedule = Schedule::new(&self.scenario, plan, rhythm.as_ref(), clients);
+        let mut playing = Playing {
+            shared: Rc::clone(&self.shared),
+            stage: self.stage.clone(),
+            clock,
+            seats,
+            end: self.scenario.duration.as_nanos() as Nanos,
+            played: Played::default(),
+        };
+        playing.play(schedule).await;
+        playing.played
     }
 
     /// For each client of the run its seat, if it is this worker's.
     fn seats_by_client(&self) -> Vec<Option<Seat>> {
-        let rooms = self.shared.rooms.borrow();
-        let mut seats = vec![None; self.assignment.scenario.clients as usize];
+        let mut seats = vec![None; self.setting.plan.clients.len()];
         for seat in self.seats() {
-            let client = rooms[seat.room].members[seat.slot].client;
-            seats[client as usize] = Some(seat);
+            seats[self.shared.client(seat) as usize] = Some(seat);
         }
         seats
     }
 
-    /// Waits until every edit is visible everywhere, or no delivery has come
-    /// for the scenario's drain timeout, or nobody is connected any more.
+    /// Waits until every edit is visible everywhere, or nothing has come for
+    /// the scenario's drain timeout.
     async fn drain(&self) {
-        let shared = &self.shared;
-        while shared.visible.get() < shared.expected.get() && shared.connected.get() > 0 {
-            let progress = shared.progress.notified();
-            if timeout(self.assignment.scenario.drain_timeout, progress)
+        while !self.shared.is_settled() {
+            let progress = self.shared.progress.notified();
+            if timeout(self.scenario.drain_timeout, progress)
                 .await
                 .is_err()
             {
@@ -345,75 +422,143 @@ impl Worker {
         }
     }
 
-    fn finish(&self, unsent: u64, busy: Nanos, elapsed: Nanos) -> Finished {
+    fn record_convergence_times(&self) {
+        let mut metrics = self.shared.metrics.borrow_mut();
+        for room in self.shared.rooms.borrow().iter() {
+            if let Some(time) = room.convergence_time() {
+                metrics.convergence.record(time);
+            }
+        }
+    }
+
+    fn finish(&self, played: Played, busy: Nanos, elapsed: Nanos) -> Finished {
         let mut convergence = Convergence::default();
         for room in self.shared.rooms.borrow().iter() {
             convergence::check(room, &mut convergence);
         }
-        let engine_error = self
-            .shared
-            .engine_error
-            .borrow()
-            .as_ref()
-            .map(EngineError::to_string);
-        let expected = self.shared.expected.get();
+        let engine_error = self.shared.engine_error.borrow();
         Finished {
-            unsent,
-            expected,
+            unsent: played.unsent,
+            expected: self.shared.expected.get(),
             convergence,
             busy,
             elapsed,
-            engine_error,
-        }
-    }
-
-    async fn close_all(&mut self) {
-        self.close.send_replace(true);
-        while self.sessions.join_next().await.is_some() {}
-    }
-}
-
-type Opened = Result<(Socket, Nanos), ConnectError>;
-
-async fn open(url: Uri, seat: Seat) -> (Seat, Opened) {
-    let started = monotonic();
-    let socket = connect(&url).await;
-    (seat, socket.map(|socket| (socket, monotonic() - started)))
-}
-
-async fn edit_due(shared: &Shared, seats: &[Option<Seat>], due: &mut mpsc::Receiver<Arrival>) {
-    let mut made = 0;
-    while let Some(arrival) = due.recv().await {
-        if let Some(seat) = seats[arrival.client as usize] {
-            shared.edit(seat, arrival.intended);
-        }
-        made += 1;
-        if made % EDITS_PER_TURN == 0 {
-            yield_now().await;
+            engine_error: engine_error.as_ref().map(EngineError::to_string),
+            rejected: self.shared.rejected.take(),
+            lost: self.shared.lost.take(),
+            fingerprint: played.is_complete.then_some(played.fingerprint),
         }
     }
 }
 
-/// Completes when nothing may be sent any more: some time after the end of
-/// the schedule, or after an early stop.
-async fn too_late(
-    stage: &mut watch::Receiver<Stage>,
-    pacer: &Pacer,
+/// Ends of the stages, since the schedule's start.
+fn stage_ends(scenario: &Scenario) -> Vec<Nanos> {
+    let mut end = 0;
+    let lasts = scenario.stages.iter().map(|stage| stage.duration);
+    let ends = lasts.map(|lasts| {
+        end += lasts.as_nanos() as Nanos;
+        end
+    });
+    // What is intended in the last stage is never after it.
+    let mut ends: Vec<Nanos> = ends.collect();
+    ends.pop();
+    ends
+}
+
+/// What became of the schedule.
+#[derive(Debug, Default)]
+struct Played {
+    /// Arrivals that were due but came too late to be sent.
+    unsent: u64,
+    fingerprint: u64,
+    /// Whether it was played to its end.
+    is_complete: bool,
+}
+
+/// The schedule, while it is played.
+struct Playing {
+    shared: Rc<Shared>,
+    stage: watch::Receiver<Stage>,
     clock: Clock,
-    scheduled_end: Nanos,
-) {
-    let left = |end: Nanos| Duration::from_nanos((end + LATE_SENDING).saturating_sub(clock.now()));
-    let stop = stage.wait_for(|stage| matches!(stage, Stage::Stop(..)));
-    let end = match timeout(left(scheduled_end), stop).await {
-        Err(_) => return,
-        Ok(stopped) => match stopped.as_deref() {
-            Ok(&Stage::Stop(_, at)) => at.min(scheduled_end),
+    seats: Vec<Option<Seat>>,
+    /// Nothing is intended from then on.
+    end: Nanos,
+    played: Played,
+}
+
+impl Playing {
+    async fn play(&mut self, schedule: Schedule) {
+        let mut in_a_row = 0;
+        for arrival in schedule {
+            if !self.wait_for(arrival.intended).await {
+                return;
+            }
+            self.played.fingerprint = self.played.fingerprint.wrapping_add(arrival.fingerprint());
+            if self.clock.now() >= self.end + LATE_SENDING {
+                self.played.unsent += 1;
+                continue;
+            }
+            self.act(arrival);
+            in_a_row += 1;
+            if in_a_row % EDITS_PER_TURN == 0 {
+                yield_now().await;
+                // A stop is noticed also by who is never early.
+                self.notice_stop();
+            }
+        }
+        self.played.is_complete = true;
+    }
+
+    fn act(&self, arrival: Arrival) {
+        if let Some(seat) = self.seats[arrival.client as usize] {
+            self.shared.act(seat, arrival);
+        }
+    }
+
+    /// Waits for the time; false if the run is stopped before it.
+    async fn wait_for(&mut self, intended: Nanos) -> bool {
+        let at = self.clock.absolute(intended);
+        if self.shared.timer.now() < at {
+            tokio::select! {
+                biased;
+                () = stopped(&mut self.stage) => {}
+                () = self.shared.timer.sleep_until(at) => {}
+            }
+            self.notice_stop();
+        }
+        intended < self.end
+    }
+
+    fn notice_stop(&mut self) {
+        if let Stage::Stop(_, at) = *self.stage.borrow() {
+            self.end = self.end.min(at);
+        }
+        if self.stage.has_changed().is_err() {
             // The run is gone, and with it everyone who wants the result.
-            _ => clock.now(),
-        },
-    };
-    pacer.stop_at(end);
-    sleep(left(end)).await;
+            self.end = 0;
+        }
+    }
+}
+
+async fn stopped(stage: &mut watch::Receiver<Stage>) {
+    // An error means that the run is gone, which is a stop as well.
+    let _ = stage
+        .wait_for(|stage| matches!(stage, Stage::Stop(..)))
+        .await;
+}
+
+/// Sends batches of edits when they are due.
+async fn flush_batches(shared: Rc<Shared>) {
+    loop {
+        let due = shared.batches.borrow().front().copied();
+        let Some((due, seat, intended)) = due else {
+            shared.batch_begun.notified().await;
+            continue;
+        };
+        shared.timer.sleep_until(due).await;
+        shared.batches.borrow_mut().pop_front();
+        shared.flush(seat, intended);
+    }
 }
 
 /// Sends what each second measured when it is over, and the rest when
@@ -424,19 +569,16 @@ async fn report_seconds(
     reports: mpsc::Sender<Report>,
     mut settled: oneshot::Receiver<()>,
 ) {
-    let start = Instant::now() + Duration::from_nanos(clock.until_start());
     for second in 0.. {
+        let over = clock.absolute((second + 1) * 1_000_000_000);
         let is_last = tokio::select! {
-            () = sleep_until(start + Duration::from_secs(second + 1)) => false,
+            () = shared.timer.sleep_until(over) => false,
             _ = &mut settled => true,
         };
-        let metrics = Box::new(shared.metrics.take());
-        if reports
-            .send(Report::Second { second, metrics })
-            .await
-            .is_err()
-            || is_last
-        {
+        let mut metrics = Box::new(shared.metrics.take());
+        shared.sample(&mut metrics);
+        let report = Report::Second { second, metrics };
+        if reports.send(report).await.is_err() || is_last {
             return;
         }
     }

@@ -38,6 +38,17 @@ pub struct Record {
     /// `propagation_from_send`, `generator_lag`, `transit`, `import`, `connect`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub latency: BTreeMap<String, Distribution>,
+    /// Propagation latency by part of the run (kind `load`): first by what the
+    /// parts are (`stage`, `room_size`, `link`), then by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<String, BTreeMap<String, Distribution>>,
+    /// Where the time of the deliveries went (kind `load`): shares of the sum
+    /// of the propagation latencies, 0 to 1, by part of the way.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attribution: BTreeMap<String, f64>,
+    /// What went wrong, counted by kind (kind `load`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub errors: BTreeMap<String, u64>,
     /// CPU time and memory of the generator and the relay (kind `load`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
@@ -213,10 +224,20 @@ pub struct Convergence {
     /// Edits sent that some replica of the room does not contain, counted once
     /// per replica.
     pub lost: u64,
+    /// Of those, by replicas of clients that came late or had lost their
+    /// connection.
+    #[serde(default)]
+    pub lost_by_absence: u64,
+    /// Replicas whose documents were compared; of the others only the versions.
+    #[serde(default)]
+    pub compared: u64,
     /// Updates that reached a replica which already had all of them.
     pub duplicated: u64,
-    /// Frames that could not be imported, or operations of a foreign room.
+    /// Frames that could not be read or imported.
     pub corrupt: u64,
+    /// Updates with operations of someone who is not in the room.
+    #[serde(default)]
+    pub leaked: u64,
     /// One entry per room that did not converge (at most 100 are kept).
     pub failures: Vec<ConvergenceFailure>,
 }
@@ -258,6 +279,22 @@ pub struct Counts {
     pub bytes_in: u64,
     /// Payload bytes in those sent frames.
     pub bytes_out: u64,
+    /// Bytes of the updates of the edits made.
+    #[serde(default)]
+    pub bytes_typed: u64,
+    /// Connections that ended, or could not be had, against the scenario.
+    #[serde(default)]
+    pub disconnects: u64,
+    /// Connections that the scenario ended.
+    #[serde(default)]
+    pub outages: u64,
+    /// Edits of clients that left for good before they could send them.
+    #[serde(default)]
+    pub withdrawn: u64,
+    /// Number that tells the schedule apart from others, in hexadecimal; absent
+    /// when the run was ended early.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
 }
 
 /// One engine, workload and data set, measured alone in a process.

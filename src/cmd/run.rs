@@ -10,12 +10,11 @@ use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use syncbench_engines::Loro;
 use syncbench_loadgen::load::{self, Inputs, LoadError, Progress};
-use syncbench_loadgen::outcome::Outcome;
+use syncbench_loadgen::outcome::{Outcome, Row};
 use syncbench_loadgen::relay::RelayCommand;
-use syncbench_loadgen::scenario::{
-    self, ClientSettings, RelaySettings, SHIPPED, Scenario, Settings, Shipped, WorkloadSettings,
-};
+use syncbench_loadgen::scenario::{SHIPPED, Scenario, Settings, Shipped};
 use syncbench_reports::export::{Exporter, Terminal};
+use syncbench_reports::quantity;
 use syncbench_reports::record::{DatasetRef, Status};
 use syncbench_reports::threshold::{self, Threshold};
 use tokio::sync::oneshot;
@@ -52,13 +51,21 @@ pub struct Args {
     #[arg(long)]
     list: bool,
 
-    /// Simulated clients, each a full replica that writes [default: 200]
+    /// Simulated clients, each a replica [default: 200]
     #[arg(long, value_name = "N")]
     clients: Option<u32>,
 
     /// Rooms that the clients are spread over; a room is one shared document [default: 40]
     #[arg(long, value_name = "N")]
     rooms: Option<u32>,
+
+    /// How many of the clients write; the others only read [default: all]
+    #[arg(long, value_name = "N")]
+    writers: Option<u32>,
+
+    /// What the clients' copies of the document are [default: full]
+    #[arg(long, value_enum)]
+    replica: Option<Replica>,
 
     /// Edits per second, over all clients [default: 1000]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
@@ -81,9 +88,33 @@ pub struct Args {
     #[arg(long, value_name = "NAME|FILE")]
     dataset: Option<String>,
 
+    /// Bytes of text that each edit inserts, instead of what the trace says
+    #[arg(long, value_name = "N")]
+    payload: Option<u32>,
+
     /// Load this relay instead of the embedded one; {room} and {client} stand for names
     #[arg(long, value_name = "URL")]
     relay: Option<String>,
+
+    /// Start the relay by this command; --relay says where it listens then
+    #[arg(long, value_name = "COMMAND")]
+    relay_cmd: Option<String>,
+
+    /// How long a relay that the run starts may take to answer [default: 10s]
+    #[arg(long, value_name = "TIME", value_parser = super::duration)]
+    ready_timeout: Option<Duration>,
+
+    /// How clients and relay speak [default: broadcast]
+    #[arg(long, value_enum)]
+    protocol: Option<Protocol>,
+
+    /// Take any certificate of a wss:// relay
+    #[arg(long)]
+    insecure: bool,
+
+    /// Any other setting of a scenario file: churn.per_second=0.5
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
 
     /// Seed of everything random [default: 1]
     #[arg(long, value_name = "N")]
@@ -121,13 +152,16 @@ enum Arrivals {
     Constant,
     /// At random, with independent exponential distances
     Poisson,
+    /// As in the data set, sped up or slowed down to the rate
+    Trace,
 }
 
-impl From<Arrivals> for scenario::Arrivals {
-    fn from(arrivals: Arrivals) -> Self {
-        match arrivals {
-            Arrivals::Constant => Self::Constant,
-            Arrivals::Poisson => Self::Poisson,
+impl Arrivals {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Constant => "constant",
+            Self::Poisson => "poisson",
+            Self::Trace => "trace",
         }
     }
 }
@@ -140,11 +174,42 @@ enum Phase {
     Locked,
 }
 
-impl From<Phase> for scenario::Phase {
-    fn from(phase: Phase) -> Self {
-        match phase {
-            Phase::Spread => Self::Spread,
-            Phase::Locked => Self::Locked,
+impl Phase {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Spread => "spread",
+            Self::Locked => "locked",
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Replica {
+    /// A document that imports what it receives
+    Full,
+    /// The version only: which operations have come
+    Light,
+}
+
+impl Replica {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Light => "light",
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Protocol {
+    /// Raw updates, forwarded to everyone else in the room
+    Broadcast,
+}
+
+impl Protocol {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Broadcast => "broadcast",
         }
     }
 }
@@ -152,60 +217,108 @@ impl From<Phase> for scenario::Phase {
 impl Args {
     /// The scenario, and the thresholds that it names.
     fn scenario(&self) -> anyhow::Result<(Scenario, Vec<Threshold>)> {
-        let base = match &self.scenario {
-            Some(name) => written(name)?,
-            None => Settings::default(),
+        let (name, toml) = match &self.scenario {
+            Some(name) => (name.as_str(), written(name)?),
+            None => ("flags", String::new()),
         };
-        let mut scenario = self
-            .settings()
-            .over(base)
-            .scenario()
-            .map_err(BadInput::new)?;
+        let settings = Settings::parse_with(&toml, self.flags()?);
+        let settings = settings.map_err(|error| BadInput::new(format!("{name}: {error}")))?;
+        let mut scenario = settings.scenario().map_err(BadInput::new)?;
         scenario.workers = self.workers.map_or(scenario.workers, usize::from);
         let thresholds = scenario.thresholds.iter().map(|text| text.parse());
         let thresholds = thresholds.collect::<Result<_, _>>();
         Ok((scenario, thresholds.map_err(BadInput::new)?))
     }
 
-    /// What the flags say.
-    fn settings(&self) -> Settings {
-        Settings {
-            analysis: None,
-            duration: self.duration,
-            seed: self.seed,
-            thresholds: self.thresholds.clone(),
-            relay: RelaySettings {
-                protocol: None,
-                url: self.relay.clone(),
-            },
-            clients: ClientSettings {
-                count: self.clients,
-                rooms: self.rooms,
-            },
-            workload: WorkloadSettings {
-                dataset: self.dataset.clone(),
-                rate: self.rate,
-                arrivals: self.arrivals.map(Into::into),
-                phase: self.phase.map(Into::into),
-            },
+    /// What the flags say, as a scenario file would.
+    fn flags(&self) -> anyhow::Result<toml::Table> {
+        let mut flags = Flags::default();
+        let time = |time: Duration| humantime::format_duration(time).to_string();
+        flags.set("duration", self.duration.map(time));
+        flags.set("seed", self.seed.map(|seed| seed as i64));
+        flags.set("relay.url", self.relay.clone());
+        flags.set("relay.command", self.relay_cmd.clone());
+        flags.set("relay.ready_timeout", self.ready_timeout.map(time));
+        flags.set(
+            "relay.protocol",
+            self.protocol.map(|protocol| protocol.name()),
+        );
+        flags.set("relay.insecure", self.insecure.then_some(true));
+        flags.set("clients.count", self.clients);
+        flags.set("clients.rooms", self.rooms);
+        flags.set("clients.writers", self.writers);
+        flags.set(
+            "clients.replica",
+            self.replica.map(|replica| replica.name()),
+        );
+        flags.set("workload.dataset", self.dataset.clone());
+        flags.set("workload.rate", self.rate);
+        flags.set(
+            "workload.arrivals",
+            self.arrivals.map(|arrivals| arrivals.name()),
+        );
+        flags.set("workload.phase", self.phase.map(|phase| phase.name()));
+        flags.set("workload.payload", self.payload);
+        if !self.thresholds.is_empty() {
+            flags.set("thresholds", Some(self.thresholds.clone()));
         }
+        for setting in &self.set {
+            flags.set_written(setting)?;
+        }
+        Ok(flags.0)
     }
 }
 
-/// The settings of a shipped scenario, or of a file.
-fn written(name: &str) -> anyhow::Result<Settings> {
-    if let Some(shipped) = Shipped::named(name) {
-        return Ok(shipped.settings()?);
+/// Settings by the path of their key.
+#[derive(Default)]
+struct Flags(toml::Table);
+
+impl Flags {
+    fn set(&mut self, path: &str, value: Option<impl Into<toml::Value>>) {
+        if let Some(value) = value {
+            let mut keys: Vec<&str> = path.split('.').collect();
+            let last = keys.pop().unwrap_or_default();
+            let mut table = &mut self.0;
+            for key in keys {
+                let inner = table
+                    .entry(key)
+                    .or_insert_with(|| toml::Table::new().into());
+                let toml::Value::Table(inner) = inner else {
+                    return;
+                };
+                table = inner;
+            }
+            table.insert(last.to_owned(), value.into());
+        }
     }
-    let toml = std::fs::read_to_string(name).map_err(|error| {
+
+    /// `key=value`, the value in TOML or, where it is none, as text.
+    fn set_written(&mut self, setting: &str) -> anyhow::Result<()> {
+        let Some((path, value)) = setting.split_once('=') else {
+            let message = format!("--set {setting}: write key=value, as in churn.per_second=0.5");
+            return Err(BadInput::new(message).into());
+        };
+        let parsed = toml::from_str::<toml::Table>(&format!("value = {value}"));
+        let parsed = parsed.ok().and_then(|mut table| table.remove("value"));
+        let value = parsed.unwrap_or_else(|| toml::Value::String(value.to_owned()));
+        self.set(path.trim(), Some(value));
+        Ok(())
+    }
+}
+
+/// The text of a shipped scenario, or of a file.
+fn written(name: &str) -> anyhow::Result<String> {
+    if let Some(shipped) = Shipped::named(name) {
+        return Ok(shipped.toml.to_owned());
+    }
+    std::fs::read_to_string(name).map_err(|error| {
         let names: Vec<&str> = SHIPPED.iter().map(|shipped| shipped.name).collect();
-        BadInput::new(format!(
+        let message = format!(
             "no scenario `{name}`: {error}; name a file, or one of {}",
             names.join(", ")
-        ))
-    })?;
-    let settings = Settings::parse(&toml);
-    Ok(settings.map_err(|error| BadInput::new(format!("{name}: {error}")))?)
+        );
+        BadInput::new(message).into()
+    })
 }
 
 /// Prints what comes with syncbench.
@@ -216,7 +329,7 @@ fn list() -> anyhow::Result<Status> {
             "{}\n  {} clients in {} rooms, {} edits/s for {}\n  {}\n  thresholds: {}\n",
             shipped.name,
             scenario.clients,
-            scenario.rooms,
+            scenario.room_count(),
             scenario.rate,
             humantime::format_duration(scenario.duration),
             scenario.analysis.trim().replace('\n', "\n  "),
@@ -268,13 +381,14 @@ fn load_relay(
     args: &Args,
 ) -> anyhow::Result<Outcome> {
     let program = std::env::current_exe().context("cannot find the syncbench executable")?;
-    let listen = ["relay", "--owned", "--listen", "127.0.0.1:0"];
+    let protocol = scenario.protocol.name();
+    let relay = ["relay", "--owned", "--protocol", protocol];
     let inputs = Inputs {
         trace: Arc::new(trace),
         engine: &Loro,
         embedded_relay: RelayCommand {
             program,
-            args: listen.map(Into::into).into(),
+            args: relay.map(Into::into).into(),
         },
     };
     let display = Display::new(scenario, args.quiet);
@@ -288,7 +402,9 @@ fn load_relay(
         })
         .await
         .map_err(|error| match error {
-            LoadError::Descriptors(_) | LoadError::Url(_) => BadInput::new(error).into(),
+            LoadError::Descriptors(_) | LoadError::Url(_) | LoadError::NoRhythm(_) => {
+                BadInput::new(error).into()
+            }
             error => anyhow::Error::from(error),
         })
     });
@@ -319,7 +435,6 @@ fn interrupt() -> anyhow::Result<impl Future<Output = ()>> {
 /// One line on the terminal that shows how the run goes; nothing elsewhere.
 struct Display {
     bar: ProgressBar,
-    clients: u32,
     duration: Duration,
 }
 
@@ -336,28 +451,19 @@ impl Display {
         }
         Self {
             bar,
-            clients: scenario.clients,
             duration: scenario.duration,
         }
     }
 
     fn show(&self, progress: &Progress) {
         match progress {
-            Progress::Connecting { connected } => {
+            Progress::Connecting { connected, of } => {
                 self.bar
-                    .set_message(format!("connecting {connected}/{} clients", self.clients));
+                    .set_message(format!("connecting {connected}/{of} clients"));
             }
-            Progress::Running {
-                elapsed,
-                sent,
-                visible,
-                p99,
-            } => {
-                self.bar.set_position(elapsed.as_millis() as u64);
-                let (elapsed, duration) = (elapsed.as_secs(), self.duration.as_secs_f64());
-                self.bar.set_message(format!(
-                    "{elapsed}/{duration} s  {sent} edits sent, {visible} delivered, p99 {p99:.1?}"
-                ));
+            Progress::Running(row) => {
+                self.bar.set_position((row.second + 1) * 1_000);
+                self.bar.set_message(line(row, self.duration));
             }
             Progress::Draining => self.bar.set_message("waiting for the last deliveries"),
         }
@@ -366,4 +472,28 @@ impl Display {
     fn clear(&self) {
         self.bar.finish_and_clear();
     }
+}
+
+/// One second of the run in a line: rates, latency, staleness, lag.
+fn line(row: &Row, duration: Duration) -> String {
+    let micros = |value: Option<f64>| value.map_or("-".to_owned(), quantity::duration);
+    let [p50, p99, _] = row.propagation;
+    let mut line = format!(
+        "{}/{} s  {} clients  {}/s sent {}/s delivered  p50 {} p99 {}  lag p99 {}",
+        row.second + 1,
+        duration.as_secs_f64(),
+        row.live,
+        row.sent,
+        row.visible,
+        micros(p50),
+        micros(p99),
+        micros(row.generator_lag[1]),
+    );
+    if row.stale_edits > 0 {
+        line += &format!("  behind {} edits, {:.1} s", row.stale_edits, row.stale_s);
+    }
+    if let Some(cpu) = row.processes.get("relay_cpu") {
+        line += &format!("  relay {:.0} % CPU", 100.0 * cpu);
+    }
+    line
 }

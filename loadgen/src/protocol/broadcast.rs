@@ -15,21 +15,21 @@ impl Protocol for Broadcast {
         out.push(Frame::Binary(update.into()));
     }
 
-    fn presence(&mut self, _state: &[u8]) -> Option<Frame> {
-        None
+    fn acknowledges(&self) -> bool {
+        false
     }
 
-    fn keepalive(&self) -> Option<Frame> {
+    fn presence(&mut self, _state: &[u8]) -> Option<Frame> {
         None
     }
 
     fn receive(&mut self, frame: Frame, events: &mut Vec<Event>) -> Result<(), ProtocolError> {
         match frame {
             Frame::Binary(update) => events.push(Event::Update(update)),
-            Frame::Text(text) => {
+            other => {
                 return Err(ProtocolError {
                     protocol: "broadcast",
-                    reason: format!("a text of {} bytes", text.len()),
+                    reason: format!("a text of {} bytes", other.len()),
                 });
             }
         }

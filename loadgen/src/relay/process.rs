@@ -41,6 +41,14 @@ pub enum RelayError {
         /// What the system says.
         error: io::Error,
     },
+    /// It does not answer.
+    #[error("the relay `{command}` did not start: {reason}")]
+    NotReady {
+        /// How it was started.
+        command: String,
+        /// What it did instead.
+        reason: String,
+    },
     /// It did not say where it listens.
     #[error("the embedded relay did not start: {0}")]
     NoAnnouncement(String),

@@ -7,7 +7,8 @@ use super::settings::{Settings, SettingsError};
 pub struct Shipped {
     /// Its name.
     pub name: &'static str,
-    toml: &'static str,
+    /// What it says.
+    pub toml: &'static str,
 }
 
 macro_rules! shipped {

@@ -1,92 +1,440 @@
 //! What the tasks of one worker share.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
-use bytes::Bytes;
 use syncbench_engines::EngineError;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
+use tokio_tungstenite::tungstenite::http::Uri;
 
+use super::{ConnectFailure, LostConnection};
 use crate::clock::{Clock, Nanos};
-use crate::metrics::Metrics;
-use crate::room::Room;
-use crate::session::Seat;
+use crate::connection::ConnectError;
+use crate::link::{Control, Quality};
+use crate::metrics::{Metrics, Staleness};
+use crate::network::{Arrival, Network};
+use crate::plan::ClientPlan;
+use crate::protocol::Frame;
+use crate::room::{Edited, Member, Room, Setting, Status};
+use crate::scenario::{Access, client_name};
+use crate::schedule::{Action, Arrival as Intended};
+use crate::session::{Ended, Lost, Seat};
+use crate::target::{UrlError, UrlTemplate};
+use crate::timer::Timer;
+use crate::tls::Tls;
+
+/// Connections that one worker opens at a time.
+const CONNECTING_AT_ONCE: usize = 64;
+
+/// Lost connections that are kept with their reasons.
+const KEPT_LOSSES: usize = 100;
 
 /// The rooms of one worker and what is measured there. Tasks of one thread
 /// borrow it for one edit or one frame at a time, never across an await.
 pub struct Shared {
+    /// Tells the time, and wakes.
+    pub timer: Timer,
+    pub(super) setting: Rc<Setting>,
     pub(super) rooms: RefCell<Vec<Room>>,
     pub(super) metrics: RefCell<Metrics>,
-    pub(super) clock: Cell<Option<Clock>>,
     pub(super) expected: Cell<u64>,
     pub(super) visible: Cell<u64>,
-    pub(super) connected: Cell<usize>,
-    /// Rung when an edit has become visible or a connection has ended.
+    /// Clients of the start that are live.
+    pub(super) initial_live: Cell<usize>,
+    /// Rung when an edit has become visible, or a client changes its status.
     pub(super) progress: Notify,
     pub(super) engine_error: RefCell<Option<EngineError>>,
+    pub(super) rejected: RefCell<Option<String>>,
+    pub(super) lost: RefCell<Vec<LostConnection>>,
+    pub(super) failure: RefCell<Option<ConnectFailure>>,
+    /// Batches that are due, in the order in which they are.
+    pub(super) batches: RefCell<std::collections::VecDeque<(Nanos, Seat, Nanos)>>,
+    pub(super) batch_begun: Notify,
+    clock: watch::Sender<Option<Clock>>,
+    closing: watch::Sender<bool>,
+    before_start: Clock,
+    network: Rc<dyn Network>,
+    pub(super) relay: UrlTemplate,
+    tls: Option<Tls>,
+    permits: Semaphore,
 }
 
 impl Shared {
-    pub(super) fn new(rooms: Vec<Room>) -> Self {
+    pub(super) fn new(
+        setting: Rc<Setting>,
+        rooms: Vec<Room>,
+        timer: Timer,
+        network: Rc<dyn Network>,
+        relay: UrlTemplate,
+        tls: Option<Tls>,
+    ) -> Self {
         Self {
+            before_start: Clock::starting_in(timer.source(), 0),
+            timer,
+            setting,
             rooms: RefCell::new(rooms),
             metrics: RefCell::default(),
-            clock: Cell::new(None),
             expected: Cell::new(0),
             visible: Cell::new(0),
-            connected: Cell::new(0),
+            initial_live: Cell::new(0),
             progress: Notify::new(),
             engine_error: RefCell::new(None),
+            rejected: RefCell::new(None),
+            lost: RefCell::default(),
+            failure: RefCell::new(None),
+            batches: RefCell::default(),
+            batch_begun: Notify::new(),
+            clock: watch::Sender::new(None),
+            closing: watch::Sender::new(false),
+            network,
+            relay,
+            tls,
+            permits: Semaphore::new(CONNECTING_AT_ONCE),
         }
     }
 
-    /// The run's clock, or one that starts now while the run has not begun.
-    fn clock(&self) -> Clock {
-        self.clock.get().unwrap_or_else(|| Clock::starting_in(0))
+    /// The run's clock, or one that began with the worker while the run has
+    /// not begun.
+    pub fn clock(&self) -> Clock {
+        self.clock.borrow().unwrap_or(self.before_start)
     }
 
-    pub(super) fn edit(&self, seat: Seat, intended: Nanos) {
+    /// Whether the run has begun.
+    pub fn has_started(&self) -> bool {
+        self.clock.borrow().is_some()
+    }
+
+    /// The run's clock, once it has one.
+    pub async fn started(&self) -> Clock {
+        let mut clock = self.clock.subscribe();
+        // The sender is in `self`, so that waiting never fails.
+        match clock.wait_for(Option::is_some).await {
+            Ok(clock) => clock.unwrap_or(self.before_start),
+            Err(_) => self.before_start,
+        }
+    }
+
+    pub(super) fn start(&self, clock: Clock) {
+        self.clock.send_replace(Some(clock));
+    }
+
+    /// Completes when the run closes its connections.
+    pub async fn closing(&self) {
+        let _ = self.closing.subscribe().wait_for(|&closing| closing).await;
+    }
+
+    pub(super) fn close(&self) {
+        self.closing.send_replace(true);
+    }
+
+    fn member<T>(&self, seat: Seat, with: impl FnOnce(&mut Member) -> T) -> T {
+        with(&mut self.rooms.borrow_mut()[seat.room].members[seat.slot])
+    }
+
+    /// Does something in the room of `seat`, and keeps count of the deliveries
+    /// that are owed and made, and of who is live.
+    fn room<T>(&self, seat: Seat, with: impl FnOnce(&mut Room, Clock, &mut Metrics) -> T) -> T {
         let mut rooms = self.rooms.borrow_mut();
         let room = &mut rooms[seat.room];
-        let expected = room.ledger.expected();
-        let made = room.edit(
-            seat.slot,
-            intended,
-            self.clock(),
-            &mut self.metrics.borrow_mut(),
-        );
-        self.expected
-            .set(self.expected.get() + room.ledger.expected() - expected);
-        if let Err(error) = made {
-            self.engine_error.borrow_mut().get_or_insert(error);
-        }
-    }
-
-    /// Takes a frame for the client at `seat`.
-    pub fn receive(&self, seat: Seat, frame: Bytes) {
-        let mut rooms = self.rooms.borrow_mut();
-        let mut metrics = self.metrics.borrow_mut();
-        let seen = rooms[seat.room].receive(seat.slot, frame, self.clock(), &mut metrics);
-        if seen > 0 {
-            self.visible.set(self.visible.get() + seen);
+        let (expected, visible) = (room.ledger.expected(), room.ledger.visible());
+        let status = room.members[seat.slot].status;
+        let result = with(room, self.clock(), &mut self.metrics.borrow_mut());
+        let owed = self.expected.get() + room.ledger.expected() - expected;
+        self.expected.set(owed);
+        let seen = room.ledger.visible() - visible;
+        self.visible.set(self.visible.get() + seen);
+        let member = &room.members[seat.slot];
+        if seen > 0 || member.status != status {
             self.progress.notify_one();
         }
+        if member.plan.joins.is_none() && member.status != status && !self.has_started() {
+            let live = usize::from(member.status == Status::Live);
+            let was_live = usize::from(status == Status::Live);
+            self.initial_live
+                .set(self.initial_live.get() + live - was_live);
+        }
+        result
     }
 
-    /// The update with the edits that found the client's queue full, if any.
-    pub fn backlog(&self, seat: Seat) -> Option<Bytes> {
-        let mut rooms = self.rooms.borrow_mut();
-        let backlog = rooms[seat.room].backlog(seat.slot, &mut self.metrics.borrow_mut());
-        backlog.unwrap_or_else(|error| {
+    fn engine<T: Default>(&self, result: Result<T, EngineError>) -> T {
+        result.unwrap_or_else(|error| {
             self.engine_error.borrow_mut().get_or_insert(error);
-            None
+            T::default()
         })
     }
 
-    pub(super) fn set_connected(&self, seat: Seat, connected: bool) {
-        let change = if connected { 1 } else { -1 };
-        self.connected
-            .set(self.connected.get().saturating_add_signed(change));
-        self.rooms.borrow_mut()[seat.room].members[seat.slot].connected = connected;
+    /// Does what a client intends to do.
+    pub(super) fn act(&self, seat: Seat, arrival: Intended) {
+        let intended = arrival.intended;
+        match arrival.action {
+            Action::Presence => self.room(seat, |room, _, metrics| {
+                room.presence(seat.slot, intended, metrics);
+            }),
+            Action::Edit => {
+                let edited = self.room(seat, |room, clock, metrics| {
+                    room.edit(seat.slot, intended, clock, metrics)
+                });
+                match edited {
+                    Ok(Edited::Done) => {}
+                    Ok(Edited::BeginsBatch) => self.begin_batch(seat, intended),
+                    Err(error) => {
+                        self.engine_error.borrow_mut().get_or_insert(error);
+                    }
+                }
+            }
+        }
+    }
+
+    fn begin_batch(&self, seat: Seat, intended: Nanos) {
+        let batch = self.setting.scenario.batch.as_nanos() as Nanos;
+        let due = self.timer.now() + batch;
+        self.batches.borrow_mut().push_back((due, seat, intended));
+        self.batch_begun.notify_one();
+    }
+
+    pub(super) fn flush(&self, seat: Seat, intended: Nanos) {
+        let flushed = self.room(seat, |room, clock, metrics| {
+            match room.members[seat.slot].is_there() {
+                true => room.flush(seat.slot, intended, clock, metrics),
+                false => Ok(()),
+            }
+        });
+        self.engine(flushed);
+    }
+
+    /// The client comes, as planned for `planned`.
+    pub fn come(&self, seat: Seat, planned: Nanos) {
+        self.room(seat, |room, _, _| room.come(seat.slot, planned));
+    }
+
+    /// The client leaves for good.
+    pub fn leave(&self, seat: Seat) {
+        self.room(seat, |room, _, metrics| room.leave(seat.slot, metrics));
         self.progress.notify_one();
+    }
+
+    /// A connection of the client is open: its session begins.
+    ///
+    /// # Errors
+    /// When the engine refuses what that takes, in words.
+    pub fn open(&self, seat: Seat) -> Result<(), String> {
+        let opened = self.room(seat, |room, clock, metrics| {
+            room.open(seat.slot, clock, metrics)
+        });
+        opened.map_err(|error| error.to_string())
+    }
+
+    /// Takes a message for the client; why the session cannot go on, if so.
+    pub fn receive(&self, seat: Seat, frame: Frame) -> Option<String> {
+        let received = self.room(seat, |room, clock, metrics| {
+            room.receive(seat.slot, frame, clock, metrics)
+        });
+        if let Some(reason) = received.rejected {
+            self.rejected.borrow_mut().get_or_insert(reason);
+        }
+        received.ended
+    }
+
+    /// The next message for the client's socket: what is queued, or an update
+    /// with the edits that found the queue full.
+    pub fn next_outgoing(&self, seat: Seat) -> Option<Frame> {
+        let queued = self.member(seat, Member::next_outgoing);
+        if queued.is_some() {
+            return queued;
+        }
+        let waits = self.member(seat, |member| member.has_unsent_edits());
+        if waits {
+            self.flush(seat, self.clock().now());
+        }
+        self.member(seat, Member::next_outgoing)
+    }
+
+    /// The client's connection has ended.
+    pub fn disconnected(&self, seat: Seat, ended: &Ended) {
+        let now = self.clock().now();
+        self.room(seat, |room, _, metrics| {
+            let member = &mut room.members[seat.slot];
+            if let Ended::Outage(_) = ended {
+                metrics.outages += 1;
+                member.go_away(now);
+            }
+            member.disconnected(now);
+        });
+    }
+
+    /// The client may come back from `back` on.
+    pub fn back_from(&self, seat: Seat, back: Nanos) {
+        self.member(seat, |member| member.disconnected(back));
+    }
+
+    /// The scenario takes the client away now.
+    pub fn go_away(&self, seat: Seat) {
+        let now = self.clock().now();
+        self.member(seat, |member| member.go_away(now));
+    }
+
+    /// Counts a connection that was lost, or not to be had.
+    pub fn lost(&self, seat: Seat, lost: Lost) {
+        let mut metrics = self.metrics.borrow_mut();
+        metrics.error(&lost.kind);
+        metrics.disconnects += 1;
+        let mut kept = self.lost.borrow_mut();
+        if kept.len() < KEPT_LOSSES {
+            kept.push(LostConnection {
+                client: self.client(seat),
+                at: self.clock().now(),
+                reason: lost.reason,
+            });
+        }
+    }
+
+    /// Ends the run before it has begun.
+    pub fn give_up(&self, failure: ConnectFailure) {
+        self.failure.borrow_mut().get_or_insert(failure);
+        self.progress.notify_one();
+    }
+
+    /// A client of the start that was not let in.
+    pub fn not_joined(&self, seat: Seat, reason: String) -> ConnectFailure {
+        match self.url(seat) {
+            Ok(url) => ConnectError::NotJoined { url, reason }.into(),
+            Err(error) => error.into(),
+        }
+    }
+
+    /// Counts a connection that was opened, in so long.
+    pub fn connected_in(&self, took: Nanos) {
+        self.metrics.borrow_mut().connect.record(took);
+    }
+
+    /// Completes when the client has nothing left to send.
+    pub async fn has_sent_all(&self, seat: Seat) {
+        while !self.member(seat, |member| member.has_sent_all()) {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Queues the frame that asks the relay whether it is there.
+    pub fn queue_keepalive(&self, seat: Seat) {
+        self.room(seat, |room, _, metrics| {
+            room.members[seat.slot].queue_keepalive(metrics);
+        });
+    }
+
+    /// How far the replicas are behind now, and how many clients are live.
+    pub(super) fn sample(&self, metrics: &mut Metrics) {
+        let now = self.clock().now();
+        let mut staleness = Staleness::default();
+        for room in self.rooms.borrow_mut().iter_mut() {
+            room.ledger.forget_seen();
+            let complete = room.ledger.is_complete();
+            for (slot, member) in room.members.iter().enumerate() {
+                metrics.live += u64::from(member.status == Status::Live);
+                let cut_off = matches!(member.status, Status::Offline | Status::Joining);
+                metrics.unreachable += u64::from(cut_off && !member.is_away());
+                if complete || !member.is_there() {
+                    continue;
+                }
+                staleness.edits += room.ledger.outstanding(slot);
+                if let Some(intended) = room.ledger.oldest_outstanding(slot) {
+                    staleness.oldest = staleness.oldest.max(now.saturating_sub(intended));
+                }
+            }
+        }
+        metrics.staleness = staleness;
+    }
+
+    /// Whether everyone who is there is live and has seen everything.
+    pub(super) fn is_settled(&self) -> bool {
+        if self.visible.get() < self.expected.get() {
+            return false;
+        }
+        let rooms = self.rooms.borrow();
+        let mut members = rooms.iter().flat_map(|room| &room.members);
+        members.all(|member| matches!(member.status, Status::Live | Status::Gone | Status::Absent))
+    }
+
+    /// Waits for its turn to open a connection.
+    pub async fn permit_to_connect(&self) -> Option<SemaphorePermit<'_>> {
+        self.permits.acquire().await.ok()
+    }
+
+    /// Where the client connects to.
+    ///
+    /// # Errors
+    /// When the names make it no URL.
+    pub fn url(&self, seat: Seat) -> Result<Uri, UrlError> {
+        let room = self.rooms.borrow()[seat.room].name();
+        self.relay.url(&room, &client_name(self.client(seat)))
+    }
+
+    /// The client's number within the run.
+    pub fn client(&self, seat: Seat) -> u32 {
+        let room = self.setting.rooms[seat.room];
+        self.setting.plan.rooms[room as usize].clients[seat.slot]
+    }
+
+    /// When the client comes and goes, and what happens to it.
+    pub fn plan_of(&self, seat: Seat) -> ClientPlan {
+        self.setting.plan.clients[self.client(seat) as usize].clone()
+    }
+
+    /// Seed of everything random.
+    pub fn seed(&self) -> u64 {
+        self.setting.scenario.seed
+    }
+
+    /// What a connection needs besides its address.
+    pub fn access(&self) -> &Access {
+        &self.setting.scenario.access
+    }
+
+    /// What opens connections.
+    pub fn network(&self) -> &dyn Network {
+        self.network.as_ref()
+    }
+
+    /// What encrypts connections, where some are to be.
+    pub fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
+    }
+
+    /// The quality of the client's link, if it has one.
+    pub fn link_quality(&self, seat: Seat) -> Option<Quality> {
+        let link = self.plan_of(seat).link?;
+        Some(self.setting.scenario.links[link].quality)
+    }
+
+    /// What tells when the client's last bytes had arrived.
+    pub fn arrival(&self, seat: Seat) -> Arrival {
+        self.member(seat, |member| member.arrival.clone())
+    }
+
+    /// The handle of the client's link.
+    pub fn control(&self, seat: Seat) -> Rc<Control> {
+        self.member(seat, |member| Rc::clone(&member.control))
+    }
+
+    /// A handle without faults, for a new connection.
+    pub fn fresh_control(&self, seat: Seat) -> Rc<Control> {
+        self.member(seat, |member| {
+            member.control = Rc::default();
+            Rc::clone(&member.control)
+        })
+    }
+
+    /// Rung when the client has something to send.
+    pub fn wake(&self, seat: Seat) -> Rc<Notify> {
+        self.member(seat, |member| Rc::clone(&member.wake))
+    }
+
+    /// Where the client stands.
+    pub fn status(&self, seat: Seat) -> Status {
+        self.member(seat, |member| member.status)
+    }
+
+    /// The protocol's name.
+    pub fn protocol_name(&self) -> &'static str {
+        self.setting.scenario.protocol.name()
     }
 }

@@ -128,6 +128,9 @@ fn counts(seconds: usize) -> Counts {
         frames_out: sent,
         bytes_in: delivered * 112,
         bytes_out: sent * 112,
+        bytes_typed: sent * 112,
+        schedule: Some("00c0ffee00c0ffee".to_owned()),
+        ..Counts::default()
     }
 }
 
@@ -182,6 +185,9 @@ pub fn healthy() -> Record {
         }),
         counts: Some(counts(SECONDS)),
         latency,
+        groups: Default::default(),
+        attribution: Default::default(),
+        errors: Default::default(),
         resources: Some(Resources {
             generator: ProcessUse {
                 pid: 4242,
@@ -265,6 +271,9 @@ pub fn not_converged() -> Record {
         lost: 31,
         duplicated: 3,
         corrupt: 1,
+        lost_by_absence: 20,
+        compared: 200,
+        leaked: 0,
         failures: vec![
             failure(
                 "room-7",

@@ -1,0 +1,383 @@
+//! The parts that a scenario is put together from.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{ScenarioError, seconds};
+use crate::link::Quality;
+use crate::target::UrlTemplate;
+
+/// The relay to load.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RelayTarget {
+    /// The embedded relay, started for the run as a process of its own.
+    Embedded,
+    /// A relay that is already running.
+    Url(UrlTemplate),
+    /// A relay that the run starts and ends.
+    Command {
+        /// Program and arguments, separated as a shell does.
+        command: String,
+        /// Where it listens once it is ready.
+        url: UrlTemplate,
+    },
+}
+
+/// How clients and relay speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProtocolKind {
+    /// Raw updates in binary frames, forwarded to everyone else in the room.
+    Broadcast,
+}
+
+impl ProtocolKind {
+    /// Its name, as in scenarios and flags.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Broadcast => "broadcast",
+        }
+    }
+
+    /// Whether its relays keep what a client needs that comes late.
+    pub fn remembers(self) -> bool {
+        match self {
+            Self::Broadcast => false,
+        }
+    }
+}
+
+/// What the embedded relay keeps of a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum History {
+    /// Everything.
+    Full,
+    /// The state, and the history since it was last compacted.
+    Shallow,
+}
+
+/// What a connection needs besides its address. What is secret here is never
+/// written into a record.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Access {
+    /// Header lines of the WebSocket handshake; values are not recorded.
+    #[serde(serialize_with = "names_only")]
+    pub headers: BTreeMap<String, String>,
+    /// The WebSocket subprotocol asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subprotocol: Option<String>,
+    /// Sent as `Authorization: Bearer`; whether there is one is recorded.
+    #[serde(serialize_with = "presence_only")]
+    pub token: Option<String>,
+    /// Whether any certificate will do.
+    pub insecure: bool,
+}
+
+fn names_only<S: serde::Serializer>(
+    headers: &BTreeMap<String, String>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(headers.keys())
+}
+
+fn presence_only<S: serde::Serializer>(
+    token: &Option<String>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bool(token.is_some())
+}
+
+/// Rooms of one size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoomClass {
+    /// How many there are.
+    pub count: u32,
+    /// Clients in each, from the start.
+    pub size: u32,
+}
+
+/// What a client's copy of the document is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReplicaKind {
+    /// A document that imports what it receives.
+    Full,
+    /// The version only: which operations it has received.
+    Light,
+}
+
+/// Which clients are full replicas all the same, where the others are light.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verify {
+    /// Two a room, so that documents are compared, and not versions alone.
+    Sample,
+    /// None: versions alone are compared.
+    Versions,
+}
+
+/// What rooms contain before the first edit.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Document {
+    /// So much of the data set has been typed already, as a share of its edits.
+    pub typed: f64,
+    /// How the relay gets it, where it has a memory.
+    pub form: DocumentForm,
+}
+
+/// How a document is stored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DocumentForm {
+    /// History and state.
+    #[default]
+    Snapshot,
+    /// State alone.
+    Shallow,
+    /// History alone.
+    Updates,
+}
+
+/// A part of the run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Stage {
+    /// What it is called in the result.
+    pub name: String,
+    /// How long it lasts.
+    #[serde(serialize_with = "seconds", rename = "duration_s")]
+    pub duration: Duration,
+    /// Edits per second, over all clients, at its end.
+    pub rate: f64,
+    /// Whether the rate goes there in a straight line from the stage before.
+    pub ramp: bool,
+    /// Clients that are there at its end; reached in a straight line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clients: Option<u32>,
+}
+
+/// How the edits of one client follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Arrivals {
+    /// At equal distances.
+    Constant,
+    /// At random, with independent exponential distances.
+    Poisson,
+    /// As in the data set, sped up or slowed down to the rate asked for.
+    Trace,
+}
+
+impl fmt::Display for Arrivals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Constant => "constant",
+            Self::Poisson => "poisson",
+            Self::Trace => "trace",
+        })
+    }
+}
+
+/// How the constant rhythms of the clients lie to each other. This alone
+/// changes the cost per delivery about twofold, so it stands in the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Evenly over the period: the load is smooth.
+    Spread,
+    /// All at once: the load comes in bursts.
+    Locked,
+}
+
+/// What an edit is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EditKind {
+    /// The keystrokes of a recorded trace, in a text.
+    Trace,
+    /// Typing in a text, and making words bold.
+    RichText,
+    /// Inserting into a list, and deleting from it.
+    List,
+    /// Setting the keys of a map.
+    Map,
+    /// Inserting, setting and moving the elements of a movable list.
+    MovableList,
+    /// Making and moving the nodes of a tree.
+    Tree,
+    /// The anti-pattern of a text field without an editor: on each keystroke
+    /// the whole text is deleted and inserted again, and the whole document is
+    /// sent.
+    ReplaceAll,
+}
+
+/// Presence traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Presence {
+    /// Time between two of one client.
+    #[serde(serialize_with = "seconds", rename = "every_s")]
+    pub every: Duration,
+    /// Size of each, bytes.
+    pub bytes: u32,
+}
+
+/// A network that a share of the clients is behind.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LinkClass {
+    /// What it is called in the result.
+    pub name: String,
+    /// Share of the clients, above 0 and at most 1.
+    pub share: f64,
+    /// Its delay, jitter and bandwidth.
+    pub quality: Quality,
+    /// What goes wrong on it.
+    pub faults: Vec<LinkFault>,
+}
+
+/// Something that goes wrong on a link.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinkFault {
+    /// What.
+    pub kind: LinkFaultKind,
+    /// Once, to all clients of the link at the same time.
+    #[serde(
+        default,
+        with = "optional_duration",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub at: Option<Duration>,
+    /// Again and again, to each client at its own times.
+    #[serde(
+        default,
+        with = "optional_duration",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub every: Option<Duration>,
+    /// How long it lasts: until the link is back, or the client comes back.
+    #[serde(rename = "for", with = "required_duration")]
+    pub lasting: Duration,
+}
+
+/// What goes wrong on a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LinkFaultKind {
+    /// Nothing gets through for the time, then everything does.
+    Stall,
+    /// The connection is closed.
+    Cut,
+    /// The connection ends in the middle of the next frame that is sent.
+    CutMidFrame,
+    /// The connection is reset.
+    Reset,
+    /// Nothing gets through any more, and neither end is told.
+    HalfOpen,
+    /// The user goes offline in order, edits on, and comes back.
+    Offline,
+}
+
+impl LinkFault {
+    pub(super) fn validate(&self, link: &str, run: Duration) -> Result<(), ScenarioError> {
+        let contradiction = |message: String| {
+            let message = format!("link `{link}`: {message}");
+            Err(ScenarioError::Contradiction(message))
+        };
+        super::lasts(&format!("link `{link}`: a fault's `for`"), self.lasting)?;
+        match (self.at, self.every) {
+            (None, None) | (Some(_), Some(_)) => {
+                contradiction("a fault has either `at` or `every`".to_owned())
+            }
+            (Some(at), None) if at >= run => {
+                contradiction(format!("a fault at {at:?} is after the run's {run:?}"))
+            }
+            (None, Some(every)) if every <= self.lasting => contradiction(format!(
+                "a fault of {:?} every {every:?} leaves nothing in between",
+                self.lasting
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Clients that leave, each replaced by one that comes with nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Churn {
+    /// Clients that leave per second, at random times.
+    pub per_second: f64,
+}
+
+/// Something that happens to a relay which the run owns.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RelayFault {
+    /// What.
+    pub kind: RelayFaultKind,
+    /// When.
+    #[serde(with = "required_duration")]
+    pub at: Duration,
+    /// How long until it goes on, or is started again.
+    #[serde(rename = "for", with = "required_duration")]
+    pub lasting: Duration,
+}
+
+/// What happens to a relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RelayFaultKind {
+    /// It is stopped, and goes on after the time.
+    Pause,
+    /// It is killed, and started again after the time. What it kept in memory
+    /// is gone.
+    Restart,
+    /// It is killed for good.
+    Kill,
+}
+
+/// Durations as people write them.
+pub(super) mod required_duration {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&humantime::format_duration(*value))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        humantime::parse_duration(&text).map_err(|error| {
+            let message =
+                format!("`{text}` is no duration ({error}); write it as \"10s\" or \"2m\"");
+            serde::de::Error::custom(message)
+        })
+    }
+}
+
+/// The same, where there may be none.
+pub(super) mod optional_duration {
+    use std::time::Duration;
+
+    use serde::{Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(
+        value: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => super::required_duration::serialize(value, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        super::required_duration::deserialize(deserializer).map(Some)
+    }
+}

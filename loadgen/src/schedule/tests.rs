@@ -1,0 +1,191 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::scenario::{RoomClass, Stage};
+
+fn scenario(clients: u32, rate: f64, seconds: u64) -> Scenario {
+    Scenario {
+        rooms: vec![RoomClass {
+            count: 1,
+            size: clients,
+        }],
+        clients,
+        writers: clients,
+        rate,
+        duration: Duration::from_secs(seconds),
+        ..Scenario::default()
+    }
+}
+
+fn schedule(scenario: &Scenario, clients: impl IntoIterator<Item = u32>) -> Schedule {
+    Schedule::new(scenario, &Plan::of(scenario), None, clients)
+}
+
+fn times(scenario: &Scenario) -> Vec<Nanos> {
+    let all = 0..scenario.clients;
+    schedule(scenario, all).map(|a| a.intended).collect()
+}
+
+#[test]
+fn constant_arrivals_are_as_many_as_asked_and_evenly_spread() {
+    let times = times(&scenario(10, 100.0, 2));
+    assert_eq!(times.len(), 200);
+    for (i, &time) in times.iter().enumerate() {
+        let expected = i as u64 * 10_000_000;
+        assert!(time.abs_diff(expected) <= 1, "arrival {i} at {time}");
+    }
+}
+
+#[test]
+fn locked_clients_all_arrive_at_once() {
+    let scenario = Scenario {
+        phase: Phase::Locked,
+        ..scenario(4, 8.0, 1)
+    };
+    let half = 500_000_000;
+    assert_eq!(times(&scenario), [0, 0, 0, 0, half, half, half, half]);
+}
+
+#[test]
+fn poisson_distances_have_the_mean_and_spread_of_the_exponential() {
+    let scenario = Scenario {
+        arrivals: Arrivals::Poisson,
+        ..scenario(1, 1_000.0, 100)
+    };
+    let times = times(&scenario);
+    let gaps: Vec<_> = times
+        .windows(2)
+        .map(|pair| (pair[1] - pair[0]) as f64)
+        .collect();
+    let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
+    let variance = gaps.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / gaps.len() as f64;
+    assert!((mean / 1e6 - 1.0).abs() < 0.02, "mean {mean}");
+    let deviation = variance.sqrt();
+    assert!((deviation / mean - 1.0).abs() < 0.02, "{deviation}");
+}
+
+#[test]
+fn stages_have_their_rates_and_ramps_the_rates_in_between() {
+    let stage = |rate, ramp| Stage {
+        name: String::new(),
+        duration: Duration::from_secs(10),
+        rate,
+        ramp,
+        clients: None,
+    };
+    let scenario = Scenario {
+        stages: vec![stage(100.0, false), stage(300.0, true), stage(50.0, false)],
+        ..scenario(10, 100.0, 30)
+    };
+    let times = times(&scenario);
+    let within = |from: u64, to: u64| {
+        let range = from * 1_000_000_000..to * 1_000_000_000;
+        times.iter().filter(|&time| range.contains(time)).count() as i64
+    };
+    for (from, to, expected) in [
+        (0, 10, 1_000),
+        (10, 15, 750),
+        (15, 20, 1_250),
+        (20, 30, 500),
+    ] {
+        let arrivals = within(from, to);
+        assert!(
+            (arrivals - expected).abs() <= 10,
+            "{from}..{to} s: {arrivals}"
+        );
+    }
+}
+
+#[test]
+fn a_stage_without_edits_is_silent_and_the_next_is_not() {
+    let stage = |rate| Stage {
+        name: String::new(),
+        duration: Duration::from_secs(2),
+        rate,
+        ramp: false,
+        clients: None,
+    };
+    let scenario = Scenario {
+        stages: vec![stage(10.0), stage(0.0), stage(10.0)],
+        ..scenario(1, 10.0, 6)
+    };
+    let times = times(&scenario);
+    let silent = 2_000_000_000..4_000_000_000;
+    assert!(!times.iter().any(|time| silent.contains(time)), "{times:?}");
+    assert!(times.len().abs_diff(40) <= 1, "{}", times.len());
+}
+
+#[test]
+fn a_client_intends_nothing_before_it_comes_and_after_it_leaves() {
+    let scenario = scenario(2, 20.0, 4);
+    let mut plan = Plan::of(&scenario);
+    plan.clients[1].joins = Some(1_000_000_000);
+    plan.clients[1].leaves = Some(3_000_000_000);
+    let arrivals: Vec<_> = Schedule::new(&scenario, &plan, None, [1]).collect();
+    assert_eq!(arrivals.len(), 20);
+    let stay = plan.clients[1].stay(0);
+    assert!(
+        arrivals
+            .iter()
+            .all(|arrival| stay.contains(&arrival.intended))
+    );
+}
+
+#[test]
+fn the_rhythm_of_a_trace_keeps_its_pauses_and_has_the_rate_asked_for() {
+    let scenario = Scenario {
+        arrivals: Arrivals::Trace,
+        ..scenario(1, 10.0, 400)
+    };
+    let rhythm = Rhythm(Arc::from([0.5f32, 0.5, 2.0]));
+    let plan = Plan::of(&scenario);
+    let times: Vec<_> = Schedule::new(&scenario, &plan, Some(&rhythm), [0])
+        .map(|a| a.intended)
+        .collect();
+    assert!(times.len().abs_diff(4_000) < 10, "{}", times.len());
+    assert_eq!(
+        &times[..4],
+        [50_000_000, 100_000_000, 300_000_000, 350_000_000]
+    );
+}
+
+fn fingerprint(arrivals: impl Iterator<Item = Arrival>) -> u64 {
+    arrivals.fold(0, |sum, arrival| sum.wrapping_add(arrival.fingerprint()))
+}
+
+#[test]
+fn the_same_seed_gives_the_same_schedule_and_another_seed_another() {
+    let with_seed = |seed| {
+        let scenario = Scenario {
+            arrivals: Arrivals::Poisson,
+            seed,
+            ..scenario(20, 500.0, 3)
+        };
+        fingerprint(schedule(&scenario, 0..20))
+    };
+    assert_eq!(with_seed(7), with_seed(7));
+    assert_ne!(with_seed(7), with_seed(8));
+}
+
+proptest! {
+    #[test]
+    fn splitting_the_clients_splits_the_schedule_and_nothing_else(
+        clients in 1u32..20, rate in 1.0f64..500.0, seed: u64, poisson: bool,
+    ) {
+        let arrivals = if poisson { Arrivals::Poisson } else { Arrivals::Constant };
+        let scenario = Scenario { arrivals, seed, ..scenario(clients, rate, 3) };
+        let whole: Vec<_> = schedule(&scenario, 0..clients).collect();
+        prop_assert!(whole.is_sorted());
+        let even = schedule(&scenario, (0..clients).step_by(2));
+        let odd = schedule(&scenario, (1..clients).step_by(2));
+        let mut parts: Vec<_> = even.chain(odd).collect();
+        parts.sort_unstable();
+        prop_assert_eq!(&whole, &parts);
+        prop_assert_eq!(
+            fingerprint(whole.into_iter()),
+            fingerprint(parts.into_iter())
+        );
+    }
+}

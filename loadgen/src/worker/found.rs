@@ -1,0 +1,114 @@
+//! Founding rooms: the documents that they contain before anyone comes.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::{ConnectFailure, Shared};
+use crate::connection::{ConnectError, Socket, connect};
+use crate::network::Arrival;
+use crate::protocol::{Event, Frame, Protocol, session};
+use crate::room::Ground;
+use crate::scenario::room_name;
+use crate::session::message;
+
+/// A relay that has not taken a document by then never will.
+const FOUND_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Gives every room of the worker what it contains from the start, one after
+/// the other.
+///
+/// # Errors
+/// When the relay does not take it.
+pub async fn rooms(shared: &Rc<Shared>, ground: &Ground) -> Result<(), ConnectFailure> {
+    for &room in &shared.setting.rooms {
+        found(shared, &room_name(room), ground).await?;
+    }
+    Ok(())
+}
+
+async fn found(shared: &Rc<Shared>, room: &str, ground: &Ground) -> Result<(), ConnectFailure> {
+    let url = shared.relay.url(room, "founder")?;
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    let port = url.port_u16().unwrap_or(80);
+    let wire = shared.network().open(host, port, 0, Arrival::default());
+    let socket = connect(&url, shared.access(), wire).await?;
+    let mut founder = Founder::new(shared, socket, room);
+    let given = timeout(FOUND_TIMEOUT, founder.give(shared, ground)).await;
+    let reason = match given {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(reason)) => reason,
+        Err(_) => "the relay did not take the document to start with within 60 s".to_owned(),
+    };
+    Err(ConnectError::NotJoined { url, reason }.into())
+}
+
+/// The session of who brings a document and leaves again.
+struct Founder {
+    sink: SplitSink<Socket, Message>,
+    frames: SplitStream<Socket>,
+    protocol: Box<dyn Protocol>,
+    events: Vec<Event>,
+}
+
+impl Founder {
+    fn new(shared: &Shared, socket: Socket, room: &str) -> Self {
+        let (sink, frames) = socket.split();
+        Self {
+            sink,
+            frames,
+            protocol: session(shared.setting.scenario.protocol, room),
+            events: Vec::new(),
+        }
+    }
+
+    async fn give(&mut self, shared: &Shared, ground: &Ground) -> Result<(), String> {
+        let nothing = shared.setting.engine.encode_version(&Default::default());
+        let mut frames = Vec::new();
+        let _ = self.protocol.open(nothing, &mut frames);
+        self.send(frames).await?;
+        self.wait_for(|event| matches!(event, Event::Joined { .. }))
+            .await?;
+        let mut frames = Vec::new();
+        self.protocol.send(0, ground.bytes.to_vec(), &mut frames);
+        self.send(frames).await?;
+        self.wait_for(|event| matches!(event, Event::Acknowledged(0)))
+            .await?;
+        let _ = self.sink.close().await;
+        Ok(())
+    }
+
+    async fn send(&mut self, frames: Vec<Frame>) -> Result<(), String> {
+        for frame in frames {
+            let sent = self.sink.send(message(frame)).await;
+            sent.map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    async fn wait_for(&mut self, wanted: impl Fn(&Event) -> bool) -> Result<(), String> {
+        loop {
+            for event in self.events.drain(..) {
+                match event {
+                    Event::Refused(reason) | Event::Evicted(reason) => return Err(reason),
+                    Event::Rejected { reason, .. } => return Err(reason),
+                    event if wanted(&event) => return Ok(()),
+                    _ => {}
+                }
+            }
+            let frame = match self.frames.next().await {
+                Some(Ok(Message::Binary(bytes))) => Frame::Binary(bytes),
+                Some(Ok(Message::Text(text))) => Frame::Text(text.as_str().to_owned()),
+                Some(Ok(_)) => continue,
+                Some(Err(error)) => return Err(error.to_string()),
+                None => return Err("the relay closed the connection".to_owned()),
+            };
+            let read = self.protocol.receive(frame, &mut self.events);
+            read.map_err(|error| error.to_string())?;
+        }
+    }
+}
