@@ -17,8 +17,8 @@ use crate::summary;
 pub struct Html;
 
 impl Exporter for Html {
-    fn file_name(&self) -> &'static str {
-        "report.html"
+    fn file_name(&self) -> String {
+        "report.html".to_owned()
     }
 
     fn export(&self, record: &Record) -> Result<String, ExportError> {
