@@ -19,6 +19,7 @@ pub mod convergence;
 pub mod ledger;
 pub mod load;
 pub mod metrics;
+pub mod metrics_server;
 pub mod outcome;
 pub mod pacer;
 pub mod process;
