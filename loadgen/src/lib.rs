@@ -16,6 +16,7 @@
 pub mod clock;
 pub mod connection;
 pub mod convergence;
+pub mod doctor;
 pub mod ledger;
 pub mod load;
 pub mod metrics;
