@@ -118,13 +118,13 @@ pub fn examine(duration: Duration) -> Result<Checkup, DoctorError> {
     let tcp = echo::tcp(part(12)).map_err(failed("the TCP echo"))?;
     let websocket = echo::websocket(part(18)).map_err(failed("the WebSocket echo"))?;
     // Up to here this process left CPUs to the others.
-    let busy = before.busiest_since();
+    let taken = before.taken_since();
     let contended = lag::contended(part(24)).map_err(failed("the wake-up lag under load"))?;
 
     let mut checks = vec![clock];
     checks.extend(lag::checks(&idle, &contended, &tokio));
     checks.extend(echo::checks(&tcp, &websocket));
-    checks.extend(before.checks(busy));
+    checks.extend(before.checks(taken));
     checks.extend(system::checks());
     checks.extend(limits::checks());
     Ok(Checkup {

@@ -46,7 +46,10 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
         say!("{}", serde_json::to_string(&checkup)?);
         return Ok(Status::Ok);
     }
-    say!("{}\n", table(&checkup.checks));
+    for line in table(&checkup.checks).to_string().lines() {
+        say!("{}", line.trim_end());
+    }
+    say!("");
     say!("{}", floor(&checkup));
     for check in &checkup.checks {
         if let Some(advice) = &check.advice {

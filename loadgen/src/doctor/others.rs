@@ -13,7 +13,7 @@ use crate::process::steal_seconds;
 const STEAL: [f64; 2] = [0.005, 0.02];
 /// Load average by CPU.
 const LOAD: [f64; 2] = [0.25, 1.0];
-/// Cores that one other process uses.
+/// Cores that other processes use, all together.
 const BUSY: [f64; 2] = [0.5, f64::INFINITY];
 
 const ONLY_LINUX: &str = "only Linux tells";
@@ -33,11 +33,12 @@ struct Process {
     cpu_s: f64,
 }
 
-/// The process that took most, in cores.
-pub struct Busiest {
-    name: String,
-    pid: u32,
+/// What other processes took.
+pub struct Taken {
+    /// Cores, all together.
     cores: f64,
+    /// Who took most: name, pid, cores.
+    busiest: (String, u32, f64),
 }
 
 impl Snapshot {
@@ -50,15 +51,15 @@ impl Snapshot {
         }
     }
 
-    /// The busiest process since, but for this one.
-    pub fn busiest_since(&self) -> Option<Busiest> {
+    /// What other processes have taken since.
+    pub fn taken_since(&self) -> Option<Taken> {
         let elapsed = self.at.elapsed().as_secs_f64();
-        busiest(&self.processes, processes(), elapsed)
+        taken(&self.processes, processes(), elapsed)
     }
 
     /// What has been taken since.
-    pub fn checks(&self, busiest: Option<Busiest>) -> [Check; 3] {
-        [self.steal(), self.load(), busy(busiest)]
+    pub fn checks(&self, by_processes: Option<Taken>) -> [Check; 3] {
+        [self.steal(), self.load(), busy(by_processes)]
     }
 
     fn steal(&self) -> Check {
@@ -100,24 +101,24 @@ impl Snapshot {
     }
 }
 
-fn busy(busiest: Option<Busiest>) -> Check {
-    let (name, title) = ("other_processes", "busiest other process");
-    let Some(Busiest {
-        name: who,
-        pid,
-        cores,
-    }) = busiest
-    else {
+fn busy(taken: Option<Taken>) -> Check {
+    let (name, title) = ("other_processes", "other processes");
+    let Some(Taken { cores, busiest }) = taken else {
         return Check::unknown(name, title, ONLY_LINUX);
     };
+    let (who, pid, most) = busiest;
     let verdict = Verdict::by(cores, BUSY);
     Check {
         name,
         title,
         verdict,
-        value: format!("{who} (pid {pid}), {cores:.2} cores"),
-        advice: (verdict != Verdict::Good).then(|| format!("end {who}, or wait for it")),
-        figures: vec![Figure::read("busiest", cores, "cores")],
+        value: format!("{cores:.2} cores; the most, {most:.2}, by {who} (pid {pid})"),
+        advice: (verdict != Verdict::Good)
+            .then(|| format!("end {who} and what else works here, or wait for it")),
+        figures: vec![
+            Figure::read("all", cores, "cores"),
+            Figure::read("busiest", most, "cores"),
+        ],
     }
 }
 
@@ -158,21 +159,23 @@ fn processes() -> BTreeMap<u32, Process> {
     BTreeMap::new()
 }
 
-/// Who used most in `elapsed` seconds. Who came in between began at nothing.
-fn busiest(
+/// What was used in `elapsed` seconds. Who came in between began at nothing,
+/// and who has gone is not seen.
+fn taken(
     before: &BTreeMap<u32, Process>,
     after: BTreeMap<u32, Process>,
     elapsed: f64,
-) -> Option<Busiest> {
+) -> Option<Taken> {
     let used = after.into_iter().map(|(pid, process)| {
         let earlier = before.get(&pid).map_or(0.0, |earlier| earlier.cpu_s);
-        Busiest {
-            name: process.name,
-            pid,
-            cores: ((process.cpu_s - earlier) / elapsed).max(0.0),
-        }
+        let cores = ((process.cpu_s - earlier) / elapsed).max(0.0);
+        (process.name, pid, cores)
     });
-    used.max_by(|a, b| a.cores.total_cmp(&b.cores))
+    let used: Vec<(String, u32, f64)> = used.collect();
+    Some(Taken {
+        cores: used.iter().map(|(.., cores)| cores).sum(),
+        busiest: used.into_iter().max_by(|a, b| a.2.total_cmp(&b.2))?,
+    })
 }
 
 #[cfg(test)]
@@ -191,9 +194,10 @@ mod tests {
     fn what_a_process_used_before_does_not_count() {
         let before = processes(&[(1, 900.0), (2, 0.0)]);
         let after = processes(&[(1, 900.5), (2, 3.0), (3, 0.1)]);
-        let busiest = busiest(&before, after, 2.0).unwrap();
-        assert_eq!((busiest.pid, busiest.cores), (2, 1.5));
-        assert_eq!(busy(Some(busiest)).verdict, Verdict::Note);
+        let taken = taken(&before, after, 2.0).unwrap();
+        assert_eq!((taken.busiest.1, taken.busiest.2), (2, 1.5));
+        assert!((taken.cores - 1.8).abs() < 1e-9, "{}", taken.cores);
+        assert_eq!(busy(Some(taken)).verdict, Verdict::Note);
     }
 
     #[test]
