@@ -3,6 +3,7 @@
 pub mod cell;
 pub mod compare;
 pub mod datasets;
+pub mod doctor;
 pub mod relay;
 pub mod report;
 pub mod run;

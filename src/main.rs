@@ -31,6 +31,7 @@ enum Command {
     Report(cmd::report::Args),
     Compare(cmd::compare::Args),
     Datasets(cmd::datasets::Args),
+    Doctor(cmd::doctor::Args),
 }
 
 fn main() -> ExitCode {
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Command::Report(args) => cmd::report::run(args),
         Command::Compare(args) => cmd::compare::run(args),
         Command::Datasets(args) => cmd::datasets::run(args),
+        Command::Doctor(args) => cmd::doctor::run(args),
     };
     let status = result.unwrap_or_else(|error| {
         eprintln!("syncbench: {error:#}");

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use syncbench_reports::export::{Exporter, Html};
+use syncbench_reports::export::{Exporter, Html, figures};
 use syncbench_reports::record::Record;
 
 use crate::cmd::BadInput;
@@ -48,16 +48,22 @@ impl OutputFolder {
         }
     }
 
-    /// Writes the record, and the report made from it; their paths. The record
-    /// comes first: whatever happens to the report, nothing measured is lost.
+    /// Writes the record, the report made from it, and its figures for other
+    /// tools; the paths of the record and the report. The record comes first:
+    /// whatever happens to the rest, nothing measured is lost.
     ///
     /// # Errors
     /// When the folder can no longer be written to, or the report not be made.
     pub fn write(&self, record: &mut Record) -> anyhow::Result<Vec<PathBuf>> {
-        record.artifacts = vec![Html.file_name().to_owned()];
+        let figures = figures(record);
+        let names = figures.iter().map(|exporter| exporter.file_name());
+        record.artifacts = std::iter::once(Html.file_name()).chain(names).collect();
         let path = self.path.join("record.json");
         record.write(&path)?;
         let report = Html.write(record, &self.path)?;
+        for exporter in figures {
+            exporter.write(record, &self.path)?;
+        }
         Ok(vec![path, report])
     }
 }

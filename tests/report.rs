@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 
 use syncbench_engines::engines;
 use syncbench_engines::workload::{Suite, Workload, input_of};
+use syncbench_reports::record::Record;
 use syncbench_reports::table::Published;
 
 fn syncbench(args: &[&str], folder: &Path) -> Output {
@@ -37,6 +38,35 @@ fn cells_become_tables() {
     for file in ["index.md", "export.md", "index.html"] {
         let page = fs::read_to_string(dir.path().join("out").join(file)).unwrap();
         assert!(page.contains("export"), "{file}");
+    }
+}
+
+#[test]
+fn a_load_run_gets_its_figures_as_files_beside_its_page() {
+    let dir = tempfile::tempdir().unwrap();
+    let small = ["--clients", "4", "--rooms", "2", "--rate", "50"];
+    let run = [&["run", "--duration", "1s", "-q", "-o", "out"], &small[..]].concat();
+    syncbench(&run, dir.path());
+    let record = Record::read(&dir.path().join("out/record.json")).unwrap();
+    for artifact in &record.artifacts {
+        let path = dir.path().join("out").join(artifact);
+        assert!(fs::metadata(path).unwrap().len() > 0, "{artifact}");
+    }
+    assert!(record.artifacts.len() > 5, "{:?}", record.artifacts);
+
+    let report = syncbench(&["report", "out", "-o", "pages"], dir.path());
+    assert!(report.status.success(), "{}", text(&report.stderr));
+    let pages = dir.path().join("pages");
+    assert!(pages.join(format!("{}.html", record.run.id)).is_file());
+    for file in [
+        "series.csv",
+        "latency.csv",
+        "propagation.hgrm",
+        "latency.hlog",
+        "metrics.prom",
+    ] {
+        assert!(pages.join(&record.run.id).join(file).is_file(), "{file}");
+        assert!(record.artifacts.iter().any(|name| name == file), "{file}");
     }
 }
 

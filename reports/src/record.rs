@@ -426,6 +426,21 @@ pub struct ProcessUse {
     pub cpu_s: f64,
     /// Peak resident memory, bytes.
     pub rss_peak_bytes: u64,
+    /// Resident memory at the end, bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rss_bytes: Option<u64>,
+    /// Most threads that were seen at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads: Option<u64>,
+    /// Most open descriptors that were seen at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub descriptors: Option<u64>,
+    /// How often its threads left their CPU to wait for something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switches_voluntary: Option<u64>,
+    /// How often the scheduler took the CPU from its threads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switches_involuntary: Option<u64>,
 }
 
 /// Figures over time, one value per interval in every column; a value is null
@@ -439,6 +454,9 @@ pub struct Series {
     /// Columns by name: `sent`, `visible` (counts within the interval),
     /// `propagation_p50`, `propagation_p99`, `propagation_max`,
     /// `generator_lag_p50`, `generator_lag_p99`, `generator_lag_max`
-    /// (microseconds, by the time the sample was taken).
+    /// (microseconds, by the time the sample was taken); of the processes
+    /// `relay_cpu` (cores in use, 1.0 is one core), `relay_rss_bytes`,
+    /// `relay_threads`, `relay_descriptors`, and the same of the `generator_`.
+    /// A name that ends in `_s` is of seconds, one in `_bytes` of bytes.
     pub columns: BTreeMap<String, Vec<Option<f64>>>,
 }

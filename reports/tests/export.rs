@@ -97,6 +97,22 @@ fn a_page_names_every_failed_room_and_what_it_lacks() -> Result {
 }
 
 #[test]
+fn a_page_charts_what_moves_and_tells_the_rest() -> Result {
+    let page = page("healthy", &sample::healthy())?;
+    for text in [
+        "CPU over time",
+        "Memory over time",
+        "Staleness over time",
+        "4 threads, 231 descriptors, 41,230 voluntary context switches",
+    ] {
+        assert!(page.contains(text), "{text}");
+    }
+    // Their number does not change.
+    assert!(!page.contains("Threads over time"));
+    Ok(())
+}
+
+#[test]
 fn a_run_without_samples_shows_no_figures() -> Result {
     let page = page("nothing", &sample::nothing())?;
     assert!(page.contains("no samples") && page.contains("No samples."));

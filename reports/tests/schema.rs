@@ -57,6 +57,8 @@ fn what_is_not_a_record_breaks_the_schema() -> Result {
         ("/latency/propagation/hdr", json!("")),
         ("/latency/import/p99", json!(null)),
         ("/resources/generator/cpu_s", json!("6 s")),
+        ("/resources/relay/threads", json!(1.5)),
+        ("/resources/relay/switches_involuntary", json!(-1)),
         ("/resources/generator_cpu_by_activity/edit", json!(-0.1)),
         ("/series/interval_s", json!(0)),
         ("/series/columns/sent", json!(["many"])),
@@ -78,6 +80,20 @@ fn a_record_may_hold_more_than_the_schema_knows() -> Result {
     json["latency"]["added_later"] = json["latency"]["import"].clone();
     assert!(validator()?.is_valid(&json));
     serde_json::from_value::<Record>(json)?;
+    Ok(())
+}
+
+#[test]
+fn a_record_from_before_processes_were_sampled_can_be_read() -> Result {
+    let mut json = serde_json::to_value(sample::healthy())?;
+    let use_of_then = json!({ "pid": 7, "cpu_s": 0.5, "rss_peak_bytes": 4096 });
+    json["resources"]["relay"] = use_of_then.clone();
+    assert!(validator()?.is_valid(&json));
+    let record: Record = serde_json::from_value(json)?;
+    assert_eq!(
+        serde_json::to_value(record)?["resources"]["relay"],
+        use_of_then
+    );
     Ok(())
 }
 

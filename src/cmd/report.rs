@@ -17,8 +17,10 @@ use crate::stdout::say;
 ///
 /// Cells become Markdown and one HTML page, with spread, sample counts,
 /// footnotes where the work is not equal, and the figures that others have
-/// published for the same work; load runs get a page each. What is no record is
-/// named, the rest is shown, and the exit code is 2.
+/// published for the same work. A load run gets a page, and a folder with its
+/// figures for other tools: CSV, HdrHistogram percentiles (.hgrm) and log
+/// (.hlog), Prometheus text. What is no record is named, the rest is shown, and
+/// the exit code is 2.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

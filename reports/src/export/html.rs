@@ -1,6 +1,7 @@
 //! A self-contained page: no script, nothing to load, light and dark.
 
 mod charts;
+mod columns;
 mod rows;
 
 use askama::Template;
@@ -17,8 +18,8 @@ use crate::summary;
 pub struct Html;
 
 impl Exporter for Html {
-    fn file_name(&self) -> &'static str {
-        "report.html"
+    fn file_name(&self) -> String {
+        "report.html".to_owned()
     }
 
     fn export(&self, record: &Record) -> Result<String, ExportError> {
@@ -42,6 +43,7 @@ struct Page<'a> {
     percentiles: Figure,
     parts: Vec<PartRow>,
     over_time: Vec<Figure>,
+    other_columns: Vec<Figure>,
     convergence: Vec<Term>,
     work: Vec<Term>,
     processes: Vec<ProcessRow>,
@@ -62,10 +64,8 @@ impl<'a> Page<'a> {
             latency: rows::latency(record),
             percentiles: Figure::of(charts::percentiles(record))?,
             parts: rows::parts(record),
-            over_time: charts::over_time(record)
-                .into_iter()
-                .map(Figure::of)
-                .collect::<Result<_, _>>()?,
+            over_time: Figure::all(charts::over_time(record))?,
+            other_columns: Figure::all(columns::charts(record))?,
             convergence: rows::convergence(record),
             work: rows::work(record),
             processes: rows::processes(record),
@@ -83,6 +83,10 @@ struct Figure {
 }
 
 impl Figure {
+    fn all(charts: Vec<Chart>) -> Result<Vec<Figure>, PlotError> {
+        charts.into_iter().map(Figure::of).collect()
+    }
+
     fn of(chart: Chart) -> Result<Figure, PlotError> {
         let drawings = match chart.is_empty() {
             true => None,

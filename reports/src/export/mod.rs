@@ -1,14 +1,21 @@
 //! Records in other formats, one file a format.
 
+mod csv;
+mod hdr;
 mod html;
+mod prometheus;
 pub mod tables;
 mod terminal;
 
 use std::path::{Path, PathBuf};
 
+pub use csv::{LatencyCsv, SeriesCsv};
+pub use hdr::{Hgrm, Hlog};
 pub use html::Html;
+pub use prometheus::Prometheus;
 pub use terminal::Terminal;
 
+use crate::distribution::DistributionError;
 use crate::file::{self, FileError};
 use crate::plot::PlotError;
 use crate::record::Record;
@@ -16,12 +23,13 @@ use crate::record::Record;
 /// Turns records into one format.
 pub trait Exporter {
     /// The name of a file in this format that stands beside its record.
-    fn file_name(&self) -> &'static str;
+    fn file_name(&self) -> String;
 
     /// The record in this format.
     ///
     /// # Errors
-    /// When a chart or a template cannot be rendered.
+    /// When a chart or a template cannot be rendered, or the record has no
+    /// such histogram.
     fn export(&self, record: &Record) -> Result<String, ExportError>;
 
     /// Writes the record in this format to `folder`, whole or not at all, and
@@ -36,6 +44,23 @@ pub trait Exporter {
     }
 }
 
+/// The files of figures that stand beside the record of a load run, for other
+/// tools to read: `latency.csv`, `series.csv`, `latency.hlog`, `metrics.prom`,
+/// and a `.hgrm` for each latency metric that has samples. A histogram that
+/// cannot be read costs its own file alone.
+pub fn figures(record: &Record) -> Vec<Box<dyn Exporter>> {
+    let mut files: Vec<Box<dyn Exporter>> = vec![Box::new(LatencyCsv)];
+    if record.series.is_some() {
+        files.push(Box::new(SeriesCsv));
+    }
+    files.push(Box::new(Hlog));
+    files.push(Box::new(Prometheus));
+    for hgrm in Hgrm::all(record) {
+        files.push(Box::new(hgrm));
+    }
+    files
+}
+
 /// Why a record could not be exported.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
@@ -45,6 +70,20 @@ pub enum ExportError {
     /// The page could not be filled in.
     #[error("cannot fill in the report's page: {0}")]
     Template(#[from] askama::Error),
+    /// A latency metric has no histogram that could be read.
+    #[error("`{metric}`: {error}")]
+    Histogram {
+        /// The metric's name in the record.
+        metric: String,
+        /// What is wrong with its histogram.
+        error: DistributionError,
+    },
+    /// The record has no such latency metric.
+    #[error("the record has no latency `{0}`")]
+    NoMetric(String),
+    /// A histogram could not be written as a log.
+    #[error("cannot write the histograms as a log: {0}")]
+    Log(String),
     /// The file could not be written.
     #[error(transparent)]
     File(#[from] FileError),

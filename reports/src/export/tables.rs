@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 pub use html::HtmlTables;
 pub use markdown::Markdown;
 
-use super::{ExportError, Exporter, Html};
+use super::{ExportError, Exporter, Html, figures};
 use crate::file;
 use crate::quantity;
 use crate::record::{Kind, Record};
@@ -31,6 +31,8 @@ pub struct Load<'a> {
     pub record: &'a Record,
     /// Name of its page, beside the tables.
     pub page: String,
+    /// Name of the folder for its figures, beside the page.
+    pub folder: String,
     /// What it came to.
     pub statement: &'static str,
 }
@@ -54,6 +56,7 @@ impl<'a> Report<'a> {
                 .map(|record| Load {
                     record,
                     page: format!("{}.html", file_stem(&record.run.id)),
+                    folder: file_stem(&record.run.id),
                     statement: summary::statement(record),
                 })
                 .collect(),
@@ -88,6 +91,10 @@ impl<'a> Report<'a> {
         files.extend(Markdown.files(self)?);
         for load in &self.loads {
             files.push((load.page.clone(), Html.export(load.record)?));
+            for exporter in figures(load.record) {
+                let name = format!("{}/{}", load.folder, exporter.file_name());
+                files.push((name, exporter.export(load.record)?));
+            }
         }
         files
             .into_iter()
@@ -102,7 +109,7 @@ impl<'a> Report<'a> {
 
 /// `name` as the name of a file: records come from anywhere, and none may
 /// write outside of its folder or over the index.
-fn file_stem(name: &str) -> String {
+pub(super) fn file_stem(name: &str) -> String {
     let safe = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let stem: String = name
         .chars()

@@ -54,8 +54,8 @@ impl Terminal {
 }
 
 impl Exporter for Terminal {
-    fn file_name(&self) -> &'static str {
-        "summary.txt"
+    fn file_name(&self) -> String {
+        "summary.txt".to_owned()
     }
 
     fn export(&self, record: &Record) -> Result<String, ExportError> {

@@ -72,6 +72,7 @@ impl Axis {
         let (lo, hi, ticks) = match scale {
             Scale::Log | Scale::Auto => log_ticks(&values, max_ticks),
             Scale::Nines => nines_ticks(&values, max_ticks),
+            Scale::Linear if self.unit == Unit::Bytes => byte_ticks(&values, from_zero, max_ticks),
             Scale::Linear => linear_ticks(&values, from_zero, max_ticks),
         };
         let ticks = ticks
@@ -182,6 +183,16 @@ fn linear_ticks(values: &[f64], from_zero: bool, max_ticks: usize) -> (f64, f64,
     (first as f64 * step, last as f64 * step, ticks)
 }
 
+/// Ticks that are round in the unit they are written in: 50 MiB and not 47.7 MiB.
+fn byte_ticks(values: &[f64], from_zero: bool, max_ticks: usize) -> (f64, f64, Vec<f64>) {
+    let (_, hi) = extent(values.iter().copied());
+    let unit = 1024f64.powf((hi.max(1.0).ln() / 1024f64.ln()).floor());
+    let scaled: Vec<f64> = values.iter().map(|value| value / unit).collect();
+    let (lo, hi, ticks) = linear_ticks(&scaled, from_zero, max_ticks);
+    let ticks = ticks.into_iter().map(|tick| tick * unit).collect();
+    (lo * unit, hi * unit, ticks)
+}
+
 /// The least of 1, 2 and 5 times a power of ten that is not below `step`.
 fn round_step(step: f64) -> f64 {
     let power = 10f64.powf(step.log10().floor());
@@ -269,6 +280,20 @@ mod tests {
         let narrow = axis.layout(&[1_000.0, 3_000.0], true, 4);
         assert_eq!(texts(&narrow), ["0", "1 ms", "2 ms", "3 ms"]);
         assert_eq!(axis.caption(&narrow), "latency");
+    }
+
+    #[test]
+    fn sizes_have_ticks_that_are_round_in_their_own_unit() {
+        let axis = Axis::new("memory", Unit::Bytes, Scale::Linear);
+        let layout = axis.layout(&[12.0 * 1048576.0, 180.0 * 1048576.0], true, 5);
+        assert_eq!(
+            texts(&layout),
+            ["0", "50 MiB", "100 MiB", "150 MiB", "200 MiB"]
+        );
+        assert_eq!(
+            texts(&axis.layout(&[3.0], true, 3)),
+            ["0", "1 B", "2 B", "3 B"]
+        );
     }
 
     #[test]

@@ -79,6 +79,22 @@ fn second(rng: &mut StdRng, at: usize) -> Samples {
     samples
 }
 
+/// What the processes and the replicas do in one second.
+fn processes(at: usize) -> [(&'static str, f64); 8] {
+    let stalled = if at == 6 { 1.0 } else { 0.0 };
+    let mib = f64::from(1 << 20);
+    [
+        ("relay_cpu", 0.19 - 0.1 * stalled),
+        ("relay_rss_bytes", (12.0 + 0.2 * at as f64) * mib),
+        ("relay_threads", 1.0),
+        ("generator_cpu", 0.63 + 0.2 * stalled),
+        ("generator_rss_bytes", (120.0 + 6.0 * at as f64) * mib),
+        ("generator_threads", 4.0),
+        ("staleness_ops", 3.0 + 120.0 * stalled),
+        ("staleness_s", 0.0005 + 0.1 * stalled),
+    ]
+}
+
 fn latency_and_series(seconds: usize) -> (BTreeMap<String, Distribution>, Series) {
     let mut rng = StdRng::seed_from_u64(7);
     let mut total = Samples::default();
@@ -99,6 +115,9 @@ fn latency_and_series(seconds: usize) -> (BTreeMap<String, Distribution>, Series
             for (name, quantile) in [("p50", 0.5), ("p99", 0.99), ("max", 1.0)] {
                 put(format!("{metric}_{name}"), samples.micros(metric, quantile));
             }
+        }
+        for (column, value) in processes(at) {
+            put(column.into(), Some(value));
         }
         total.merge(&samples);
     }
@@ -193,11 +212,21 @@ pub fn healthy() -> Record {
                 pid: 4242,
                 cpu_s: 6.31,
                 rss_peak_bytes: 182 << 20,
+                rss_bytes: Some(180 << 20),
+                threads: Some(4),
+                descriptors: Some(231),
+                switches_voluntary: Some(41_230),
+                switches_involuntary: Some(812),
             },
             relay: Some(ProcessUse {
                 pid: 4243,
                 cpu_s: 1.87,
                 rss_peak_bytes: 14 << 20,
+                rss_bytes: Some(14 << 20),
+                threads: Some(1),
+                descriptors: Some(214),
+                switches_voluntary: Some(29_871),
+                switches_involuntary: Some(97),
             }),
             generator_cpu_by_activity: [("edit", 0.41), ("import", 2.66), ("other", 3.24)]
                 .map(|(activity, cpu_s)| (activity.to_owned(), cpu_s))

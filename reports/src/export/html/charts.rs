@@ -54,17 +54,6 @@ pub fn over_time(record: &Record) -> Vec<Chart> {
     let Some(columns) = record.series.as_ref().filter(|series| !series.t.is_empty()) else {
         return Vec::new();
     };
-    let chart = |title: &str, description: &str, y: Axis, series| Chart {
-        title: title.to_owned(),
-        description: description.to_owned(),
-        x: Axis::new(
-            "time since the start of the schedule",
-            Unit::Seconds,
-            Scale::Linear,
-        ),
-        y,
-        series,
-    };
     let latency = || Axis::new("latency", Unit::Micros, Scale::Auto);
     vec![
         chart(
@@ -92,8 +81,23 @@ pub fn over_time(record: &Record) -> Vec<Chart> {
     ]
 }
 
+/// A chart over the time of the run.
+pub(super) fn chart(title: &str, description: &str, y: Axis, series: Vec<Series>) -> Chart {
+    Chart {
+        title: title.to_owned(),
+        description: description.to_owned(),
+        x: Axis::new(
+            "time since the start of the schedule",
+            Unit::Seconds,
+            Scale::Linear,
+        ),
+        y,
+        series,
+    }
+}
+
 /// Median, 99th percentile and maximum of a metric.
-fn spread(columns: &Columns, metric: &str) -> Vec<Series> {
+pub(super) fn spread(columns: &Columns, metric: &str) -> Vec<Series> {
     ["p50", "p99", "max"]
         .into_iter()
         .map(|figure| {
@@ -117,7 +121,7 @@ fn rate(columns: &Columns, column: &str) -> Vec<(f64, Option<f64>)> {
 }
 
 /// A column over the middle of its intervals.
-fn points(columns: &Columns, column: &str, factor: f64) -> Vec<(f64, Option<f64>)> {
+pub(super) fn points(columns: &Columns, column: &str, factor: f64) -> Vec<(f64, Option<f64>)> {
     let values = columns.columns.get(column).map_or(&[][..], Vec::as_slice);
     columns
         .t

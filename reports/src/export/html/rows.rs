@@ -171,6 +171,8 @@ pub struct ProcessRow {
     pub part: bool,
     pub cpu: String,
     pub memory: String,
+    /// Threads, descriptors and context switches, as far as they are known.
+    pub more: String,
 }
 
 /// CPU time and memory of both sides.
@@ -183,6 +185,7 @@ pub fn processes(record: &Record) -> Vec<ProcessRow> {
         part: false,
         cpu: quantity::seconds(usage.cpu_s),
         memory: quantity::bytes(usage.rss_peak_bytes as f64),
+        more: more(usage),
     };
     let mut rows = vec![process("load generator", &resources.generator)];
     for (activity, cpu_s) in &resources.generator_cpu_by_activity {
@@ -191,6 +194,7 @@ pub fn processes(record: &Record) -> Vec<ProcessRow> {
             part: true,
             cpu: quantity::seconds(*cpu_s),
             memory: String::new(),
+            more: String::new(),
         });
     }
     rows.push(match &resources.relay {
@@ -200,9 +204,28 @@ pub fn processes(record: &Record) -> Vec<ProcessRow> {
             part: false,
             cpu: "not measured".to_owned(),
             memory: "not measured".to_owned(),
+            more: String::new(),
         },
     });
     rows
+}
+
+/// What else a process used, in words. Records of earlier versions do not say.
+fn more(usage: &ProcessUse) -> String {
+    let known = [
+        (usage.threads, "thread"),
+        (usage.descriptors, "descriptor"),
+        (usage.switches_voluntary, "voluntary switch"),
+        (usage.switches_involuntary, "involuntary switch"),
+    ];
+    let known = known.into_iter().filter_map(|(n, name)| Some((n?, name)));
+    known
+        .map(|(n, name)| match name.strip_suffix("switch") {
+            Some(kind) => format!("{} {kind}context switches", quantity::count(n)),
+            None => quantity::things(n, name),
+        })
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// What the figures were taken under.

@@ -1,0 +1,49 @@
+//! How many descriptors this process may open.
+
+/// Too few file descriptors for a run.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{clients} clients need {needed} file descriptors, but the limit is {limit}: \
+     raise it (ulimit -n {needed}), or use at most {} clients", limit.saturating_sub(SPARE)
+)]
+pub struct TooFewDescriptors {
+    /// Clients asked for.
+    pub clients: u64,
+    /// Descriptors they need.
+    pub needed: u64,
+    /// The hard limit.
+    pub limit: u64,
+}
+
+/// Descriptors for everything that is not a client's socket.
+pub(crate) const SPARE: u64 = 64;
+
+/// Raises the soft limit of file descriptors as far as `clients` need; the
+/// embedded relay, which needs as many, inherits it.
+///
+/// # Errors
+/// When the hard limit is too low.
+#[cfg(unix)]
+pub fn reserve_descriptors(clients: u32) -> Result<(), TooFewDescriptors> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    let clients = u64::from(clients);
+    let needed = clients + SPARE;
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|soft| soft >= needed) {
+        return Ok(());
+    }
+    let raised = Rlimit {
+        current: Some(needed),
+        maximum: limit.maximum,
+    };
+    let allowed = limit.maximum.is_none_or(|hard| hard >= needed);
+    if allowed && setrlimit(Resource::Nofile, raised).is_ok() {
+        return Ok(());
+    }
+    Err(TooFewDescriptors {
+        clients,
+        needed,
+        limit: limit.maximum.unwrap_or(0),
+    })
+}

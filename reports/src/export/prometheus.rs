@@ -1,0 +1,306 @@
+//! The Prometheus text format, version 0.0.4: for a file that node_exporter's
+//! textfile collector reads, and for `GET /metrics` while a run goes on.
+
+use std::fmt::Write;
+
+use super::{ExportError, Exporter};
+use crate::record::{Convergence, Counts, Distribution, ProcessUse, Record, Resources};
+
+/// A record as Prometheus metrics, each with the label `run`. A record that is
+/// not finished yet gives what it has.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Prometheus;
+
+impl Prometheus {
+    /// The `Content-Type` of the text.
+    pub const CONTENT_TYPE: &'static str = "text/plain; version=0.0.4; charset=utf-8";
+
+    /// The record as text.
+    pub fn text(record: &Record) -> String {
+        let mut text = Text {
+            run: &record.run.id,
+            text: String::new(),
+        };
+        text.run_info(record);
+        text.counts(record.counts.as_ref());
+        text.convergence(record.convergence.as_ref());
+        text.latency(record);
+        text.resources(record.resources.as_ref());
+        text.thresholds(record);
+        text.text
+    }
+}
+
+impl Exporter for Prometheus {
+    fn file_name(&self) -> String {
+        "metrics.prom".to_owned()
+    }
+
+    fn export(&self, record: &Record) -> Result<String, ExportError> {
+        Ok(Self::text(record))
+    }
+}
+
+/// A label's name and value.
+type Label<'a> = (&'a str, &'a str);
+
+/// Quantiles of a summary; the first and last are the extremes.
+type Quantile = (&'static str, fn(&Distribution) -> f64);
+const QUANTILES: [Quantile; 6] = [
+    ("0", |d| d.min),
+    ("0.5", |d| d.p50),
+    ("0.9", |d| d.p90),
+    ("0.99", |d| d.p99),
+    ("0.999", |d| d.p99_9),
+    ("1", |d| d.max),
+];
+
+/// Reads one figure of a process.
+type Read = fn(&ProcessUse) -> Option<f64>;
+
+struct Text<'a> {
+    run: &'a str,
+    text: String,
+}
+
+impl Text<'_> {
+    fn run_info(&mut self, record: &Record) {
+        let (run, verdict) = (&record.run, &record.verdict);
+        let status = verdict.status.to_string();
+        let about = "The run; its figures are in the other metrics.";
+        self.family("syncbench_run_info", "gauge", about);
+        let labels = [
+            ("status", status.as_str()),
+            ("engine", &run.engine),
+            ("version", &run.syncbench),
+        ];
+        self.sample("syncbench_run_info", &labels, 1.0);
+        self.gauge(
+            "syncbench_exit_code",
+            "Exit code of the run.",
+            f64::from(verdict.exit_code),
+        );
+    }
+
+    fn counts(&mut self, counts: Option<&Counts>) {
+        let Some(c) = counts else { return };
+        self.gauge("syncbench_clients", "Simulated clients.", c.clients as f64);
+        self.gauge("syncbench_rooms", "Rooms.", c.rooms as f64);
+        for (name, about, value) in [
+            (
+                "syncbench_edits_scheduled_total",
+                "Edits the schedule asked for.",
+                c.scheduled,
+            ),
+            ("syncbench_edits_sent_total", "Edits sent.", c.sent),
+            (
+                "syncbench_deliveries_expected_total",
+                "Edits that ought to become visible at other replicas.",
+                c.expected,
+            ),
+            (
+                "syncbench_deliveries_visible_total",
+                "Edits that became visible at other replicas.",
+                c.visible,
+            ),
+            (
+                "syncbench_frames_received_total",
+                "Frames with updates received by clients.",
+                c.frames_in,
+            ),
+            (
+                "syncbench_frames_sent_total",
+                "Frames with updates sent by clients.",
+                c.frames_out,
+            ),
+            (
+                "syncbench_received_bytes_total",
+                "Payload of the frames received.",
+                c.bytes_in,
+            ),
+            (
+                "syncbench_sent_bytes_total",
+                "Payload of the frames sent.",
+                c.bytes_out,
+            ),
+        ] {
+            self.counter(name, about, value as f64);
+        }
+    }
+
+    fn convergence(&mut self, convergence: Option<&Convergence>) {
+        let Some(c) = convergence else { return };
+        let rooms = [
+            (
+                "syncbench_rooms_checked",
+                "Rooms whose replicas were compared.",
+                c.rooms,
+            ),
+            (
+                "syncbench_rooms_converged",
+                "Rooms whose replicas ended equal.",
+                c.converged,
+            ),
+        ];
+        for (name, about, value) in rooms {
+            self.gauge(name, about, value as f64);
+        }
+        let faults = [
+            (
+                "syncbench_deliveries_lost_total",
+                "Edits that a replica does not contain.",
+                c.lost,
+            ),
+            (
+                "syncbench_updates_duplicated_total",
+                "Updates received twice.",
+                c.duplicated,
+            ),
+            (
+                "syncbench_frames_corrupt_total",
+                "Frames that could not be imported.",
+                c.corrupt,
+            ),
+        ];
+        for (name, about, value) in faults {
+            self.counter(name, about, value as f64);
+        }
+    }
+
+    /// All latencies in one family, as new metrics need no new name then.
+    fn latency(&mut self, record: &Record) {
+        if record.latency.is_empty() {
+            return;
+        }
+        let name = "syncbench_latency_seconds";
+        let about = "Latency by metric; quantiles 0 and 1 are the extremes.";
+        self.family(name, "summary", about);
+        let seconds = |us: f64| us / 1e6;
+        for (metric, d) in &record.latency {
+            let metric = ("metric", metric.as_str());
+            // A summary without samples has no quantiles.
+            for (quantile, read) in QUANTILES.iter().filter(|_| d.count > 0) {
+                self.sample(name, &[metric, ("quantile", quantile)], seconds(read(d)));
+            }
+            let sum = seconds(d.mean * d.count as f64);
+            self.sample(&format!("{name}_sum"), &[metric], sum);
+            self.sample(&format!("{name}_count"), &[metric], d.count as f64);
+        }
+    }
+
+    fn resources(&mut self, resources: Option<&Resources>) {
+        let Some(resources) = resources else { return };
+        let families: [(&str, &str, &str, Read); 7] = [
+            (
+                "syncbench_process_cpu_seconds_total",
+                "counter",
+                "CPU time, user and system.",
+                |p| Some(p.cpu_s),
+            ),
+            (
+                "syncbench_process_resident_memory_bytes",
+                "gauge",
+                "Resident memory.",
+                |p| Some(p.rss_bytes? as f64),
+            ),
+            (
+                "syncbench_process_resident_memory_peak_bytes",
+                "gauge",
+                "Peak resident memory.",
+                |p| Some(p.rss_peak_bytes as f64),
+            ),
+            (
+                "syncbench_process_threads",
+                "gauge",
+                "Most threads at a time.",
+                |p| Some(p.threads? as f64),
+            ),
+            (
+                "syncbench_process_open_fds",
+                "gauge",
+                "Most open descriptors at a time.",
+                |p| Some(p.descriptors? as f64),
+            ),
+            (
+                "syncbench_process_voluntary_context_switches_total",
+                "counter",
+                "Times a thread left its CPU to wait.",
+                |p| Some(p.switches_voluntary? as f64),
+            ),
+            (
+                "syncbench_process_involuntary_context_switches_total",
+                "counter",
+                "Times a thread was taken off its CPU.",
+                |p| Some(p.switches_involuntary? as f64),
+            ),
+        ];
+        for (name, kind, about, read) in families {
+            self.by_process(resources, (name, kind, about), read);
+        }
+    }
+
+    fn by_process(&mut self, resources: &Resources, family: (&str, &str, &str), read: Read) {
+        let generator = ("generator", read(&resources.generator));
+        let relay = ("relay", resources.relay.as_ref().and_then(read));
+        let known: Vec<(&str, f64)> = [generator, relay]
+            .into_iter()
+            .filter_map(|(process, value)| Some((process, value?)))
+            .collect();
+        let (name, kind, about) = family;
+        if !known.is_empty() {
+            self.family(name, kind, about);
+        }
+        for (process, value) in known {
+            self.sample(name, &[("process", process)], value);
+        }
+    }
+
+    fn thresholds(&mut self, record: &Record) {
+        if record.thresholds.is_empty() {
+            return;
+        }
+        let name = "syncbench_threshold_met";
+        self.family(name, "gauge", "1 where the threshold was met, 0 otherwise.");
+        // The same sample twice would break the format.
+        let mut seen = std::collections::BTreeSet::new();
+        for judged in &record.thresholds {
+            if seen.insert(&judged.threshold) {
+                let met = f64::from(u8::from(judged.met));
+                self.sample(name, &[("threshold", &judged.threshold)], met);
+            }
+        }
+    }
+
+    fn counter(&mut self, name: &str, about: &str, value: f64) {
+        self.family(name, "counter", about);
+        self.sample(name, &[], value);
+    }
+
+    fn gauge(&mut self, name: &str, about: &str, value: f64) {
+        self.family(name, "gauge", about);
+        self.sample(name, &[], value);
+    }
+
+    /// Begins a metric; all its samples must follow.
+    fn family(&mut self, name: &str, kind: &str, about: &str) {
+        // Writing to a string cannot fail, here and below.
+        let _ = write!(self.text, "# HELP {name} {about}\n# TYPE {name} {kind}\n");
+    }
+
+    fn sample(&mut self, name: &str, labels: &[Label<'_>], value: f64) {
+        let run = escaped(self.run);
+        let _ = write!(self.text, "{name}{{run=\"{run}\"");
+        for (label, value) in labels {
+            let _ = write!(self.text, ",{label}=\"{}\"", escaped(value));
+        }
+        let _ = writeln!(self.text, "}} {value}");
+    }
+}
+
+/// A label's value: texts come from the record, and may hold anything.
+fn escaped(value: &str) -> String {
+    value
+        .replace('\\', r"\\")
+        .replace('"', "\\\"")
+        .replace('\n', r"\n")
+}
