@@ -70,6 +70,8 @@ pub enum RelayTarget {
 pub enum ProtocolKind {
     /// Raw updates in binary frames, forwarded to everyone else in the room.
     Broadcast,
+    /// loro-protocol version 1: joins, acknowledged updates, presence.
+    Loro,
 }
 
 /// How the edits of one client follow each other.
