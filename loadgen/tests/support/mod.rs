@@ -1,6 +1,8 @@
 //! Relays on loopback for tests: the real one, and one that can be broken.
 #![allow(dead_code)] // each test file uses its part
 
+pub mod peer;
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -8,7 +10,7 @@ use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use syncbench_loadgen::relay::broadcast;
+use syncbench_loadgen::relay::{broadcast, loro};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::accept_hdr_async;
@@ -31,6 +33,16 @@ impl RelayThread {
                 let _ = stop.await;
             };
             broadcast::run(listener, stopped, config).await;
+        })
+    }
+
+    /// The embedded `loro` relay.
+    pub fn loro(config: loro::Config) -> Self {
+        Self::start(move |listener, stop| async move {
+            let stopped = async {
+                let _ = stop.await;
+            };
+            loro::run(listener, stopped, config).await;
         })
     }
 
