@@ -7,7 +7,7 @@ use futures_util::SinkExt;
 use loro_protocol::{BatchId, CrdtType, ProtocolMessage, UpdateStatusCode, encode};
 use support::RelayThread;
 use support::peer::Peer;
-use syncbench_engines::{PeerId, VersionVector};
+use syncbench_engines::{Export, PeerId, VersionVector};
 use syncbench_loadgen::connection::connect;
 use syncbench_loadgen::protocol::Event;
 use syncbench_loadgen::relay::loro::{self, Config, HistoryKind};
@@ -121,6 +121,48 @@ async fn compactions_go_unnoticed() {
     b.catch_up(&everything).await;
     becomes_equal(&mut a, &b).await;
     becomes_equal(&mut joined(&relay, 3).await, &a).await;
+}
+
+#[tokio::test]
+async fn nothing_gets_lost_or_overtaken_while_someone_joins() {
+    let config = Config {
+        compact_updates: 20,
+        ..Config::default()
+    };
+    let relay = RelayThread::loro(config);
+    let mut writer = joined(&relay, 1).await;
+    // Enough for a base that takes a while to open.
+    writer.type_and_wait(&noise(300_000)).await;
+    let types = async {
+        for _ in 0..400 {
+            writer.type_and_wait("more").await;
+        }
+    };
+    let join = async {
+        let mut joiners = Vec::new();
+        for id in 2..40 {
+            // Every second one comes back with what another had.
+            let mut joiner = peer(&relay, id).await;
+            if let (0, Some(other)) = (id % 2, joiners.last_mut()) {
+                let other: &mut Peer<TcpStream> = other;
+                other.everything_before_pong().await;
+                let part = other.replica.export(Export::Snapshot).unwrap();
+                joiner.replica.import(&part).unwrap();
+            }
+            joiner.join().await;
+            joiners.push(joiner);
+        }
+        joiners
+    };
+    let ((), joiners) = tokio::join!(types, join);
+    for mut joiner in joiners {
+        while joiner.replica.version_vector() != writer.replica.version_vector() {
+            if let Event::Update(update) = joiner.event().await {
+                let imported = joiner.replica.import(&update).unwrap();
+                assert_eq!(imported.pending, [], "it overtook another");
+            }
+        }
+    }
 }
 
 #[tokio::test]
