@@ -45,6 +45,29 @@ impl VersionVector {
         self.0.get(&peer).copied().unwrap_or(0)
     }
 
+    /// Takes in operations of `peer` up to counter `end`, exclusive; no less
+    /// than before when it has more already.
+    pub fn advance(&mut self, peer: PeerId, end: Counter) {
+        if end > self.get(peer) {
+            self.0.insert(peer, end);
+        }
+    }
+
+    /// Whether it contains all of `range`.
+    pub fn covers(&self, range: &OpRange) -> bool {
+        range.counters.end <= self.get(range.peer)
+    }
+
+    /// Whether it contains all that `other` does.
+    pub fn includes(&self, other: &VersionVector) -> bool {
+        other.iter().all(|(peer, end)| end <= self.get(peer))
+    }
+
+    /// Whether it contains nothing.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Peers and their number of operations, ascending by peer.
     pub fn iter(&self) -> impl Iterator<Item = (PeerId, Counter)> + '_ {
         self.0.iter().map(|(&peer, &end)| (peer, end))

@@ -1,6 +1,7 @@
 //! One load run from its first connection to its outcome.
 
 mod conduct;
+mod processes;
 
 use std::io;
 use std::process::ExitStatus;
@@ -9,18 +10,19 @@ use std::thread::JoinHandle;
 
 use syncbench_datasets::Trace;
 use syncbench_engines::{Engine, EngineError};
-use syncbench_reports::record::ProcessUse;
 use tokio::sync::{mpsc, watch};
 
 use crate::ground;
 use crate::network::Tcp;
 use crate::outcome::{Outcome, Row};
 use crate::plan::Plan;
-use crate::process::{TooFewDescriptors, reserve_descriptors, usage_of, usage_since};
+use crate::process::{TooFewDescriptors, reserve_descriptors};
 use crate::relay::{OwnedRelay, RelayCommand, RelayError, Start};
 use crate::scenario::{RelayTarget, Scenario};
 use crate::target::{UrlError, UrlTemplate};
 use crate::worker::{self, Assignment, ConnectFailure, Report, Stage};
+
+pub use processes::{Processes, Usage};
 
 /// Reports that may wait; workers that are ahead wait for the rest.
 const REPORTS: usize = 1024;
@@ -101,10 +103,11 @@ pub async fn run(
     reserve_descriptors(plan.clients.len() as u32)?;
     check_rhythm(&scenario, &inputs.trace)?;
     let (mut relay, url) = start_relay(&scenario, &inputs).await?;
+    let processes = Processes::new(relay.as_ref(), &url);
     let workers = Workers::start(Arc::new(scenario), Arc::new(plan), &inputs, url)?;
     tokio::pin!(interrupt);
     let outcome = workers
-        .conduct(relay.as_mut(), interrupt, &mut watcher)
+        .conduct(relay.as_mut(), processes, interrupt, &mut watcher)
         .await;
     if let Some(relay) = relay {
         relay.stop().await;
@@ -190,40 +193,5 @@ impl Workers {
             stage,
             reports,
         })
-    }
-}
-
-/// What both sides have used.
-#[derive(Debug, Clone)]
-pub struct Usage {
-    /// This process.
-    pub generator: Option<ProcessUse>,
-    /// The relay's, where its pid is known.
-    pub relay: Option<ProcessUse>,
-}
-
-impl Usage {
-    fn sample(relay: Option<&OwnedRelay>) -> Self {
-        Self {
-            generator: usage_of(std::process::id()),
-            relay: relay.and_then(|relay| usage_of(relay.pid()?)),
-        }
-    }
-
-    /// Samples again. Keeps the last known figures of a relay that has ended.
-    fn refresh(&mut self, relay: Option<&OwnedRelay>) {
-        let now = Self::sample(relay);
-        self.generator = now.generator.or(self.generator.take());
-        self.relay = now.relay.or(self.relay.take());
-    }
-
-    fn until(&self, after: &Usage) -> Usage {
-        let since = |before: &Option<ProcessUse>, after: &Option<ProcessUse>| {
-            Some(usage_since(before.as_ref()?, after.as_ref()?))
-        };
-        Usage {
-            generator: since(&self.generator, &after.generator),
-            relay: since(&self.relay, &after.relay),
-        }
     }
 }

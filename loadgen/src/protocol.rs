@@ -2,6 +2,7 @@
 //! tested with bytes and run over any stream.
 
 mod broadcast;
+pub(crate) mod loro;
 
 use bytes::Bytes;
 
@@ -107,6 +108,8 @@ pub enum Event {
     Presence(Bytes),
     /// The relay is still there.
     Alive,
+    /// The relay asks for this frame: send it, before anything that waits.
+    Answer(Frame),
     /// The relay has put the client out of the room.
     Evicted(String),
 }
@@ -121,9 +124,11 @@ pub struct ProtocolError {
     pub reason: String,
 }
 
-/// The client's side of `kind` in `room`.
-pub fn session(kind: ProtocolKind, _room: &str) -> Box<dyn Protocol> {
+/// The client's side of `kind` in `room`. Names of more than 128 bytes cannot be
+/// said in `loro`: such a session sends nothing, and never joins.
+pub fn session(kind: ProtocolKind, room: &str) -> Box<dyn Protocol> {
     match kind {
         ProtocolKind::Broadcast => Box::new(broadcast::Broadcast),
+        ProtocolKind::Loro => Box::new(loro::Loro::new(room)),
     }
 }

@@ -387,6 +387,7 @@ impl Room {
                         .record(clock.now().saturating_sub(intended));
                 }
             }
+            Event::Answer(frame) => self.members[slot].queue_first(frame, metrics),
             Event::Alive => {}
         }
     }

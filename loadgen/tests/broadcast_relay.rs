@@ -7,20 +7,15 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use support::RelayThread;
-use syncbench_loadgen::connection::{Socket, connect};
-use syncbench_loadgen::network::{Arrival, Network, Tcp};
+use syncbench_loadgen::connection::Socket;
 use syncbench_loadgen::relay::broadcast::Config;
-use syncbench_loadgen::scenario::Access;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 async fn join(relay: &RelayThread, room: &str) -> Socket {
-    let url = format!("ws://{}/{room}", relay.address).parse().unwrap();
-    let tcp = Tcp::default();
-    let wire = tcp.open("127.0.0.1", relay.address.port(), 0, Arrival::default());
-    connect(&url, &Access::default(), wire).await.unwrap()
+    relay.connect(room).await
 }
 
 fn binary(byte: u8) -> Message {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::Context;
 use clap::ValueEnum;
-use syncbench_loadgen::relay::{announce, broadcast};
+use syncbench_loadgen::relay::{announce, broadcast, loro};
 use syncbench_reports::record::Status;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
@@ -15,9 +15,12 @@ use super::BadInput;
 /// Serve an embedded relay until Ctrl-C.
 ///
 /// Prints where it listens as one JSON line: {"listening":"127.0.0.1:7000"}.
-/// A room is a URL path: ws://127.0.0.1:7000/my-room.
+/// In `broadcast` a room is a URL path: ws://127.0.0.1:7000/my-room. In `loro`
+/// the frames name it, whatever the path.
 #[derive(clap::Args)]
-#[command(after_help = "Example: syncbench relay --listen 127.0.0.1:7000")]
+#[command(after_help = "Examples:
+  syncbench relay --listen 127.0.0.1:7000
+  syncbench relay --protocol loro --history shallow")]
 pub struct Args {
     /// How clients speak to it
     #[arg(long, value_enum, default_value_t = Protocol::Broadcast)]
@@ -27,10 +30,14 @@ pub struct Args {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7000")]
     listen: SocketAddr,
 
-    /// Frames that may wait for one client before it is disconnected as a slow reader
+    /// Frames or updates that may wait for one client before it is disconnected as a slow reader
     #[arg(long, value_name = "N", default_value_t = broadcast::Config::default().queue_frames,
           value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1 << 20))]
     queue_frames: usize,
+
+    /// What a loro relay keeps of a document's past
+    #[arg(long, value_enum, default_value_t = History::Full)]
+    history: History,
 
     /// End when stdin does and ignore Ctrl-C: how a run owns its relay
     #[arg(long, hide = true)]
@@ -41,6 +48,25 @@ pub struct Args {
 enum Protocol {
     /// Forwards raw updates to everyone else in the room, keeps nothing
     Broadcast,
+    /// loro-protocol 1: keeps each room's updates, brings joiners up to date, acknowledges
+    Loro,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum History {
+    /// All of it
+    Full,
+    /// The state and the latest operations; who was away for longer cannot come back
+    Shallow,
+}
+
+impl From<History> for loro::HistoryKind {
+    fn from(history: History) -> Self {
+        match history {
+            History::Full => Self::Full,
+            History::Shallow => Self::Shallow,
+        }
+    }
 }
 
 /// Serves until it is told to end.
@@ -61,11 +87,20 @@ async fn serve(args: Args) -> anyhow::Result<()> {
         .map_err(|error| BadInput::new(format!("cannot listen on {}: {error}", args.listen)))?;
     announce(listener.local_addr()?).context("cannot print the address")?;
     let shutdown = until_told(args.owned);
-    let config = broadcast::Config {
-        queue_frames: args.queue_frames,
-    };
+    let queue_frames = args.queue_frames;
     match args.protocol {
-        Protocol::Broadcast => broadcast::run(listener, shutdown, config).await,
+        Protocol::Broadcast => {
+            let config = broadcast::Config { queue_frames };
+            broadcast::run(listener, shutdown, config).await;
+        }
+        Protocol::Loro => {
+            let config = loro::Config {
+                queue_frames,
+                history: args.history.into(),
+                ..loro::Config::default()
+            };
+            loro::run(listener, shutdown, config).await;
+        }
     }
     Ok(())
 }

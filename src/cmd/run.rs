@@ -12,7 +12,7 @@ use syncbench_engines::Loro;
 use syncbench_loadgen::load::{self, Inputs, LoadError, Progress};
 use syncbench_loadgen::outcome::{Outcome, Row};
 use syncbench_loadgen::relay::RelayCommand;
-use syncbench_loadgen::scenario::{SHIPPED, Scenario, Settings, Shipped};
+use syncbench_loadgen::scenario::{History, SHIPPED, Scenario, Settings, Shipped};
 use syncbench_reports::export::{Exporter, Terminal};
 use syncbench_reports::quantity;
 use syncbench_reports::record::{DatasetRef, Status};
@@ -204,12 +204,15 @@ impl Replica {
 enum Protocol {
     /// Raw updates, forwarded to everyone else in the room
     Broadcast,
+    /// loro-protocol version 1: joins, acknowledged updates, presence
+    Loro,
 }
 
 impl Protocol {
     fn name(self) -> &'static str {
         match self {
             Self::Broadcast => "broadcast",
+            Self::Loro => "loro",
         }
     }
 }
@@ -382,7 +385,18 @@ fn load_relay(
 ) -> anyhow::Result<Outcome> {
     let program = std::env::current_exe().context("cannot find the syncbench executable")?;
     let protocol = scenario.protocol.name();
-    let relay = ["relay", "--owned", "--protocol", protocol];
+    let history = match scenario.history {
+        History::Full => "full",
+        History::Shallow => "shallow",
+    };
+    let relay = [
+        "relay",
+        "--owned",
+        "--protocol",
+        protocol,
+        "--history",
+        history,
+    ];
     let inputs = Inputs {
         trace: Arc::new(trace),
         engine: &Loro,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use super::{LoadError, Progress, Usage, Workers};
+use super::{LoadError, Processes, Progress, Workers};
 use crate::clock::{Clock, Nanos, TimeSource};
 use crate::outcome::{Outcome, Tally};
 use crate::relay::OwnedRelay;
@@ -23,6 +23,7 @@ impl Workers {
     pub(super) async fn conduct(
         mut self,
         mut relay: Option<&mut OwnedRelay>,
+        mut processes: Processes,
         mut interrupt: Pin<&mut impl Future<Output = ()>>,
         watcher: &mut impl FnMut(Progress),
     ) -> Result<Outcome, LoadError> {
@@ -35,8 +36,6 @@ impl Workers {
             watcher,
         );
         connected.await?;
-        let before = Usage::sample(relay.as_deref());
-        let mut latest = before.clone();
         let clock = Clock::starting_in(TimeSource::Monotonic, START_DELAY);
         self.stage.send_replace(Stage::Run(clock));
         let mut faults = Faults::of(&self.scenario.faults);
@@ -63,7 +62,7 @@ impl Workers {
                     stopped = true;
                 }
                 _ = every_second.tick() => {
-                    latest.refresh(relay.as_deref());
+                    processes.sample(relay.as_deref(), tally.rows());
                 }
             }
             if !stopped && tally.is_hopeless() && faults.is_over() {
@@ -74,13 +73,13 @@ impl Workers {
                 self.stage.send_replace(Stage::Stop(clock, clock.now()));
             }
         }
-        latest.refresh(relay.as_deref());
+        processes.sample(relay.as_deref(), tally.rows());
         for thread in self.threads {
             thread
                 .join()
                 .map_err(|_| LoadError::Worker("it panicked".to_owned()))??;
         }
-        Ok(tally.outcome(before.until(&latest)))
+        Ok(tally.outcome(processes.used()))
     }
 
     async fn connect(

@@ -263,6 +263,12 @@ impl Member {
         self.wake.notify_one();
     }
 
+    /// Queues a message before all that wait.
+    pub(super) fn queue_first(&mut self, frame: Frame, metrics: &mut Metrics) {
+        self.queue_frame(frame, metrics);
+        self.outgoing.rotate_right(1);
+    }
+
     /// Queues the message that asks the relay whether it is there.
     pub fn queue_keepalive(&mut self, metrics: &mut Metrics) {
         let frame = self.protocol.keepalive();

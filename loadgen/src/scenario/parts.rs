@@ -33,6 +33,8 @@ pub enum RelayTarget {
 pub enum ProtocolKind {
     /// Raw updates in binary frames, forwarded to everyone else in the room.
     Broadcast,
+    /// loro-protocol version 1: joins, acknowledged updates, presence.
+    Loro,
 }
 
 impl ProtocolKind {
@@ -40,6 +42,7 @@ impl ProtocolKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Broadcast => "broadcast",
+            Self::Loro => "loro",
         }
     }
 
@@ -47,6 +50,7 @@ impl ProtocolKind {
     pub fn remembers(self) -> bool {
         match self {
             Self::Broadcast => false,
+            Self::Loro => true,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Relays on loopback for tests: the real one, and one that can be broken.
 #![allow(dead_code)] // each test file uses its part
 
+pub mod peer;
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -8,7 +10,10 @@ use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use syncbench_loadgen::relay::broadcast;
+use syncbench_loadgen::connection::{Socket, connect};
+use syncbench_loadgen::network::{Arrival, Network, Tcp};
+use syncbench_loadgen::relay::{broadcast, loro};
+use syncbench_loadgen::scenario::Access;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::accept_hdr_async;
@@ -34,6 +39,16 @@ impl RelayThread {
         })
     }
 
+    /// The embedded `loro` relay.
+    pub fn loro(config: loro::Config) -> Self {
+        Self::start(move |listener, stop| async move {
+            let stopped = async {
+                let _ = stop.await;
+            };
+            loro::run(listener, stopped, config).await;
+        })
+    }
+
     /// A relay that does `fault` to the frames it forwards.
     pub fn broken(fault: Fault) -> Self {
         Self::start(move |listener, stop| async move {
@@ -42,6 +57,14 @@ impl RelayThread {
                 _ = stop => {}
             }
         })
+    }
+
+    /// A client's connection to it.
+    pub async fn connect(&self, path: &str) -> Socket {
+        let url = format!("ws://{}/{path}", self.address).parse().unwrap();
+        let tcp = Tcp::default();
+        let wire = tcp.open("127.0.0.1", self.address.port(), 0, Arrival::default());
+        connect(&url, &Access::default(), wire).await.unwrap()
     }
 
     fn start<F>(
