@@ -136,11 +136,20 @@ npm_install() {
     --loglevel=error "$1" >&2 || why_not="npm could not install it"
 }
 
-listening() { (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; }
+listening() { (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+await_port() {
+  local try
+  for ((try = 0; try < 100; try++)); do
+    listening "$1" && return
+    sleep 0.1
+  done
+  return 1
+}
 
 start_relay() {
   local kind=$1 out=$2
-  if listening; then
+  if listening "$port"; then
     echo "peers.sh: something else listens on port $port; set PORT" >&2
     exit 1
   fi
@@ -154,13 +163,10 @@ start_relay() {
         --queue-frames 1048576
       ;;
   esac
-  local try
-  for ((try = 0; try < 100; try++)); do
-    listening && return
-    sleep 0.1
-  done
-  echo "peers.sh: the relay does not start: $(tail -n 1 "$out.log")" >&2
-  exit 1
+  if ! await_port "$port"; then
+    echo "peers.sh: the relay does not start: $(tail -n 1 "$out.log")" >&2
+    exit 1
+  fi
 }
 
 # A counter of the Node relay, as it stands.
@@ -235,7 +241,7 @@ section_moderate() {
 
 section_idle() {
   RATE=0 PHASE=spread LENGTH=30
-  for CLIENTS in 200 1000; do
+  for CLIENTS in 200 2000; do
     ROOMS=$((CLIENTS / 10))
     measure idle "$1"
   done

@@ -46,6 +46,7 @@ class Client(User):
         global users
         self.number = users
         users += 1
+        self.left = round(RATE * LENGTH) if RATE else None
         self.socket = create_connection(f"{URL}/r{self.number % ROOMS}")
         self.reader = gevent.spawn(self.read)
         while start is None:
@@ -71,10 +72,11 @@ class Client(User):
     @task
     def edit(self):
         global sent
-        if time.time() >= start + LENGTH:
+        if self.left == 0 or time.time() >= start + LENGTH:
             gevent.sleep(start + LENGTH + DRAIN - time.time())
             raise StopUser
         if RATE:
+            self.left -= 1
             self.socket.send(struct.pack("d", time.time()).ljust(PAYLOAD, b"x"), ABNF.OPCODE_BINARY)
             sent += 1
 

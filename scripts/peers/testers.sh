@@ -131,7 +131,7 @@ install_tsung() {
   local erlang=$root/usr/lib/erlang
   sed -i "s|=/usr/lib/erlang|=$erlang|" "$erlang/bin/erl"
   sed -e "s|=/usr/lib/|=$root/usr/lib/|" -e "s|^ERL=.*|ERL=$erlang/bin/erl|" \
-    -e 's|^ERL_OPTS="|&-kernel inet_dist_use_interface {127,0,0,1} |' \
+    -e 's|^ERL_OPTS="|&-start_epmd false -kernel inet_dist_use_interface {127,0,0,1} |' \
     "$root/usr/bin/tsung" >"$root/start"
   chmod +x "$root/start"
   HOME=$root "$root/start" -v >&2 || why_not="its Erlang does not start here"
@@ -139,7 +139,7 @@ install_tsung() {
 
 start_tsung() {
   local root=$peers/tsung messages=0 wait=$SETTLE life
-  messages=$(awk -v rate="$RATE" -v length="$LENGTH" 'BEGIN { print rate * length }')
+  messages=$(awk -v rate="$RATE" -v seconds="$LENGTH" 'BEGIN { print rate * seconds }')
   if [ "$messages" = 0 ]; then
     messages=1 wait=$LENGTH
   fi
@@ -149,8 +149,10 @@ start_tsung() {
     "PERIOD_S=$(period 1)" "TEXT=$(printf '%*s' "$PAYLOAD" '' | tr ' ' x)" "DRAIN=$DRAIN" >"$OUT.xml"
   # Erlang's name server would outlive the run: this one is ours to end.
   export ERL_EPMD_ADDRESS=127.0.0.1 ERL_EPMD_PORT=$((port + 1))
-  [ -n "${epmd:-}" ] || spawn epmd "$folder/epmd" "$client_core" 36000 \
-    "$root/usr/lib/erlang/bin/epmd"
+  if [ -z "${group[epmd]:-}" ]; then
+    spawn epmd "$folder/epmd" "$relay_core" 36000 "$root/usr/lib/erlang/bin/epmd"
+    await_port "$ERL_EPMD_PORT"
+  fi
   HOME=$root run_tester "$root/start" -f "$OUT.xml" -l "$OUT.tsung" -I 127.0.0.1 -n start
 }
 
@@ -171,9 +173,9 @@ install_tcpkali() { on_path tcpkali; }
 # One process for each room: with several paths, it sends all clients to the last one.
 start_tcpkali() {
   local rate=()
-  # The marker is the 16 digits after which the text is as long as everyone's.
-  [ "$RATE" = 0 ] || rate=(--message-rate "$RATE" --latency-marker '@@' --message
-    "\\{ws.binary \"\\{message.marker}$(printf '%*s' $((PAYLOAD - 26)) '' | tr ' ' x)\"}")
+  # The marker itself takes 30 bytes of the payload.
+  [ "$RATE" = 0 ] || rate=(--message-rate "$RATE" --latency-percentiles 50,99 --message
+    "\\{ws.binary \"\\{message.marker}$(printf '%*s' $((PAYLOAD - 30)) '' | tr ' ' x)\"}")
   # shellcheck disable=SC2016 # for the inner shell
   run_tester bash -c 'for ((room = 0; room < ROOMS; room++)); do
       tcpkali --ws --connections $((CLIENTS / ROOMS)) --connect-rate $((CLIENTS / ROOMS)) \
