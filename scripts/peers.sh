@@ -193,8 +193,9 @@ run_tester() { spawn tester "$OUT" "$client_core" $((LENGTH + 90)) "$@"; }
 # measure SECTION TESTER: the work stands in the environment, as testers.sh says.
 measure() {
   local section=$1 tester=$2 relay=node-ws rss=null frozen=null began
-  # Artillery sends text only, which the other relay does not forward.
-  [ "$section" = saturated ] && [ "$tester" != artillery ] && relay=syncbench
+  local frames=frames_$tester
+  # The faster relay forwards no text.
+  [ "$section" = saturated ] && [ "${!frames:-binary}" = binary ] && relay=syncbench
   runs=$((runs + 1))
   export OUT=$folder/$runs-$section-$tester URL=ws://127.0.0.1:$port CLIENTS ROOMS RATE LENGTH PHASE
   say "$section $tester $PHASE, $CLIENTS clients in $ROOMS rooms, $RATE/s each, $LENGTH s"
@@ -275,8 +276,9 @@ takes_part() {
 
 pin
 say "installing"
-why_not=
+why_not=''
 npm_install ws@8.23.0
+printf 'relay: ws@8.23.0, Node %s\n' "$(node --version)" >"$folder/versions"
 [ -z "$why_not" ] || { echo "peers.sh: no relay: ws: $why_not" >&2; exit 1; }
 # shellcheck source=scripts/peers/testers.sh
 . "$scripts/testers.sh"
@@ -284,9 +286,14 @@ testers=()
 for name in "${known[@]}" closed; do
   # syncbench is what the others are compared with; `closed` belongs to it.
   [[ ${#only[@]} -eq 0 || " syncbench closed ${only[*]} " == *" $name "* ]] || continue
-  why_not=
+  why_not='' version=''
   "install_$name"
-  if [ -n "$why_not" ]; then note "No figures of $name: $why_not."; else testers+=("$name"); fi
+  if [ -n "$why_not" ]; then
+    note "No figures of $name: $why_not."
+    continue
+  fi
+  testers+=("$name")
+  [ "$name" = closed ] || printf '%s: %s\n' "$name" "$version" >>"$folder/versions"
 done
 
 runs=0

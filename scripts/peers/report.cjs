@@ -150,7 +150,8 @@ function saturatedRow(runs) {
     received: own(long, 'received'),
     cpu_s_per_million: cost,
     per_cpu_s: cost && figure(cost.all.map((seconds) => 1e6 / seconds)),
-    relay_busy: figure(long.map((run) => run.relay_cpu_s / (run.seconds + Number(process.env.DRAIN ?? 0)))),
+    // While frames were sent: CPU seconds for each second that the run is longer.
+    relay_busy: figure(slopes(runs, 'seconds', ({ seconds }) => seconds, ({ relay_cpu_s }) => relay_cpu_s)),
     sent_of_scheduled: figure(long.map((run) => (run.own?.sent ?? NaN) / scheduled(run))),
     exit_codes: [...new Set(long.map((run) => run.exit_code))],
   };
@@ -207,7 +208,7 @@ const show = (measured, format = round) => {
 };
 const percent = (value) => `${(value * 100).toFixed(1)} %`;
 const kilobytes = (value) => `${round(value / 1000)} kB`;
-const times = (value) => (value === null || value === undefined ? '–' : value.toPrecision(2));
+const times = (value) => (Number.isFinite(value) ? round(Number(value.toPrecision(2))) : '–');
 
 function table(columns, rows) {
   const line = (cells) => `| ${cells.join(' | ')} |`;
@@ -258,9 +259,9 @@ function work(runs) {
   return `${clients} clients in ${rooms} rooms, ${rate} messages/s each, ${payload} bytes, ${seconds} s`;
 }
 
-function markdown({ rows, runs, notes, machine, at }) {
+function markdown({ rows, runs, notes, versions, machine, at }) {
   const of = (section) => runs.filter((run) => run.section === section);
-  const parts = [`Measured ${at} by \`scripts/peers.sh\` on ${machine}.`];
+  const parts = [`Measured ${at} by \`scripts/peers.sh\` on ${machine}. ${versions.join('; ')}.`];
   if (rows.same.length) {
     const moderate = of('moderate');
     parts.push(`**The same work**${moderate.length ? `: ${work(moderate)}, on the Node relay` : ''}`, table(COLUMNS.same, rows.same));
@@ -303,7 +304,7 @@ function makeTable(folder) {
     schema: 'syncbench/peers@1',
     at: new Date().toISOString(),
     machine: `${cpus[0]?.model.trim()}, ${cpus.length} CPUs, ${os.type()} ${os.release().split(".", 2).join(".")}, load ${os.loadavg()[0].toFixed(1)} at the end`,
-    versions: json(text(path.join(folder, 'versions.json'))),
+    versions: lines(path.join(folder, 'versions')),
     notes: [...lines(path.join(folder, 'notes')), ...oddities(runs, rows)],
     rows,
     runs,

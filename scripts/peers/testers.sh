@@ -1,11 +1,13 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2153,SC2154,SC2034 # names shared with peers.sh
 # How each load tester is installed, started and read. Sourced by scripts/peers.sh.
 #
-#   install_NAME   makes it available below $peers, or sets `why_not`
+#   install_NAME   makes it available below $peers and sets `version`, or sets `why_not`
 #   start_NAME     starts it with run_tester; its work stands in the environment:
 #                  URL CLIENTS ROOMS RATE LENGTH PHASE PAYLOAD SETTLE DRAIN OUT
 #                  (RATE: frames a second and client, 0 for none; times in seconds)
 #   phases_NAME    phases that it can be told, both if there is no such line
+#   frames_NAME    `text` if it cannot send its load in binary frames
 #
 # What it says itself lies in $OUT.report.json or $OUT.out, where report.cjs reads it.
 
@@ -28,7 +30,9 @@ fill() {
 period() { awk -v rate="$RATE" -v unit="$1" 'BEGIN { print (rate > 0 ? unit / rate : unit) }'; }
 
 on_path() {
-  [ -n "$(command -v "$1")" ] || why_not="no \`$1\` on PATH"
+  if [ -n "$(command -v "$1")" ]; then return; fi
+  why_not="no \`$1\` on PATH"
+  return 1
 }
 
 # --- syncbench ------------------------------------------------------------------
@@ -37,6 +41,7 @@ install_syncbench() {
   syncbench=${SYNCBENCH:-${CARGO_TARGET_DIR:-target}/release/syncbench}
   [ -n "${SYNCBENCH:-}" ] || cargo build --release --locked >&2
   light=()
+  version=$("$syncbench" --version)
   local help
   help=$("$syncbench" run --help)
   if [[ $help == *--replica* && $help == *--payload* ]]; then
@@ -57,12 +62,12 @@ start_syncbench() {
 
 # --- bare: what a client costs that only counts frames --------------------------
 
-# shellcheck disable=SC2034 # read by phases_of
 phases_bare=locked
 
 install_bare() {
   cargo build --release --locked -p syncbench-loadgen --example bare_counter >&2
   bare=${CARGO_TARGET_DIR:-target}/release/examples/bare_counter
+  version=loadgen/examples/bare_counter.rs
 }
 
 start_bare() { run_tester "$bare" "$URL" "$CLIENTS" "$ROOMS" "$RATE" "$LENGTH" "$PAYLOAD"; }
@@ -74,9 +79,13 @@ start_closed() { run_tester "$bare" --closed "$URL" 10 5 "$LENGTH"; }
 
 # --- Artillery ------------------------------------------------------------------
 
+# It turns every payload into a string.
+frames_artillery=text
+
 install_artillery() {
-  # The last version that runs on Node 18 and 20. Its scripts would download a browser.
-  npm_install artillery@2.0.21
+  # The last version that runs on Node 18 and 20.
+  version=artillery@2.0.21
+  npm_install "$version"
 }
 
 start_artillery() {
@@ -89,10 +98,12 @@ start_artillery() {
 # --- Locust ---------------------------------------------------------------------
 
 install_locust() {
+  local packages=(locust==2.47.0 websocket-client==1.9.2)
+  version=${packages[*]}
   [ -x "$peers/venv/bin/locust" ] && return
-  python3 -m venv "$peers/venv" >&2 &&
-    "$peers/venv/bin/pip" install --quiet locust==2.47.0 websocket-client==1.9.2 >&2 ||
+  if ! { python3 -m venv "$peers/venv" && "$peers/venv/bin/pip" install --quiet "${packages[@]}"; } >&2; then
     why_not="pip could not install it"
+  fi
 }
 
 start_locust() {
@@ -105,12 +116,14 @@ start_locust() {
 # --- Tsung ----------------------------------------------------------------------
 
 # Users begin when they arrive, which is spread at random.
-# shellcheck disable=SC2034 # read by phases_of
 phases_tsung=spread
 
 install_tsung() {
   local root=$peers/tsung
-  [ -x "$root/start" ] && return
+  if [ -x "$root/start" ]; then
+    version=$(HOME=$root "$root/start" -v)
+    return
+  fi
   if [ -z "$(command -v apt-get)" ] || [ -z "$(command -v dpkg)" ]; then
     why_not="it comes as Debian packages, and there is no apt-get here"
     return
@@ -134,7 +147,7 @@ install_tsung() {
     -e 's|^ERL_OPTS="|&-start_epmd false -kernel inet_dist_use_interface {127,0,0,1} |' \
     "$root/usr/bin/tsung" >"$root/start"
   chmod +x "$root/start"
-  HOME=$root "$root/start" -v >&2 || why_not="its Erlang does not start here"
+  version=$(HOME=$root "$root/start" -v)
 }
 
 start_tsung() {
@@ -158,24 +171,32 @@ start_tsung() {
 
 # --- k6 -------------------------------------------------------------------------
 
-install_k6() { on_path k6; }
+install_k6() {
+  on_path k6 || return 0
+  version=$(k6 version)
+}
 
 start_k6() { run_tester k6 run --quiet --no-usage-report "$scripts/k6.js"; }
 
 # --- tcpkali --------------------------------------------------------------------
 
 # Every connection keeps its own rhythm from when it was opened on.
-# shellcheck disable=SC2034 # read by phases_of
 phases_tcpkali=spread
 
-install_tcpkali() { on_path tcpkali; }
+# Its binary frames hold fixed text, without the time that latency needs.
+frames_tcpkali=text
+
+install_tcpkali() {
+  on_path tcpkali || return 0
+  version=$(tcpkali --version 2>&1 | head -n 1)
+}
 
 # One process for each room: with several paths, it sends all clients to the last one.
 start_tcpkali() {
-  local rate=()
-  # The marker itself takes 30 bytes of the payload.
-  [ "$RATE" = 0 ] || rate=(--message-rate "$RATE" --latency-percentiles 50,99 --message
-    "\\{ws.binary \"\\{message.marker}$(printf '%*s' $((PAYLOAD - 30)) '' | tr ' ' x)\"}")
+  # The marker makes 30 bytes of the payload.
+  local text rate=()
+  text="\\{message.marker}$(printf '%*s' $((PAYLOAD - 30)) '' | tr ' ' x)"
+  [ "$RATE" = 0 ] || rate=(--message-rate "$RATE" --message "$text" --latency-percentiles "50,99")
   # shellcheck disable=SC2016 # for the inner shell
   run_tester bash -c 'for ((room = 0; room < ROOMS; room++)); do
       tcpkali --ws --connections $((CLIENTS / ROOMS)) --connect-rate $((CLIENTS / ROOMS)) \
