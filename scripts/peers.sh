@@ -17,7 +17,7 @@ measured to target/peers/<time>/.
   --section NAME  moderate, idle, saturated or frozen; may be repeated  [all]
   -h, --help      this
 
-Takes about 20 minutes, with --quick 10, and the first time some more for builds
+Takes 10 to 15 minutes, with --quick 8, and the first time some more for builds
 and downloads. Artillery and ws come from npm, Locust from PyPI, Tsung and its
 Erlang from Debian, all unpacked below target/peers (about 800 MB), nothing as
 root. k6 and tcpkali take part when they are on PATH. Needs Node 18 or later,
@@ -206,7 +206,7 @@ measure() {
     idle)
       await_counter open "$CLIENTS"
       sleep 2
-      rss=$(ps -e -o pgid=,rss= | awk -v group="${group[tester]}" '$1 == group { kb += $2 } END { print kb }')
+      rss=$(ps -e -o pgid=,rss= | awk -v group="${group[tester]}" '$1 == group { kb += $2 } END { print kb + 0 }')
       end tester
       ;;
     frozen)

@@ -22,7 +22,7 @@ const OWN = {
     const { sent, scheduled, frames_in } = record.counts;
     const { p50, p99 } = record.latency.propagation ?? {};
     const ms = (us) => (us === undefined ? null : us / 1000);
-    return { sent, scheduled, received: frames_in, p50_ms: ms(p50), p99_ms: ms(p99), verdict: record.verdict, command: record.run.command };
+    return { sent, scheduled, received: frames_in, p50_ms: ms(p50), p99_ms: ms(p99), verdict: record.verdict };
   },
   bare: (out) => json(text(`${out}.out`)),
   closed: (out) => json(text(`${out}.out`)),
