@@ -1,0 +1,200 @@
+//! What `syncbench run` would cost if it did nothing: clients that send and count
+//! frames, without replicas, schedule, ledger or histograms. `scripts/peers.sh`
+//! sets it beside the real thing.
+//!
+//! ```text
+//! bare_counter URL CLIENTS ROOMS RATE SECONDS PAYLOAD    every client sends RATE frames a second, all at once
+//! bare_counter --closed URL CLIENTS ROOMS SECONDS        pairs: send, wait for the answer, send again
+//! ```
+//!
+//! Prints a line of JSON. `--closed` is how latency is often measured, and wrong: a
+//! client that waits sends nothing while the relay is frozen, so that the freeze
+//! counts once (coordinated omission).
+
+use std::cell::Cell;
+use std::error::Error;
+use std::rc::Rc;
+use std::str::FromStr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use hdrhistogram::Histogram;
+use syncbench_loadgen::connection::{Socket, connect};
+use syncbench_loadgen::target::UrlTemplate;
+use tokio::task::{JoinSet, LocalSet, coop::consume_budget};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
+use tokio_tungstenite::tungstenite::Message;
+
+type Failure = Box<dyn Error>;
+
+/// Between the last connection and the first frame.
+const SETTLE: Duration = Duration::from_millis(500);
+
+/// How long frames that are still under way are waited for.
+const DRAIN: Duration = Duration::from_secs(1);
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Failure> {
+    let mut words: Vec<String> = std::env::args().skip(1).collect();
+    let closed = words.first().is_some_and(|word| word == "--closed");
+    if closed {
+        words.remove(0);
+    }
+    let mut words = words.into_iter();
+    let relay: UrlTemplate = next(&mut words)?;
+    let (clients, rooms) = (next(&mut words)?, next(&mut words)?);
+    let sockets = connect_all(&relay, clients, rooms).await?;
+    let line = if closed {
+        let seconds = Duration::from_secs_f64(next(&mut words)?);
+        LocalSet::new()
+            .run_until(ping(sockets, rooms, seconds))
+            .await?
+    } else {
+        let rate: f64 = next(&mut words)?;
+        let seconds = Duration::from_secs_f64(next(&mut words)?);
+        let payload = next(&mut words)?;
+        LocalSet::new()
+            .run_until(count(sockets, rate, seconds, payload))
+            .await
+    };
+    println!("{line}");
+    Ok(())
+}
+
+/// The next argument.
+fn next<T: FromStr<Err: Error + 'static>>(
+    words: &mut impl Iterator<Item = String>,
+) -> Result<T, Failure> {
+    let word = words
+        .next()
+        .ok_or("too few arguments; see the top of bare_counter.rs")?;
+    Ok(word.parse()?)
+}
+
+async fn connect_all(
+    relay: &UrlTemplate,
+    clients: usize,
+    rooms: usize,
+) -> Result<Vec<Socket>, Failure> {
+    let mut sockets = Vec::with_capacity(clients);
+    for client in 0..clients {
+        let url = relay.url(
+            &format!("room-{}", client % rooms),
+            &format!("client-{client}"),
+        )?;
+        sockets.push(connect(&url).await?);
+    }
+    Ok(sockets)
+}
+
+/// Everyone sends at `rate` a second in locked phase; counts what arrives.
+async fn count(sockets: Vec<Socket>, rate: f64, length: Duration, payload: usize) -> String {
+    let scheduled = (rate * length.as_secs_f64()).round() as u64 * sockets.len() as u64;
+    let start = Instant::now() + SETTLE;
+    let (sent, received) = (Rc::new(Cell::new(0u64)), Rc::new(Cell::new(0u64)));
+    let frame = Bytes::from(vec![b'x'; payload]);
+    for socket in sockets {
+        let (sink, frames) = socket.split();
+        tokio::task::spawn_local(read(frames, Rc::clone(&received)));
+        tokio::task::spawn_local(write(
+            sink,
+            start,
+            rate,
+            length,
+            frame.clone(),
+            Rc::clone(&sent),
+        ));
+    }
+    sleep_until(start + length + DRAIN).await;
+    let (sent, received) = (sent.get(), received.get());
+    format!(r#"{{"scheduled":{scheduled},"sent":{sent},"received":{received}}}"#)
+}
+
+async fn read(mut frames: SplitStream<Socket>, received: Rc<Cell<u64>>) {
+    while let Some(Ok(message)) = frames.next().await {
+        received.set(received.get() + u64::from(message.is_binary()));
+        consume_budget().await;
+    }
+}
+
+/// Sends all that is due at a time, with one flush, until the time is over.
+async fn write(
+    mut sink: SplitSink<Socket, Message>,
+    start: Instant,
+    rate: f64,
+    length: Duration,
+    frame: Bytes,
+    sent: Rc<Cell<u64>>,
+) {
+    let mut ticks = interval_at(start, Duration::from_secs_f64(1.0 / rate));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut done = 0;
+    while start.elapsed() < length {
+        ticks.tick().await;
+        let due = (start.elapsed().min(length).as_secs_f64() * rate).ceil() as u64;
+        while done < due {
+            if sink.feed(Message::Binary(frame.clone())).await.is_err() {
+                return;
+            }
+            done += 1;
+            sent.set(sent.get() + 1);
+        }
+        if sink.flush().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// In each room one client answers and another measures, one message at a time.
+async fn ping(sockets: Vec<Socket>, rooms: usize, length: Duration) -> Result<String, Failure> {
+    if sockets.len() != 2 * rooms {
+        return Err("--closed needs two clients in each room".into());
+    }
+    let mut sockets = sockets.into_iter();
+    let answering: Vec<Socket> = sockets.by_ref().take(rooms).collect();
+    for mut socket in answering {
+        tokio::task::spawn_local(async move {
+            while let Some(Ok(message)) = socket.next().await {
+                if message.is_binary() && socket.send(message).await.is_err() {
+                    break;
+                }
+            }
+        });
+    }
+    sleep(SETTLE).await;
+    let end = Instant::now() + length;
+    let mut measuring = JoinSet::new();
+    for socket in sockets {
+        measuring.spawn_local(round_trips(socket, end));
+    }
+    let mut latency = Histogram::<u64>::new(3)?;
+    while let Some(measured) = measuring.join_next().await {
+        for micros in measured? {
+            latency.record(micros)?;
+        }
+    }
+    let millis = |quantile| latency.value_at_quantile(quantile) as f64 / 1000.0;
+    Ok(format!(
+        r#"{{"sent":{count},"received":{count},"p50_ms":{},"p99_ms":{},"max_ms":{}}}"#,
+        millis(0.5),
+        millis(0.99),
+        latency.max() as f64 / 1000.0,
+        count = latency.len(),
+    ))
+}
+
+/// Round-trip times in microseconds.
+async fn round_trips(mut socket: Socket, end: Instant) -> Vec<u64> {
+    let mut times = Vec::new();
+    while Instant::now() < end {
+        let sent = Instant::now();
+        let ping = Message::Binary(Bytes::from_static(b"ping"));
+        if socket.send(ping).await.is_err() || socket.next().await.is_none() {
+            break;
+        }
+        times.push(sent.elapsed().as_micros() as u64);
+    }
+    times
+}
