@@ -135,7 +135,7 @@ fn bad_input_gets_one_message_with_the_mend_and_leaves_nothing_behind() {
             2,
             "choose another with -o",
         ),
-        (vec!["--clients".into(), "100000000".into()], 2, "ulimit -n"),
+        (vec!["--clients".into(), "900000".into()], 2, "ulimit -n"),
     ] {
         let target = folder.path().join("results");
         let mut command = syncbench(&["run", "-o", target.to_str().unwrap()]);

@@ -21,11 +21,15 @@ use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use hdrhistogram::Histogram;
-use syncbench_loadgen::connection::{Socket, connect};
 use syncbench_loadgen::target::UrlTemplate;
+use tokio::net::TcpStream;
 use tokio::task::{JoinSet, LocalSet, coop::consume_budget};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+
+type Socket = WebSocketStream<TcpStream>;
 
 type Failure = Box<dyn Error>;
 
@@ -84,7 +88,12 @@ async fn connect_all(
             &format!("room-{}", client % rooms),
             &format!("client-{client}"),
         )?;
-        sockets.push(connect(&url).await?);
+        let address = (url.host().unwrap_or_default(), url.port_u16().unwrap_or(80));
+        let tcp = TcpStream::connect(address).await?;
+        tcp.set_nodelay(true)?;
+        let config = WebSocketConfig::default().read_buffer_size(4096);
+        let (socket, _) = client_async_with_config(url, tcp, Some(config)).await?;
+        sockets.push(socket);
     }
     Ok(sockets)
 }

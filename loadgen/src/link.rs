@@ -104,7 +104,8 @@ impl Link {
     }
 
     fn write_due(&mut self, cx: &mut Context<'_>, now: Nanos) -> io::Result<()> {
-        if now < self.control.stalled_until.get() {
+        let stalled_until = self.control.stalled_until.get();
+        if now < stalled_until {
             return Ok(());
         }
         let mut wrote = false;
@@ -112,7 +113,8 @@ impl Link {
             match Pin::new(&mut self.wire).poll_write(cx, &piece.bytes) {
                 Poll::Pending => break,
                 Poll::Ready(Ok(written)) => {
-                    self.control.up.set(piece.due - piece.accepted);
+                    let due = piece.due.max(stalled_until.min(now));
+                    self.control.up.set(due - piece.accepted);
                     self.up.taken(written);
                     wrote = true;
                 }
@@ -184,10 +186,13 @@ impl AsyncRead for Link {
         self.advance(cx)?;
         let now = self.timer.now();
         let open = !self.control.half_open.get() && now >= self.control.stalled_until.get();
+        let stalled_until = self.control.stalled_until.get();
         if open && let Some(piece) = self.down.due(now) {
             let taken = piece.bytes.len().min(into.remaining());
             into.put_slice(&piece.bytes[..taken]);
-            let (accepted, due) = (piece.accepted, piece.due);
+            // What a stall held up was not due before its end.
+            let due = piece.due.max(stalled_until);
+            let accepted = piece.accepted;
             self.control.down.set(due - accepted);
             self.arrival.set(due);
             self.down.taken(taken);

@@ -1,7 +1,7 @@
 //! What a record comes to, in the words that all exporters share.
 
 use crate::quantity;
-use crate::record::{Distribution, Machine, Record, Status};
+use crate::record::{Counts, Distribution, Machine, Record, Status};
 
 /// A latency metric with what it means.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,7 +18,7 @@ pub struct Metric<'a> {
 
 /// Name, title and meaning of the known metrics, in the order of a reader's
 /// interest.
-const METRICS: [(&str, &str, &str); 10] = [
+const METRICS: [(&str, &str, &str); 14] = [
     (
         "propagation",
         "propagation",
@@ -46,8 +46,14 @@ const METRICS: [(&str, &str, &str); 10] = [
     (
         "transit",
         "transit",
-        "from handing an update to the socket until it was read at the other end: both sockets, the \
-         relay, and the receiver's turn",
+        "from handing an update to the socket until it had reached the receiver's machine, behind \
+         its link: both sockets, the links and the relay",
+    ),
+    (
+        "receive_queue",
+        "receive queue",
+        "from the arrival of an update at the receiver's machine until the generator took it; large \
+         figures mean that the generator, not the relay, was the limit",
     ),
     (
         "import",
@@ -63,18 +69,92 @@ const METRICS: [(&str, &str, &str); 10] = [
     (
         "join",
         "join",
-        "from connecting until a new replica was caught up",
+        "from when a client was to come until its replica had everything that the relay had",
     ),
     (
         "catch_up",
         "catch-up",
-        "from reconnecting until a replica was caught up",
+        "the same for a client that comes back after an absence",
+    ),
+    (
+        "delayed",
+        "propagation, delayed",
+        "propagation of the deliveries during which the scenario kept the writer or the receiver \
+         away; none of them is in propagation",
+    ),
+    (
+        "presence",
+        "presence",
+        "from the intended time of a presence message until another client had it",
+    ),
+    (
+        "convergence",
+        "convergence time",
+        "by room, from its last edit until its last delivery",
     ),
 ];
 
 /// The parts of the way of an edit, as metrics whose means add up to the mean
 /// propagation.
-const STAGES: [&str; 4] = ["generator_lag", "edit", "transit", "import"];
+const STAGES: [&str; 5] = [
+    "generator_lag",
+    "edit",
+    "transit",
+    "receive_queue",
+    "import",
+];
+
+/// Name of a part of the attribution, what it is called, and who makes it.
+const PARTS: [(&str, &str, Maker); 7] = [
+    ("generator_lag", "generator lag", Maker::Generator),
+    ("edit", "edit and encode", Maker::Replicas),
+    ("batch", "waiting to be sent", Maker::Batching),
+    ("link", "links", Maker::Links),
+    ("relay", "relay and transport", Maker::Relay),
+    ("receive_queue", "receive queue", Maker::Generator),
+    ("import", "import", Maker::Replicas),
+];
+
+/// Who makes a part of the latency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Maker {
+    Generator,
+    Replicas,
+    Batching,
+    Links,
+    Relay,
+}
+
+/// Above this share of the latency, one maker is named.
+const MOST: f64 = 0.5;
+
+/// Who makes most of the latency, in words; `None` where nobody does.
+pub fn maker(record: &Record) -> Option<String> {
+    let makers = [
+        (
+            Maker::Generator,
+            "by the generator, not by your relay: use fewer clients or more cores",
+        ),
+        (
+            Maker::Replicas,
+            "by your replicas, not by your relay: editing and importing",
+        ),
+        (
+            Maker::Batching,
+            "by waiting before the send, not by your relay",
+        ),
+        (Maker::Links, "by the links, as the scenario asks"),
+        (Maker::Relay, "by the relay and the transport"),
+    ];
+    makers.into_iter().find_map(|(maker, words)| {
+        let own = PARTS.iter().filter(|(.., made_by)| *made_by == maker);
+        let share: f64 = own
+            .filter_map(|(name, ..)| record.attribution.get(*name))
+            .sum();
+        let share_in_words = quantity::percent(share);
+        (share > MOST).then(|| format!("{share_in_words} of the latency is made {words}"))
+    })
+}
 
 /// The latency metrics of a record, the most interesting first; those that
 /// this version does not know come last under their own names.
@@ -124,12 +204,30 @@ pub fn where_time_went(record: &Record) -> Vec<Part> {
     let Some(propagation) = sampled(record, "propagation") else {
         return Vec::new();
     };
+    if !record.attribution.is_empty() {
+        return attributed(record, propagation.mean);
+    }
     let stages = METRICS
         .iter()
         .filter(|(name, ..)| STAGES.contains(name))
         .filter_map(|&(name, title, _)| Some((title, sampled(record, name)?.mean)))
         .collect();
     split(propagation.mean, stages)
+}
+
+/// The split that the run itself took, delivery by delivery.
+fn attributed(record: &Record, mean: f64) -> Vec<Part> {
+    let shares = PARTS
+        .iter()
+        .filter_map(|&(name, title, _)| Some((title, *record.attribution.get(name)?)));
+    shares
+        .filter(|(_, share)| *share > 0.0005)
+        .map(|(title, share)| Part {
+            title,
+            mean: mean * share,
+            share,
+        })
+        .collect()
 }
 
 /// The shares of the stages in a whole, with a part for what they leave over.
@@ -186,6 +284,7 @@ pub fn converged(record: &Record) -> Option<String> {
         (c.lost, "lost"),
         (c.duplicated, "duplicated"),
         (c.corrupt, "corrupt"),
+        (c.leaked, "leaked"),
     ] {
         if number > 0 {
             text.push_str(&format!(", {} {what}", quantity::count(number)));
@@ -193,6 +292,60 @@ pub fn converged(record: &Record) -> Option<String> {
     }
     text.push(')');
     Some(text)
+}
+
+/// Connections that ended before the run did, and why; `None` if none did.
+pub fn connections(record: &Record) -> Option<String> {
+    let counts = record.counts.as_ref()?;
+    let mut words = Vec::new();
+    if counts.outages > 0 {
+        words.push(format!(
+            "{} ended by the scenario",
+            quantity::count(counts.outages)
+        ));
+    }
+    if counts.disconnects > 0 {
+        words.push(format!(
+            "{} lost or refused",
+            quantity::count(counts.disconnects)
+        ));
+    }
+    let kinds = record.errors.iter();
+    words.extend(kinds.map(|(kind, number)| format!("{} × {kind}", quantity::count(*number))));
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
+/// What went over the wire, and how often each byte typed was delivered.
+pub fn traffic(counts: &Counts) -> Option<String> {
+    if counts.bytes_typed == 0 {
+        return None;
+    }
+    Some(format!(
+        "{} sent in {} frames, {} received in {} frames; {:.1} bytes received for each of an update",
+        quantity::bytes(counts.bytes_out as f64),
+        quantity::count(counts.frames_out),
+        quantity::bytes(counts.bytes_in as f64),
+        quantity::count(counts.frames_in),
+        counts.bytes_in as f64 / counts.bytes_typed as f64,
+    ))
+}
+
+/// The groups of the deliveries: what tells them apart in words, and each
+/// group's name and distribution.
+pub fn groups(record: &Record) -> Vec<(&str, Vec<(&str, &Distribution)>)> {
+    let title = |kind: &str| match kind {
+        "stage" => "propagation by stage",
+        "room_size" => "propagation by clients in the room",
+        "link" => "propagation by the receiver's link",
+        _ => "propagation by group",
+    };
+    let kinds = record.groups.iter();
+    kinds
+        .map(|(kind, groups)| {
+            let groups = groups.iter().map(|(name, d)| (name.as_str(), d));
+            (title(kind), groups.collect())
+        })
+        .collect()
 }
 
 /// `part` of `whole` in percent; nothing where there is no whole.

@@ -8,7 +8,7 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use super::{ExportError, Exporter};
 use crate::quantity;
-use crate::record::{Counts, Judged, ProcessUse, Record, Status};
+use crate::record::{Counts, Distribution, Judged, ProcessUse, Record, Status};
 use crate::summary;
 
 /// A summary for the terminal: plain text, with colour only where it helps.
@@ -71,9 +71,15 @@ impl Exporter for Terminal {
         if !record.latency.is_empty() {
             text.push_str(&format!("\n{}\n", latency(record)));
         }
+        for (title, groups) in summary::groups(record) {
+            text.push_str(&format!("\n{}\n", by_group(title, &groups)));
+        }
         let parts = where_time_went(record);
         if !parts.is_empty() {
             text.push_str(&format!("\n{parts}\n"));
+        }
+        if let Some(maker) = summary::maker(record) {
+            text.push_str(&format!("{maker}\n"));
         }
         text.push('\n');
         text.push_str(&conditions(record));
@@ -97,6 +103,12 @@ fn facts(record: &Record) -> String {
     if let Some(counts) = &record.counts {
         text.push_str(&line("edits", &edits(counts)));
         text.push_str(&line("deliveries", &deliveries(counts)));
+        if let Some(traffic) = summary::traffic(counts) {
+            text.push_str(&line("traffic", &traffic));
+        }
+    }
+    if let Some(connections) = summary::connections(record) {
+        text.push_str(&line("lost links", &connections));
     }
     text
 }
@@ -143,6 +155,16 @@ fn latency(record: &Record) -> Table {
             let figures = [d.min, d.p50, d.p90, d.p99, d.p99_9, d.max];
             row.extend(figures.map(quantity::duration));
         }
+        table.add_row(row);
+    }
+    table
+}
+
+fn by_group(title: &str, groups: &[(&str, &Distribution)]) -> Table {
+    let mut table = table(&[title, "samples", "p50", "p90", "p99", "max"]);
+    for (name, d) in groups {
+        let mut row = vec![(*name).to_owned(), quantity::count(d.count)];
+        row.extend([d.p50, d.p90, d.p99, d.max].map(quantity::duration));
         table.add_row(row);
     }
     table

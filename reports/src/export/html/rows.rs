@@ -125,7 +125,33 @@ pub fn convergence(record: &Record) -> Vec<Term> {
         term("deliveries lost", quantity::count(c.lost)),
         term("updates received twice", quantity::count(c.duplicated)),
         term("corrupt frames", quantity::count(c.corrupt)),
+        term("updates leaked from other rooms", quantity::count(c.leaked)),
+        term(
+            "lost by clients that came late or lost their connection",
+            quantity::count(c.lost_by_absence),
+        ),
+        term("documents compared", quantity::count(c.compared)),
     ]
+}
+
+/// A part of the deliveries, in a table of its kind.
+pub struct GroupRow<'a> {
+    pub name: &'a str,
+    pub figures: Vec<(&'static str, String)>,
+}
+
+/// Propagation by part of the run: for each kind of part its title and rows.
+pub fn groups(record: &Record) -> Vec<(&str, Vec<GroupRow<'_>>)> {
+    let kinds = summary::groups(record).into_iter();
+    kinds
+        .map(|(title, groups)| {
+            let rows = groups.into_iter().map(|(name, d)| GroupRow {
+                name,
+                figures: figures(d),
+            });
+            (title, rows.collect())
+        })
+        .collect()
 }
 
 /// How much was done.
@@ -149,7 +175,26 @@ pub fn work(record: &Record) -> Vec<Term> {
             "frames received by clients",
             frames(n.frames_in, n.bytes_in),
         ),
+        term(
+            "connections that the scenario ended",
+            quantity::count(n.outages),
+        ),
+        term(
+            "connections lost or refused",
+            quantity::count(n.disconnects),
+        ),
     ]
+    .into_iter()
+    .chain(n.schedule.iter().map(|hash| term("schedule", hash.clone())))
+    .collect()
+}
+
+/// What went wrong, by kind.
+pub fn errors(record: &Record) -> Vec<Term> {
+    let errors = record.errors.iter();
+    errors
+        .map(|(kind, number)| term(kind, quantity::count(*number)))
+        .collect()
 }
 
 /// `part of whole (share)`.
