@@ -101,6 +101,8 @@ struct StampedTcp {
     arrival: Arrival,
     /// Whether the system stamps what it receives.
     stamps: bool,
+    /// Where the system puts its stamp.
+    stamp: Vec<u8>,
 }
 
 impl StampedTcp {
@@ -111,26 +113,54 @@ impl StampedTcp {
             tcp,
             arrival,
             stamps,
+            stamp: nix::cmsg_space!(nix::sys::time::TimeSpec),
         }
     }
 
-    fn read_stamped(&self, into: &mut [u8]) -> io::Result<usize> {
-        let mut stamp = nix::cmsg_space!(nix::sys::time::TimeSpec);
-        let mut slices = [IoSliceMut::new(into)];
-        let received = recvmsg::<SockaddrStorage>(
-            self.tcp.as_raw_fd(),
-            &mut slices,
-            Some(&mut stamp),
-            MsgFlags::empty(),
-        )?;
-        for message in received.cmsgs().into_iter().flatten() {
-            if let ControlMessageOwned::ScmTimestampns(at) = message {
-                let realtime = at.tv_sec() as Nanos * 1_000_000_000 + at.tv_nsec() as Nanos;
-                self.arrival.set(realtime.saturating_sub(realtime_ahead()));
+    /// Reads what is there; `None` if that is nothing.
+    fn read_stamped(&mut self, into: &mut [u8]) -> io::Result<Option<usize>> {
+        let Self {
+            tcp,
+            arrival,
+            stamp,
+            ..
+        } = self;
+        let mut read = None;
+        let tried = tcp.try_io(Interest::READABLE, || {
+            let bytes = receive(tcp, into, stamp, arrival)?;
+            read = Some(bytes);
+            // Who reads less than fits has read all: saying so saves the call
+            // that would find nothing.
+            match bytes > 0 && bytes < into.len() {
+                true => Err(io::ErrorKind::WouldBlock.into()),
+                false => Ok(()),
             }
+        });
+        match (tried, read) {
+            (_, Some(bytes)) => Ok(Some(bytes)),
+            (Err(error), None) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+            _ => Ok(None),
         }
-        Ok(received.bytes)
     }
+}
+
+/// Receives from `tcp`, and notes when that arrived.
+fn receive(
+    tcp: &TcpStream,
+    into: &mut [u8],
+    stamp: &mut Vec<u8>,
+    arrival: &Arrival,
+) -> io::Result<usize> {
+    let mut slices = [IoSliceMut::new(into)];
+    let received =
+        recvmsg::<SockaddrStorage>(tcp.as_raw_fd(), &mut slices, Some(stamp), MsgFlags::empty())?;
+    for message in received.cmsgs().into_iter().flatten() {
+        if let ControlMessageOwned::ScmTimestampns(at) = message {
+            let realtime = at.tv_sec() as Nanos * 1_000_000_000 + at.tv_nsec() as Nanos;
+            arrival.set(realtime.saturating_sub(realtime_ahead()));
+        }
+    }
+    Ok(received.bytes)
 }
 
 impl AsyncRead for StampedTcp {
@@ -145,18 +175,9 @@ impl AsyncRead for StampedTcp {
         }
         loop {
             ready!(self.tcp.poll_read_ready(cx))?;
-            let unfilled = into.initialize_unfilled();
-            let read = self
-                .tcp
-                .try_io(Interest::READABLE, || self.read_stamped(unfilled));
-            match read {
-                // Another poll says when there is more.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-                Ok(bytes) => {
-                    into.advance(bytes);
-                    return Poll::Ready(Ok(()));
-                }
+            if let Some(bytes) = self.read_stamped(into.initialize_unfilled())? {
+                into.advance(bytes);
+                return Poll::Ready(Ok(()));
             }
         }
     }
