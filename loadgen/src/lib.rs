@@ -32,7 +32,7 @@ pub mod outcome;
 pub mod plan;
 pub mod process;
 pub mod protocol;
-mod record;
+pub mod record;
 pub mod relay;
 pub mod replica;
 pub mod room;

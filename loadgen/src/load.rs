@@ -4,6 +4,7 @@ mod conduct;
 mod processes;
 
 use std::io;
+use std::ops::ControlFlow;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -13,6 +14,7 @@ use syncbench_engines::{Engine, EngineError};
 use tokio::sync::{mpsc, watch};
 
 use crate::ground;
+use crate::metrics::Metrics;
 use crate::network::Tcp;
 use crate::outcome::{Outcome, Row};
 use crate::plan::Plan;
@@ -38,8 +40,8 @@ pub struct Inputs {
 }
 
 /// Where a run stands, for whoever watches.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Progress {
+#[derive(Debug, Clone, Copy)]
+pub enum Progress<'a> {
     /// Clients connect.
     Connecting {
         /// Clients of the start that are live.
@@ -48,7 +50,12 @@ pub enum Progress {
         of: usize,
     },
     /// Another second is over.
-    Running(Box<Row>),
+    Running {
+        /// What it came to.
+        second: &'a Row,
+        /// The sum of all so far.
+        total: &'a Metrics,
+    },
     /// The schedule is over; the last deliveries are awaited.
     Draining,
 }
@@ -89,7 +96,8 @@ pub enum LoadError {
 }
 
 /// Runs `scenario`, which must be valid. `interrupt` ends it early when it
-/// completes; what was measured until then is the outcome.
+/// completes, and `watcher` by breaking, with a reason; what was measured until
+/// then is the outcome.
 ///
 /// # Errors
 /// When the run never got as far as its first edit.
@@ -97,7 +105,7 @@ pub async fn run(
     scenario: Scenario,
     inputs: Inputs,
     interrupt: impl Future<Output = ()>,
-    mut watcher: impl FnMut(Progress),
+    mut watcher: impl FnMut(Progress<'_>) -> ControlFlow<String>,
 ) -> Result<Outcome, LoadError> {
     let plan = Plan::of(&scenario);
     reserve_descriptors(plan.clients.len() as u32)?;

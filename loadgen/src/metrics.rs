@@ -206,7 +206,7 @@ metrics! {
         /// had it.
         presence,
         /// By room, from its last edit until its last delivery.
-        convergence,
+        convergence_time,
     }
     counts {
         /// Edits made.

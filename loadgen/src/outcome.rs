@@ -2,6 +2,7 @@
 
 mod rows;
 
+use std::ops::ControlFlow;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +34,8 @@ pub struct Tally {
     unreachable_for: u64,
     /// When the user ended the run early.
     pub interrupted: Option<Nanos>,
+    /// When the watcher ended the run early, and why.
+    pub aborted: Option<(Nanos, String)>,
     /// When, and how, the own relay ended by itself.
     pub relay_ended: Option<(Nanos, ExitStatus)>,
     /// When the run was given up because no client could reach the relay.
@@ -53,6 +56,7 @@ impl Tally {
             so_far: Metrics::default(),
             unreachable_for: 0,
             interrupted: None,
+            aborted: None,
             relay_ended: None,
             unreachable: None,
             faults: Vec::new(),
@@ -85,11 +89,16 @@ impl Tally {
     }
 
     /// Takes a report, and tells `watcher` what it means.
-    pub fn take(&mut self, report: Report, watcher: &mut impl FnMut(Progress)) {
+    /// Breaks when that one breaks.
+    pub fn take(
+        &mut self,
+        report: Report,
+        watcher: &mut impl FnMut(Progress<'_>) -> ControlFlow<String>,
+    ) -> ControlFlow<String> {
         match report {
             Report::Connected { worker, live } => {
                 self.live[worker] = live;
-                watcher(Progress::Connecting {
+                return watcher(Progress::Connecting {
                     connected: self.live.iter().sum(),
                     of: self.plan.initial_clients(),
                 });
@@ -99,14 +108,16 @@ impl Tally {
                 if let Some(row) = self.rows.add(second, *metrics) {
                     let cut_off = row.live == 0 && row.unreachable > 0;
                     self.unreachable_for = if cut_off { self.unreachable_for + 1 } else { 0 };
-                    watcher(Progress::Running(Box::new(row.clone())));
+                    let total = &self.so_far;
+                    return watcher(Progress::Running { second: row, total });
                 }
             }
-            Report::Draining => watcher(Progress::Draining),
+            Report::Draining => return watcher(Progress::Draining),
             Report::Finished(finished) => self.finished.push(*finished),
             // Handled by whoever waits for the connections.
             Report::ConnectFailed(_) => {}
         }
+        ControlFlow::Continue(())
     }
 
     /// The outcome, once the tally is finished.
@@ -143,6 +154,7 @@ impl Tally {
             convergence,
             lost,
             interrupted: self.interrupted,
+            aborted: self.aborted,
             relay_ended: self.relay_ended,
             unreachable: self.unreachable,
             faults: self.faults,
@@ -180,6 +192,8 @@ pub struct Outcome {
     pub lost: Vec<LostConnection>,
     /// When the user ended the run early.
     pub interrupted: Option<Nanos>,
+    /// When the watcher ended the run early, and why.
+    pub aborted: Option<(Nanos, String)>,
     /// When, and how, the own relay ended by itself.
     pub relay_ended: Option<(Nanos, ExitStatus)>,
     /// When the run was given up because no client could reach the relay.
@@ -207,7 +221,8 @@ impl Outcome {
     /// How long edits were scheduled, until the end or an early stop.
     pub fn ran_for(&self) -> Duration {
         let relay_ended = self.relay_ended.map(|(at, _)| at);
-        let stopped = [self.interrupted, relay_ended, self.unreachable];
+        let aborted = self.aborted.as_ref().map(|(at, _)| *at);
+        let stopped = [self.interrupted, aborted, relay_ended, self.unreachable];
         let stopped = stopped.into_iter().flatten().min();
         stopped.map_or(self.scenario.duration, |at| {
             Duration::from_nanos(at).min(self.scenario.duration)

@@ -3,11 +3,43 @@
 use std::collections::BTreeMap;
 
 use syncbench_reports::record::{
-    Counts, Distribution, Kind, Record, Resources, Run, SCHEMA, Series,
+    Convergence, Counts, Distribution, Kind, Record, Resources, Run, SCHEMA, Series, Status,
+    Verdict,
 };
 
-use crate::metrics::{Group, Latency};
+use crate::metrics::{Group, Latency, Metrics};
 use crate::outcome::Outcome;
+
+/// What a run has measured so far, as a record without a verdict of its own:
+/// for those who watch.
+pub fn so_far(total: &Metrics, run: Run) -> Record {
+    Record {
+        schema: SCHEMA.to_owned(),
+        kind: Kind::Load,
+        run,
+        verdict: Verdict {
+            exit_code: 0,
+            status: Status::Ok,
+            reasons: Vec::new(),
+        },
+        convergence: Some(Convergence {
+            duplicated: total.duplicated,
+            corrupt: total.corrupt,
+            leaked: total.leaked,
+            ..Convergence::default()
+        }),
+        counts: Some(counted(total)),
+        cell: None,
+        latency: latency(total),
+        groups: BTreeMap::new(),
+        attribution: attribution(total),
+        errors: total.errors.clone(),
+        resources: None,
+        series: None,
+        thresholds: Vec::new(),
+        artifacts: Vec::new(),
+    }
+}
 
 impl Outcome {
     /// The record of this run, made under the conditions of `run`.
@@ -20,9 +52,9 @@ impl Outcome {
             convergence: Some(self.convergence.clone()),
             counts: Some(self.counts()),
             cell: None,
-            latency: self.latency(),
+            latency: latency(&self.total),
             groups: self.groups(),
-            attribution: self.attribution(),
+            attribution: attribution(&self.total),
             errors: self.total.errors.clone(),
             resources: self.resources(),
             series: Some(self.series()),
@@ -36,29 +68,10 @@ impl Outcome {
             clients: self.plan.clients.len() as u64,
             rooms: self.scenario.room_count().into(),
             scheduled: self.scheduled,
-            sent: self.total.sent,
             expected: self.expected,
-            visible: self.total.visible,
-            frames_in: self.total.frames_in,
-            frames_out: self.total.frames_out,
-            bytes_in: self.total.bytes_in,
-            bytes_out: self.total.bytes_out,
-            bytes_typed: self.total.bytes_typed,
-            disconnects: self.total.disconnects,
-            outages: self.total.outages,
-            withdrawn: self.total.withdrawn,
             schedule: self.fingerprint.map(|print| format!("{print:016x}")),
+            ..counted(&self.total)
         }
-    }
-
-    /// The distributions that have samples, and those that every run has.
-    fn latency(&self) -> BTreeMap<String, Distribution> {
-        let always = ["propagation", "propagation_from_send", "generator_lag"];
-        let named = self.total.distributions().into_iter();
-        named
-            .filter(|(name, latency)| always.contains(name) || !latency.histogram().is_empty())
-            .map(|(name, latency)| (name.to_owned(), distribution(latency)))
-            .collect()
     }
 
     fn groups(&self) -> BTreeMap<String, BTreeMap<String, Distribution>> {
@@ -79,18 +92,6 @@ impl Outcome {
             Group::Link(None) => ("link", "none".to_owned()),
             Group::Link(Some(index)) => ("link", scenario.links[index].name.clone()),
         }
-    }
-
-    /// Shares of the sum of all propagation latencies.
-    fn attribution(&self) -> BTreeMap<String, f64> {
-        let parts = self.total.shares.named();
-        let sum: u64 = parts.iter().map(|(_, nanos)| nanos).sum();
-        if sum == 0 {
-            return BTreeMap::new();
-        }
-        parts
-            .map(|(name, nanos)| (name.to_owned(), nanos as f64 / sum as f64))
-            .into()
     }
 
     fn resources(&self) -> Option<Resources> {
@@ -128,4 +129,43 @@ impl Outcome {
 
 fn distribution(latency: &Latency) -> Distribution {
     Distribution::from_histogram(latency.histogram())
+}
+
+/// What was counted while the run went on.
+fn counted(total: &Metrics) -> Counts {
+    Counts {
+        sent: total.sent,
+        visible: total.visible,
+        frames_in: total.frames_in,
+        frames_out: total.frames_out,
+        bytes_in: total.bytes_in,
+        bytes_out: total.bytes_out,
+        bytes_typed: total.bytes_typed,
+        disconnects: total.disconnects,
+        outages: total.outages,
+        withdrawn: total.withdrawn,
+        ..Counts::default()
+    }
+}
+
+/// The distributions that have samples, and those that every run has.
+fn latency(total: &Metrics) -> BTreeMap<String, Distribution> {
+    let always = ["propagation", "propagation_from_send", "generator_lag"];
+    let named = total.distributions().into_iter();
+    named
+        .filter(|(name, latency)| always.contains(name) || !latency.histogram().is_empty())
+        .map(|(name, latency)| (name.to_owned(), distribution(latency)))
+        .collect()
+}
+
+/// Shares of the sum of all propagation latencies.
+fn attribution(total: &Metrics) -> BTreeMap<String, f64> {
+    let parts = total.shares.named();
+    let sum: u64 = parts.iter().map(|(_, nanos)| nanos).sum();
+    if sum == 0 {
+        return BTreeMap::new();
+    }
+    parts
+        .map(|(name, nanos)| (name.to_owned(), nanos as f64 / sum as f64))
+        .into()
 }

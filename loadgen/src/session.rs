@@ -21,7 +21,7 @@ use crate::scenario::LinkFaultKind;
 use crate::worker::Shared;
 
 /// After so long without a word from the relay, it is asked for one.
-const KEEPALIVE: Duration = Duration::from_secs(5);
+const KEEPALIVE: Duration = Duration::from_secs(10);
 
 /// A relay that has not let a client in by then never will.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -176,6 +176,9 @@ async fn follow_plan(shared: &Shared, seat: Seat, upcoming: &mut Upcoming) -> En
                 shared.go_away(seat);
                 control.half_open.set(true);
                 upcoming.unnoticed = Some(outage);
+                // Whoever has not noticed until then is told by their system.
+                until(outage.until).await;
+                return Ended::Outage(outage);
             }
             LinkFaultKind::CutMidFrame => {
                 shared.go_away(seat);
@@ -194,6 +197,8 @@ async fn follow_plan(shared: &Shared, seat: Seat, upcoming: &mut Upcoming) -> En
 
 /// Ends when the relay does not answer for too long.
 async fn keep_alive(shared: &Shared, seat: Seat, heard: &Cell<u64>) -> Lost {
+    // Clients that came together must not all ask at the same time.
+    sleep(KEEPALIVE.mul_f64(shared.place_of(seat))).await;
     loop {
         let before = heard.get();
         sleep(KEEPALIVE).await;

@@ -51,6 +51,11 @@ impl Outcome {
         if status == Status::Ok {
             reasons.extend(self.warnings());
         }
+        reasons.extend(
+            self.aborted
+                .iter()
+                .map(|(at, reason)| format!("given up {} s into the run: {reason}", seconds(*at))),
+        );
         reasons.extend(self.interrupted.map(|at| {
             let planned = self.scenario.duration.as_secs_f64();
             format!(

@@ -426,7 +426,7 @@ impl Worker {
         let mut metrics = self.shared.metrics.borrow_mut();
         for room in self.shared.rooms.borrow().iter() {
             if let Some(time) = room.convergence_time() {
-                metrics.convergence.record(time);
+                metrics.convergence_time.record(time);
             }
         }
     }

@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,7 +50,9 @@ fn run_until(
         .enable_all()
         .build()
         .unwrap();
-    runtime.block_on(load::run(scenario, inputs, interrupt, |_| {}))
+    runtime.block_on(load::run(scenario, inputs, interrupt, |_| {
+        ControlFlow::Continue(())
+    }))
 }
 
 fn run(scenario: Scenario) -> Outcome {

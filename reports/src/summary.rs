@@ -88,7 +88,7 @@ const METRICS: [(&str, &str, &str); 14] = [
         "from the intended time of a presence message until another client had it",
     ),
     (
-        "convergence",
+        "convergence_time",
         "convergence time",
         "by room, from its last edit until its last delivery",
     ),

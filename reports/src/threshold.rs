@@ -6,6 +6,8 @@
 //! propagation.p(99) < 100ms    the same, as k6 writes it
 //! convergence.rate == 1        a share; 99.9% is 0.999
 //! lost == 0                    a count
+//! propagation{stage:spike}.p99 < 1s   of a part of the deliveries: a stage, a
+//!                              room_size, or the link of the receiver
 //! ```
 //!
 //! A threshold whose metric has no sample is missed: nothing was shown to hold.
@@ -15,7 +17,7 @@ mod figure;
 use std::fmt;
 use std::str::FromStr;
 
-use figure::Figure;
+use figure::{Figure, Stat};
 
 use crate::record::{Judged, Record, Status};
 
@@ -47,6 +49,12 @@ pub enum ThresholdError {
         /// What there is.
         known: String,
     },
+    /// There are no such parts.
+    #[error(
+        "`{0}`: write propagation{{stage:NAME}}, propagation{{room_size:CLIENTS}} or \
+         propagation{{link:NAME}}; nothing else is told apart by parts"
+    )]
+    Group(String),
     /// The metric is no distribution, or the statistic unknown.
     #[error("`{metric}` has no `{stat}`: {mend}")]
     Stat {
@@ -144,8 +152,38 @@ impl fmt::Display for Threshold {
 }
 
 impl Threshold {
+    /// What parts of the deliveries it is about, and which: `stage` and its
+    /// name. `None` if it is about all.
+    pub fn group(&self) -> Option<(&str, &str)> {
+        match &self.figure {
+            Figure::Latency(metric, _) | Figure::Samples(metric) => {
+                let (kind, part) = metric.group.as_ref()?;
+                Some((kind, part))
+            }
+            Figure::Count(..) | Figure::Rate(..) => None,
+        }
+    }
+
+    /// Whether a run can only miss it for good, and has: a limit from above on
+    /// a count that only grows, or on the slowest sample.
+    pub fn is_hopeless(&self, so_far: &Record) -> bool {
+        let bounds_from_above = match self.op {
+            Op::Less | Op::AtMost => true,
+            Op::Equal => self.limit == 0.0,
+            Op::Greater | Op::AtLeast | Op::Unequal => false,
+        };
+        let only_grows = matches!(
+            self.figure,
+            Figure::Count(..) | Figure::Latency(_, Stat::Max)
+        );
+        let figure = self.figure.of(so_far);
+        bounds_from_above
+            && only_grows
+            && figure.is_some_and(|figure| !self.op.holds(figure, self.limit))
+    }
+
     /// What the record says to it.
-    fn judge(&self, record: &Record) -> Judged {
+    pub fn judge(&self, record: &Record) -> Judged {
         let figure = self.figure.of(record);
         Judged {
             threshold: self.text.clone(),

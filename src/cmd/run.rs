@@ -1,23 +1,27 @@
 //! `syncbench run`: load a relay, report latency and convergence.
 
-use std::io::IsTerminal;
+mod display;
+mod flags;
+mod watcher;
+
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::ValueEnum;
-use indicatif::{ProgressBar, ProgressStyle};
 use syncbench_engines::Loro;
-use syncbench_loadgen::load::{self, Inputs, LoadError, Progress};
-use syncbench_loadgen::outcome::{Outcome, Row};
+use syncbench_loadgen::load::{self, Inputs, LoadError};
+use syncbench_loadgen::outcome::Outcome;
 use syncbench_loadgen::relay::RelayCommand;
 use syncbench_loadgen::scenario::{History, SHIPPED, Scenario, Settings, Shipped};
 use syncbench_reports::export::{Exporter, Terminal};
-use syncbench_reports::quantity;
-use syncbench_reports::record::{DatasetRef, Status};
+use syncbench_reports::record::{DatasetRef, Run, Status};
 use syncbench_reports::threshold::{self, Threshold};
 use tokio::sync::oneshot;
+
+use flags::{Arrivals, Flags, Phase, Protocol, Replica};
+use watcher::Watcher;
 
 use super::BadInput;
 use crate::conditions;
@@ -133,6 +137,10 @@ pub struct Args {
     #[arg(long = "threshold", value_name = "EXPR")]
     thresholds: Vec<String>,
 
+    /// Serve what is measured while the run goes on: http://ADDR/metrics, for Prometheus
+    #[arg(long, value_name = "ADDR")]
+    metrics: Option<SocketAddr>,
+
     /// Print the record as JSON instead of the summary
     #[arg(long)]
     json: bool,
@@ -144,77 +152,6 @@ pub struct Args {
     /// No progress display
     #[arg(short, long)]
     quiet: bool,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Arrivals {
-    /// At equal distances
-    Constant,
-    /// At random, with independent exponential distances
-    Poisson,
-    /// As in the data set, sped up or slowed down to the rate
-    Trace,
-}
-
-impl Arrivals {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Constant => "constant",
-            Self::Poisson => "poisson",
-            Self::Trace => "trace",
-        }
-    }
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Phase {
-    /// Evenly over the period: the load is smooth
-    Spread,
-    /// All at once: the load comes in bursts
-    Locked,
-}
-
-impl Phase {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Spread => "spread",
-            Self::Locked => "locked",
-        }
-    }
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Replica {
-    /// A document that imports what it receives
-    Full,
-    /// The version only: which operations have come
-    Light,
-}
-
-impl Replica {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Light => "light",
-        }
-    }
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Protocol {
-    /// Raw updates, forwarded to everyone else in the room
-    Broadcast,
-    /// loro-protocol version 1: joins, acknowledged updates, presence
-    Loro,
-}
-
-impl Protocol {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Broadcast => "broadcast",
-            Self::Loro => "loro",
-        }
-    }
 }
 
 impl Args {
@@ -229,8 +166,12 @@ impl Args {
         let mut scenario = settings.scenario().map_err(BadInput::new)?;
         scenario.workers = self.workers.map_or(scenario.workers, usize::from);
         let thresholds = scenario.thresholds.iter().map(|text| text.parse());
-        let thresholds = thresholds.collect::<Result<_, _>>();
-        Ok((scenario, thresholds.map_err(BadInput::new)?))
+        let thresholds = thresholds.collect::<Result<Vec<Threshold>, _>>();
+        let thresholds = thresholds.map_err(BadInput::new)?;
+        thresholds
+            .iter()
+            .try_for_each(|t| part_exists(&scenario, t))?;
+        Ok((scenario, thresholds))
     }
 
     /// What the flags say, as a scenario file would.
@@ -272,41 +213,26 @@ impl Args {
     }
 }
 
-/// Settings by the path of their key.
-#[derive(Default)]
-struct Flags(toml::Table);
-
-impl Flags {
-    fn set(&mut self, path: &str, value: Option<impl Into<toml::Value>>) {
-        if let Some(value) = value {
-            let mut keys: Vec<&str> = path.split('.').collect();
-            let last = keys.pop().unwrap_or_default();
-            let mut table = &mut self.0;
-            for key in keys {
-                let inner = table
-                    .entry(key)
-                    .or_insert_with(|| toml::Table::new().into());
-                let toml::Value::Table(inner) = inner else {
-                    return;
-                };
-                table = inner;
-            }
-            table.insert(last.to_owned(), value.into());
+/// Refuses a threshold on a part that the scenario does not have.
+fn part_exists(scenario: &Scenario, threshold: &Threshold) -> anyhow::Result<()> {
+    let Some((kind, part)) = threshold.group() else {
+        return Ok(());
+    };
+    let parts: Vec<String> = match kind {
+        "stage" => scenario.stages.iter().map(|s| s.name.clone()).collect(),
+        "link" => {
+            let named = scenario.links.iter().map(|link| link.name.clone());
+            named.chain(["none".to_owned()]).collect()
         }
+        _ => scenario.rooms.iter().map(|r| r.size.to_string()).collect(),
+    };
+    if parts.iter().any(|known| known == part) {
+        return Ok(());
     }
-
-    /// `key=value`, the value in TOML or, where it is none, as text.
-    fn set_written(&mut self, setting: &str) -> anyhow::Result<()> {
-        let Some((path, value)) = setting.split_once('=') else {
-            let message = format!("--set {setting}: write key=value, as in churn.per_second=0.5");
-            return Err(BadInput::new(message).into());
-        };
-        let parsed = toml::from_str::<toml::Table>(&format!("value = {value}"));
-        let parsed = parsed.ok().and_then(|mut table| table.remove("value"));
-        let value = parsed.unwrap_or_else(|| toml::Value::String(value.to_owned()));
-        self.set(path.trim(), Some(value));
-        Ok(())
-    }
+    let known = parts.join(", ");
+    let message =
+        format!("threshold `{threshold}`: the scenario has no {kind} `{part}`; it has: {known}");
+    Err(BadInput::new(message).into())
 }
 
 /// The text of a shipped scenario, or of a file.
@@ -360,7 +286,8 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
         None => PathBuf::from("target/syncbench").join(&conditions.id),
     };
     let output = OutputFolder::prepare(folder)?;
-    let outcome = match load_relay(&scenario, trace, &args) {
+    let loaded = load_relay(&scenario, trace, &thresholds, &conditions, &args);
+    let outcome = match loaded {
         Ok(outcome) => outcome,
         Err(error) => {
             output.abandon();
@@ -381,6 +308,8 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
 fn load_relay(
     scenario: &Scenario,
     trace: syncbench_datasets::Trace,
+    thresholds: &[Threshold],
+    conditions: &Run,
     args: &Args,
 ) -> anyhow::Result<Outcome> {
     let program = std::env::current_exe().context("cannot find the syncbench executable")?;
@@ -405,25 +334,32 @@ fn load_relay(
             args: relay.map(Into::into).into(),
         },
     };
-    let display = Display::new(scenario, args.quiet);
+    let mut watcher = Watcher::new(scenario, thresholds, conditions, args.quiet);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let outcome = runtime.block_on(async {
         let interrupt = interrupt()?;
-        load::run(scenario.clone(), inputs, interrupt, |progress| {
-            display.show(&progress)
-        })
-        .await
-        .map_err(|error| match error {
-            LoadError::Descriptors(_) | LoadError::Url(_) | LoadError::NoRhythm(_) => {
-                BadInput::new(error).into()
-            }
-            error => anyhow::Error::from(error),
-        })
+        if let Some(address) = args.metrics {
+            watcher.serve_metrics(address).await?;
+        }
+        let watch = |progress: load::Progress<'_>| watcher.take(progress);
+        load::run(scenario.clone(), inputs, interrupt, watch)
+            .await
+            .map_err(explained)
     });
-    display.clear();
+    watcher.end();
     outcome
+}
+
+/// Tells what the user can mend from what has failed.
+fn explained(error: LoadError) -> anyhow::Error {
+    match error {
+        LoadError::Descriptors(_) | LoadError::Url(_) | LoadError::NoRhythm(_) => {
+            BadInput::new(error).into()
+        }
+        error => error.into(),
+    }
 }
 
 /// Completes at the first Ctrl-C (or SIGTERM): the run ends early with what it
@@ -444,70 +380,4 @@ fn interrupt() -> anyhow::Result<impl Future<Output = ()>> {
         // An error means that the task above is gone, and the run with it.
         let _ = interrupted.await;
     })
-}
-
-/// One line on the terminal that shows how the run goes; nothing elsewhere.
-struct Display {
-    bar: ProgressBar,
-    duration: Duration,
-}
-
-impl Display {
-    fn new(scenario: &Scenario, quiet: bool) -> Self {
-        let watched = std::io::stderr().is_terminal() && std::env::var_os("CI").is_none();
-        let bar = match watched && !quiet {
-            true => ProgressBar::new(scenario.duration.as_millis() as u64),
-            false => ProgressBar::hidden(),
-        };
-        // A constant template that indicatif accepts; its default otherwise.
-        if let Ok(style) = ProgressStyle::with_template("{bar:24} {msg}") {
-            bar.set_style(style);
-        }
-        Self {
-            bar,
-            duration: scenario.duration,
-        }
-    }
-
-    fn show(&self, progress: &Progress) {
-        match progress {
-            Progress::Connecting { connected, of } => {
-                self.bar
-                    .set_message(format!("connecting {connected}/{of} clients"));
-            }
-            Progress::Running(row) => {
-                self.bar.set_position((row.second + 1) * 1_000);
-                self.bar.set_message(line(row, self.duration));
-            }
-            Progress::Draining => self.bar.set_message("waiting for the last deliveries"),
-        }
-    }
-
-    fn clear(&self) {
-        self.bar.finish_and_clear();
-    }
-}
-
-/// One second of the run in a line: rates, latency, staleness, lag.
-fn line(row: &Row, duration: Duration) -> String {
-    let micros = |value: Option<f64>| value.map_or("-".to_owned(), quantity::duration);
-    let [p50, p99, _] = row.propagation;
-    let mut line = format!(
-        "{}/{} s  {} clients  {}/s sent {}/s delivered  p50 {} p99 {}  lag p99 {}",
-        row.second + 1,
-        duration.as_secs_f64(),
-        row.live,
-        row.sent,
-        row.visible,
-        micros(p50),
-        micros(p99),
-        micros(row.generator_lag[1]),
-    );
-    if row.stale_edits > 0 {
-        line += &format!("  behind {} edits, {:.1} s", row.stale_edits, row.stale_s);
-    }
-    if let Some(cpu) = row.processes.get("relay_cpu") {
-        line += &format!("  relay {:.0} % CPU", 100.0 * cpu);
-    }
-    line
 }

@@ -1,6 +1,7 @@
 //! Leading the workers, and the relay, through the stages of a run.
 
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::process::ExitStatus;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ impl Workers {
         mut relay: Option<&mut OwnedRelay>,
         mut processes: Processes,
         mut interrupt: Pin<&mut impl Future<Output = ()>>,
-        watcher: &mut impl FnMut(Progress),
+        watcher: &mut impl FnMut(Progress<'_>) -> ControlFlow<String>,
     ) -> Result<Outcome, LoadError> {
         let (scenario, plan) = (Arc::clone(&self.scenario), Arc::clone(&self.plan));
         let mut tally = Tally::new(scenario, plan, self.threads.len());
@@ -46,7 +47,12 @@ impl Workers {
             tokio::select! {
                 biased;
                 report = self.reports.recv() => match report {
-                    Some(report) => tally.take(report, watcher),
+                    Some(report) => {
+                        if let ControlFlow::Break(reason) = tally.take(report, watcher) {
+                            tally.aborted.get_or_insert((clock.now(), reason));
+                            stopped = true;
+                        }
+                    }
                     None => return Err(self.failed()),
                 },
                 () = &mut interrupt, if !stopped => {
@@ -87,14 +93,15 @@ impl Workers {
         tally: &mut Tally,
         mut relay: Option<&mut OwnedRelay>,
         mut interrupt: Pin<&mut impl Future<Output = ()>>,
-        watcher: &mut impl FnMut(Progress),
+        watcher: &mut impl FnMut(Progress<'_>) -> ControlFlow<String>,
     ) -> Result<(), LoadError> {
         while !tally.is_connected() {
             tokio::select! {
                 biased;
                 report = self.reports.recv() => match report {
                     Some(Report::ConnectFailed(failure)) => return Err(failure.into()),
-                    Some(report) => tally.take(report, watcher),
+                    // Nothing has begun that could be given up.
+                    Some(report) => drop(tally.take(report, watcher)),
                     None => return Err(LoadError::Worker("it ended early".to_owned())),
                 },
                 () = &mut interrupt => return Err(LoadError::Interrupted),

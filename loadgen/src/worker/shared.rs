@@ -374,6 +374,12 @@ impl Shared {
         self.setting.plan.rooms[room as usize].clients[seat.slot]
     }
 
+    /// A place from 0 to 1 among all clients, evenly spread.
+    pub fn place_of(&self, seat: Seat) -> f64 {
+        const GOLDEN: f64 = 0.618_033_988_749_894_9;
+        (f64::from(self.client(seat)) * GOLDEN).fract()
+    }
+
     /// When the client comes and goes, and what happens to it.
     pub fn plan_of(&self, seat: Seat) -> ClientPlan {
         self.setting.plan.clients[self.client(seat) as usize].clone()

@@ -5,30 +5,43 @@ use std::str::FromStr;
 
 use super::ThresholdError;
 use crate::quantity;
-use crate::record::Record;
+use crate::record::{Distribution, Record};
 use crate::similar::similar;
 
 /// What a run records as a distribution.
-const LATENCIES: [&str; 7] = [
+const LATENCIES: [&str; 14] = [
     "propagation",
     "propagation_from_send",
+    "delayed",
     "generator_lag",
     "edit",
     "transit",
+    "receive_queue",
     "import",
+    "ack",
     "connect",
+    "join",
+    "catch_up",
+    "presence",
+    "convergence_time",
 ];
 
 /// Reads a figure off a record; none without samples.
 pub(super) type Read = fn(&Record) -> Option<f64>;
 
 /// What a run counts.
-const COUNTS: [(&str, Read); 7] = [
+const COUNTS: [(&str, Read); 11] = [
     ("lost", |r| Some(r.convergence.as_ref()?.lost as f64)),
     ("duplicated", |r| {
         Some(r.convergence.as_ref()?.duplicated as f64)
     }),
     ("corrupt", |r| Some(r.convergence.as_ref()?.corrupt as f64)),
+    ("leaked", |r| Some(r.convergence.as_ref()?.leaked as f64)),
+    ("errors", |r| Some(r.errors.values().sum::<u64>() as f64)),
+    ("disconnects", |r| {
+        Some(r.counts.as_ref()?.disconnects as f64)
+    }),
+    ("outages", |r| Some(r.counts.as_ref()?.outages as f64)),
     ("scheduled", |r| Some(r.counts.as_ref()?.scheduled as f64)),
     ("sent", |r| Some(r.counts.as_ref()?.sent as f64)),
     ("expected", |r| Some(r.counts.as_ref()?.expected as f64)),
@@ -59,11 +72,64 @@ fn share(part: u64, whole: u64) -> Option<f64> {
 #[derive(Debug, Clone)]
 pub(super) enum Figure {
     /// Nanoseconds.
-    Latency(&'static str, Stat),
+    Latency(Metric, Stat),
     /// The samples of a latency.
-    Samples(&'static str),
+    Samples(Metric),
     Count(&'static str, Read),
     Rate(&'static str, Read),
+}
+
+/// A latency, of all deliveries or of a part of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Metric {
+    name: &'static str,
+    /// What parts are, and which: `stage` and `spike`.
+    pub(super) group: Option<(String, String)>,
+}
+
+/// What deliveries are told apart by.
+const GROUPS: [&str; 3] = ["stage", "room_size", "link"];
+
+impl Metric {
+    /// `propagation`, or `propagation{stage:spike}`.
+    fn parse(text: &str) -> Result<Option<Self>, ThresholdError> {
+        let (name, group) = match text.strip_suffix('}').and_then(|t| t.split_once('{')) {
+            Some((name, group)) => (name.trim(), Some(group)),
+            None => (text, None),
+        };
+        let Some(name) = LATENCIES.into_iter().find(|known| *known == name) else {
+            return Ok(None);
+        };
+        let Some(group) = group else {
+            return Ok(Some(Self { name, group: None }));
+        };
+        let parts = group.split_once(':');
+        let parts = parts.map(|(kind, part)| (kind.trim().to_owned(), part.trim().to_owned()));
+        let known = parts.filter(|(kind, _)| GROUPS.contains(&kind.as_str()));
+        match (name, known) {
+            ("propagation", Some(group)) => Ok(Some(Self {
+                name,
+                group: Some(group),
+            })),
+            _ => Err(ThresholdError::Group(text.to_owned())),
+        }
+    }
+
+    fn of<'a>(&self, record: &'a Record) -> Option<&'a Distribution> {
+        match &self.group {
+            None => record.latency.get(self.name),
+            Some((kind, part)) => record.groups.get(kind)?.get(part),
+        }
+    }
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.group {
+            None => f.write_str(self.name),
+            Some((kind, part)) => write!(f, "{}{{{kind}:{part}}}", self.name),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -79,17 +145,20 @@ impl FromStr for Figure {
     type Err = ThresholdError;
 
     fn from_str(text: &str) -> Result<Self, ThresholdError> {
-        // The statistic may have a point of its own: p99.9.
-        let (metric, stat) = match text.split_once('.') {
-            Some((metric, stat)) => (metric.trim(), Some(stat.trim())),
+        // The statistic may have a point of its own, p99.9, and so may the name
+        // of a part.
+        let name_ends = text.find('}').unwrap_or(0);
+        let (metric, stat) = match text[name_ends..].split_once('.') {
+            Some((rest, stat)) => (&text[..name_ends + rest.len()], Some(stat.trim())),
             None => (text, None),
         };
+        let metric = metric.trim();
         let no_stat = |mend| ThresholdError::Stat {
             metric: metric.to_owned(),
             stat: stat.unwrap_or("figure without a statistic").to_owned(),
             mend,
         };
-        if let Some(latency) = LATENCIES.into_iter().find(|known| *known == metric) {
+        if let Some(latency) = Metric::parse(metric)? {
             return match stat {
                 Some("count") => Ok(Self::Samples(latency)),
                 Some(stat) => stat
@@ -205,7 +274,7 @@ impl Figure {
     pub(super) fn of(&self, record: &Record) -> Option<f64> {
         match self {
             Self::Latency(metric, stat) => {
-                let histogram = record.latency.get(*metric)?.histogram().ok()?;
+                let histogram = metric.of(record)?.histogram().ok()?;
                 (!histogram.is_empty()).then(|| match stat {
                     Stat::Min => histogram.min() as f64,
                     Stat::Mean => histogram.mean(),
@@ -213,7 +282,7 @@ impl Figure {
                     Stat::Quantile(quantile) => histogram.value_at_quantile(*quantile) as f64,
                 })
             }
-            Self::Samples(metric) => Some(record.latency.get(*metric)?.count as f64),
+            Self::Samples(metric) => Some(metric.of(record)?.count as f64),
             Self::Count(_, read) | Self::Rate(_, read) => read(record),
         }
     }
