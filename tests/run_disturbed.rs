@@ -4,7 +4,8 @@
 #![cfg(target_os = "linux")] // finds the relay process in /proc
 #![allow(clippy::unwrap_used)] // a test may fail
 
-use std::io::Read;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,8 @@ use syncbench_reports::record::Record;
 struct LongRun {
     child: Child,
     folder: tempfile::TempDir,
+    /// Where it serves its metrics.
+    metrics: SocketAddr,
 }
 
 impl LongRun {
@@ -22,30 +25,43 @@ impl LongRun {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_str().unwrap();
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let metrics = free.local_addr().unwrap();
+        drop(free);
         let child = Command::new(env!("CARGO_BIN_EXE_syncbench"))
             .args(["run", "--clients", "12", "--rooms", "4", "--rate", "100"])
             .args(["--duration", "1h", "-o", path])
+            .args(["--metrics", &metrics.to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let run = Self { child, folder };
+        let run = Self {
+            child,
+            folder,
+            metrics,
+        };
         let deadline = Instant::now() + Duration::from_secs(30);
         while !run.is_editing() {
             assert!(Instant::now() < deadline, "the run does not begin");
             std::thread::sleep(Duration::from_millis(20));
         }
-        // Time for some of the 100 edits a second.
-        std::thread::sleep(Duration::from_millis(500));
         run
     }
 
-    /// Whether the pacing thread runs: it starts with the schedule.
+    /// Whether its metrics tell of edits.
     fn is_editing(&self) -> bool {
-        let process = procfs::process::Process::new(self.child.id() as i32).unwrap();
-        let mut tasks = process.tasks().unwrap().flatten();
-        tasks.any(|task| task.stat().is_ok_and(|stat| stat.comm == "pacer"))
+        let Ok(mut connection) = TcpStream::connect(self.metrics) else {
+            return false;
+        };
+        let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        let mut answer = String::new();
+        let asked = connection.write_all(request.as_bytes());
+        let read = asked.and_then(|()| connection.read_to_string(&mut answer));
+        let mut lines = answer.lines();
+        let sent = lines.find(|line| line.starts_with("syncbench_edits_sent_total"));
+        read.is_ok() && sent.is_some_and(|line| !line.ends_with(" 0"))
     }
 
     /// The run's relay process.

@@ -148,7 +148,7 @@ impl StampedTcp {
 fn receive(
     tcp: &TcpStream,
     into: &mut [u8],
-    stamp: &mut Vec<u8>,
+    stamp: &mut [u8],
     arrival: &Arrival,
 ) -> io::Result<usize> {
     let mut slices = [IoSliceMut::new(into)];

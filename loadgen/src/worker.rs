@@ -409,9 +409,11 @@ impl Worker {
     }
 
     /// Waits until every edit is visible everywhere, or nothing has come for
-    /// the scenario's drain timeout.
+    /// the scenario's drain timeout, or the run was stopped and nobody is
+    /// connected any more.
     async fn drain(&self) {
-        while !self.shared.is_settled() {
+        let stopped = matches!(*self.stage.borrow(), Stage::Stop(..));
+        while !self.shared.is_settled() && !(stopped && self.shared.nobody_is_live()) {
             let progress = self.shared.progress.notified();
             if timeout(self.scenario.drain_timeout, progress)
                 .await

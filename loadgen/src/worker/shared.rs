@@ -354,6 +354,13 @@ impl Shared {
         members.all(|member| matches!(member.status, Status::Live | Status::Gone | Status::Absent))
     }
 
+    /// Whether every client is without a session.
+    pub(super) fn nobody_is_live(&self) -> bool {
+        let rooms = self.rooms.borrow();
+        let mut members = rooms.iter().flat_map(|room| &room.members);
+        !members.any(|member| member.status == Status::Live)
+    }
+
     /// Waits for its turn to open a connection.
     pub async fn permit_to_connect(&self) -> Option<SemaphorePermit<'_>> {
         self.permits.acquire().await.ok()
