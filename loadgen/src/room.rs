@@ -196,7 +196,7 @@ impl Room {
     ) -> Result<(), EngineError> {
         let member = &mut self.members[slot];
         let from = member.framed;
-        let end = member.copy().own_counter();
+        let end = member.made;
         if let Some(update) = member.copy_mut().export_missing(version)? {
             member.queue_update(update, end, clock.now(), metrics);
         }
@@ -279,7 +279,7 @@ impl Room {
         if !member.may_send() {
             return Ok(());
         }
-        let (from, end) = (member.framed, member.copy().own_counter());
+        let (from, end) = (member.framed, member.made);
         if from == end {
             return Ok(());
         }

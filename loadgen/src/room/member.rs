@@ -61,6 +61,9 @@ pub struct Member {
     /// What the relay said it has; the client is live once it has that too.
     pub(super) awaited: Option<VersionVector>,
     outgoing: VecDeque<Outgoing>,
+    /// Its own operations are those below this counter: the engine would have
+    /// to copy its version to tell.
+    pub(super) made: Counter,
     /// Own operations below this counter wait in `outgoing` or have left.
     pub(super) framed: Counter,
     /// Own operations below this counter have been written to a socket.
@@ -108,6 +111,7 @@ impl Member {
             events: Vec::new(),
             awaited: None,
             outgoing: VecDeque::new(),
+            made: 0,
             framed: 0,
             written: 0,
             unacknowledged: VecDeque::new(),
@@ -202,10 +206,10 @@ impl Member {
         let (Some(editor), Some(copy)) = (&mut self.editor, &mut self.copy) else {
             return Ok(None);
         };
-        let before = copy.own_counter();
-        let made = editor.edit(copy.writable())?;
-        let end = copy.own_counter();
-        Ok((made && end > before).then_some(end))
+        let before = self.made;
+        editor.edit(copy.writable())?;
+        self.made = copy.own_counter();
+        Ok((self.made > before).then_some(self.made))
     }
 
     /// The own operations that have not been sent, as an update: with an
@@ -277,8 +281,7 @@ impl Member {
 
     /// Whether it made edits that were due to leave and found the queue full.
     pub fn has_unsent_edits(&self) -> bool {
-        let made = self.copy.as_ref().map_or(0, Copy::own_counter);
-        !self.batching && made > self.framed
+        !self.batching && self.made > self.framed
     }
 
     /// The next message to write.
@@ -293,10 +296,7 @@ impl Member {
     pub fn has_sent_all(&self) -> bool {
         self.outgoing.is_empty()
             && self.unacknowledged.is_empty()
-            && self
-                .copy
-                .as_ref()
-                .is_none_or(|copy| copy.own_counter() == self.written)
+            && (!self.is_there() || self.made == self.written)
     }
 
     /// Own operations below this counter have left.
