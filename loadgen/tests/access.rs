@@ -1,0 +1,162 @@
+//! Relays that want more than an address: headers, a token, a subprotocol,
+//! TLS. What is secret stays out of the record.
+#![allow(clippy::unwrap_used)] // a test may fail
+
+use std::net::SocketAddr;
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use syncbench_engines::Loro;
+use syncbench_loadgen::load::{self, Inputs, LoadError};
+use syncbench_loadgen::outcome::Outcome;
+use syncbench_loadgen::relay::RelayCommand;
+use syncbench_loadgen::scenario::{Access, RelayTarget, RoomClass, Scenario};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_tungstenite::accept_hdr_async;
+use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
+
+/// What clients asked for: header lines, `name: value`.
+type Asked = Arc<Mutex<Vec<String>>>;
+
+/// A relay for rooms of one, in a thread that ends with the test process.
+fn relay(tls: Option<TlsAcceptor>) -> (SocketAddr, Asked) {
+    let asked = Asked::default();
+    let noted = Arc::clone(&asked);
+    let (bound, address) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            bound.send(listener.local_addr().unwrap()).unwrap();
+            loop {
+                let (tcp, _) = listener.accept().await.unwrap();
+                let (tls, noted) = (tls.clone(), Arc::clone(&noted));
+                tokio::spawn(async move {
+                    match tls {
+                        None => serve(tcp, noted).await,
+                        Some(tls) => {
+                            if let Ok(encrypted) = tls.accept(tcp).await {
+                                serve(encrypted, noted).await;
+                            }
+                        }
+                    }
+                });
+            }
+        });
+    });
+    (address.recv().unwrap(), asked)
+}
+
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, asked: Asked) {
+    #[allow(clippy::result_large_err)] // the callback's type is tungstenite's
+    let note = |request: &Request, mut response: Response| {
+        let lines = request.headers().iter();
+        let lines = lines.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()));
+        asked.lock().unwrap().extend(lines);
+        if let Some(wanted) = request.headers().get("sec-websocket-protocol") {
+            let headers = response.headers_mut();
+            headers.insert("sec-websocket-protocol", wanted.clone());
+        }
+        Ok(response)
+    };
+    let Ok(mut socket) = accept_hdr_async(stream, note).await else {
+        return;
+    };
+    while let Some(Ok(_)) = socket.next().await {}
+    let _ = socket.close(None).await;
+}
+
+/// A certificate that nobody has signed.
+fn self_signed() -> TlsAcceptor {
+    let signed = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let key = signed.signing_key.serialize_der().try_into().unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![signed.cert.der().clone()], key)
+        .unwrap();
+    TlsAcceptor::from(Arc::new(config))
+}
+
+fn run(url: String, access: Access) -> Result<Outcome, LoadError> {
+    let scenario = Scenario {
+        relay: RelayTarget::Url(url.parse().unwrap()),
+        access,
+        rooms: vec![RoomClass { count: 2, size: 1 }],
+        clients: 2,
+        writers: 2,
+        rate: 20.0,
+        duration: Duration::from_millis(300),
+        ..Scenario::default()
+    };
+    let inputs = Inputs {
+        trace: Arc::new(syncbench_datasets::load("automerge-paper").unwrap()),
+        engine: &Loro,
+        embedded_relay: RelayCommand {
+            program: "none".into(),
+            args: Vec::new(),
+        },
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let interrupt = std::future::pending();
+    runtime.block_on(load::run(scenario, inputs, interrupt, |_| {
+        ControlFlow::Continue(())
+    }))
+}
+
+#[test]
+fn headers_token_and_subprotocol_are_sent_and_secrets_are_not_recorded() {
+    let (address, asked) = relay(None);
+    let access = Access {
+        headers: [("x-team".to_owned(), "blue-secret".to_owned())].into(),
+        subprotocol: Some("sync.v1".to_owned()),
+        token: Some("s3cret".to_owned()),
+        insecure: false,
+    };
+    let outcome = run(format!("ws://{address}"), access).unwrap();
+    let asked = asked.lock().unwrap();
+    for line in [
+        "x-team: blue-secret",
+        "authorization: Bearer s3cret",
+        "sec-websocket-protocol: sync.v1",
+    ] {
+        assert_eq!(
+            asked.iter().filter(|asked| *asked == line).count(),
+            2,
+            "{line}"
+        );
+    }
+    let recorded = serde_json::to_string(&*outcome.scenario).unwrap();
+    assert!(recorded.contains("x-team"), "{recorded}");
+    assert!(!recorded.contains("secret"), "{recorded}");
+    assert!(!recorded.contains("s3cret"), "{recorded}");
+}
+
+#[test]
+fn a_certificate_that_nobody_signed_is_refused_unless_any_will_do() {
+    let (address, _) = relay(Some(self_signed()));
+    let url = format!("wss://localhost:{}", address.port());
+    let refused = run(url.clone(), Access::default());
+    let refused = refused.err().unwrap().to_string();
+    assert!(refused.contains("certificate"), "{refused}");
+    let access = Access {
+        insecure: true,
+        ..Access::default()
+    };
+    let outcome = run(url, access).unwrap();
+    assert_eq!(outcome.convergence.converged, 2);
+    assert!(outcome.total.sent > 0);
+}
