@@ -100,6 +100,14 @@ impl LongRun {
     }
 }
 
+/// A test that fails must not leave a run behind that goes on for an hour.
+impl Drop for LongRun {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 #[test]
 fn a_killed_relay_ends_the_run_with_what_was_measured() {
     let run = LongRun::start();
