@@ -38,6 +38,7 @@ pub async fn live(shared: Rc<Shared>, seat: Seat) {
     let mut upcoming = Upcoming::of(&plan);
     let mut waits = Waits::new(client_rng(shared.seed() ^ 0xBACC, shared.client(seat)));
     loop {
+        let began = shared.timer.now();
         match attempt(&shared, seat, &mut upcoming).await {
             Attempt::Ended(Ended::Closing) => return,
             Attempt::Ended(Ended::Left) => return shared.leave(seat),
@@ -51,7 +52,10 @@ pub async fn live(shared: Rc<Shared>, seat: Seat) {
                     return shared.give_up(shared.not_joined(seat, reason));
                 }
                 shared.lost(seat, lost);
-                waits.begin_anew();
+                // A relay that hangs up at once must not be rushed at.
+                if shared.timer.now() - began > LONGEST_WAIT.as_nanos() as Nanos {
+                    waits.begin_anew();
+                }
             }
             Attempt::Failed(failure) => {
                 if is_initial && !shared.has_started() {
@@ -60,23 +64,19 @@ pub async fn live(shared: Rc<Shared>, seat: Seat) {
                 shared.lost(seat, loss(&failure));
             }
         }
-        if leaves_by_now(&shared, &upcoming_leave(&plan)) {
+        if leaves_by_now(&shared, plan.leaves) {
             return shared.leave(seat);
         }
         tokio::select! {
-            () = shared.timer.sleep_until(shared.timer.now() + waits.next(&shared)) => {}
+            () = shared.timer.sleep_until(shared.timer.now() + waits.next()) => {}
             () = shared.closing() => return,
         }
         upcoming.skip_until(shared.clock().now());
     }
 }
 
-fn upcoming_leave(plan: &crate::plan::ClientPlan) -> Option<Nanos> {
-    plan.leaves
-}
-
 /// Whether the client was to leave meanwhile.
-fn leaves_by_now(shared: &Shared, leaves: &Option<Nanos>) -> bool {
+fn leaves_by_now(shared: &Shared, leaves: Option<Nanos>) -> bool {
     leaves.is_some_and(|leaves| leaves <= shared.clock().now())
 }
 
@@ -174,7 +174,7 @@ impl Waits {
         self.failures = 0;
     }
 
-    fn next(&mut self, _shared: &Shared) -> Nanos {
+    fn next(&mut self) -> Nanos {
         let doubled = 1u32
             .checked_shl(self.failures.saturating_sub(1))
             .unwrap_or(u32::MAX);

@@ -51,9 +51,16 @@ impl RelayThread {
 
     /// A relay that does `fault` to the frames it forwards.
     pub fn broken(fault: Fault) -> Self {
+        Self::serving(move |listener| serve_broken(listener, fault))
+    }
+
+    /// A relay that serves so until it is dropped.
+    pub fn serving<F: Future<Output = ()>>(
+        serve: impl FnOnce(TcpListener) -> F + Send + 'static,
+    ) -> Self {
         Self::start(move |listener, stop| async move {
             tokio::select! {
-                () = serve_broken(listener, fault) => {}
+                () = serve(listener) => {}
                 _ = stop => {}
             }
         })

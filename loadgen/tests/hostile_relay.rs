@@ -1,0 +1,138 @@
+//! Relays that do not behave: garbage, floods, hanging up, silence. The run
+//! survives what a real client would, names what it met, and keeps what it
+//! measured.
+#![allow(clippy::unwrap_used)] // a test may fail
+
+mod support;
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use support::RelayThread;
+use syncbench_engines::Loro;
+use syncbench_loadgen::load::{self, Inputs, LoadError};
+use syncbench_loadgen::outcome::Outcome;
+use syncbench_loadgen::relay::RelayCommand;
+use syncbench_loadgen::scenario::{ProtocolKind, RelayTarget, RoomClass, Scenario};
+use syncbench_reports::record::Status;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::accept_async;
+use tokio_tungstenite::tungstenite::Message;
+
+/// What a hostile relay does to each client.
+#[derive(Debug, Clone, Copy)]
+enum Habit {
+    /// Sends bytes that mean nothing.
+    Garbage,
+    /// Sends such bytes as fast as the client takes them.
+    Flood,
+    /// Sends text.
+    Chat,
+    /// Hangs up as soon as the WebSocket is open.
+    HangUp,
+}
+
+fn hostile(habit: Habit) -> RelayThread {
+    RelayThread::serving(move |listener: TcpListener| async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            tokio::spawn(serve(tcp, habit));
+        }
+    })
+}
+
+async fn serve(tcp: TcpStream, habit: Habit) {
+    let Ok(mut socket) = accept_async(tcp).await else {
+        return;
+    };
+    let garbage = Message::Binary(vec![0xA7; 300].into());
+    match habit {
+        Habit::HangUp => return,
+        Habit::Garbage => drop(socket.send(garbage).await),
+        Habit::Chat => drop(socket.send(Message::text("hello?")).await),
+        Habit::Flood => while socket.send(garbage.clone()).await.is_ok() {},
+    }
+    while let Some(Ok(_)) = socket.next().await {}
+}
+
+fn run(habit: Habit, protocol: ProtocolKind) -> Result<Outcome, LoadError> {
+    let relay = hostile(habit);
+    let scenario = Scenario {
+        relay: RelayTarget::Url(format!("ws://{}", relay.address).parse().unwrap()),
+        protocol,
+        rooms: vec![RoomClass { count: 2, size: 2 }],
+        clients: 4,
+        writers: 4,
+        rate: 40.0,
+        duration: Duration::from_millis(500),
+        drain_timeout: Duration::from_millis(300),
+        ..Scenario::default()
+    };
+    let inputs = Inputs {
+        trace: Arc::new(syncbench_datasets::load("automerge-paper").unwrap()),
+        engine: &Loro,
+        embedded_relay: RelayCommand {
+            program: "none".into(),
+            args: Vec::new(),
+        },
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let interrupt = std::future::pending();
+    runtime.block_on(load::run(scenario, inputs, interrupt, |_| {
+        ControlFlow::Continue(())
+    }))
+}
+
+#[test]
+fn garbage_floods_and_chat_are_counted_by_kind_and_survived() {
+    for (habit, kind) in [
+        (Habit::Garbage, "import"),
+        (Habit::Flood, "import"),
+        (Habit::Chat, "protocol"),
+    ] {
+        let outcome = run(habit, ProtocolKind::Broadcast).unwrap();
+        assert_eq!(outcome.verdict().status, Status::NotConverged, "{habit:?}");
+        assert!(
+            outcome.total.errors[kind] >= 4,
+            "{:?}",
+            outcome.total.errors
+        );
+        assert!(outcome.convergence.corrupt >= 4, "{habit:?}");
+        assert_eq!(outcome.scheduled, 20, "{habit:?}");
+        assert!(outcome.total.sent > 0, "{habit:?}");
+        let reasons = outcome.verdict().reasons.join("\n");
+        assert!(reasons.contains("corrupt"), "{reasons}");
+    }
+}
+
+#[test]
+fn a_relay_that_hangs_up_at_once_is_not_rushed_at() {
+    let outcome = run(Habit::HangUp, ProtocolKind::Broadcast);
+    match outcome {
+        // Where a client was caught up for a moment, the run begins.
+        Ok(outcome) => {
+            assert_ne!(outcome.verdict().status, Status::Ok);
+            // Within some 1.5 s, waiting 0.05 s at least and ever longer.
+            assert!(
+                outcome.total.disconnects < 4 * 30,
+                "{}",
+                outcome.total.disconnects
+            );
+        }
+        Err(error) => assert!(error.to_string().contains("clos"), "{error}"),
+    }
+}
+
+#[test]
+fn garbage_in_place_of_a_join_is_named_before_anything_is_measured() {
+    let error = run(Habit::Garbage, ProtocolKind::Loro).err().unwrap();
+    let message = error.to_string();
+    assert!(
+        message.contains("does it speak the loro protocol?"),
+        "{message}"
+    );
+}
