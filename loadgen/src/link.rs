@@ -13,8 +13,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use rand::RngExt;
 use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt, SeedableRng};
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -78,11 +78,13 @@ impl Link {
         control: Rc<Control>,
         arrival: Arrival,
         timer: Timer,
-        rng: Xoshiro256PlusPlus,
+        mut rng: Xoshiro256PlusPlus,
     ) -> Self {
+        // The two ways are late independently of each other.
+        let up = Xoshiro256PlusPlus::seed_from_u64(rng.random());
         Self {
             wire,
-            up: Lane::new(quality, rng.clone()),
+            up: Lane::new(quality, up),
             down: Lane::new(quality, rng),
             control,
             arrival,
@@ -339,7 +341,6 @@ impl Lane {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use rand::SeedableRng;
 
     use super::*;
 

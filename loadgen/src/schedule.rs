@@ -179,7 +179,8 @@ impl Stream {
         planned: &ClientPlan,
         client: u32,
     ) -> Self {
-        let share = f64::from(client) / f64::from(scenario.clients);
+        // Of the writers, who come first: between them nobody edits.
+        let share = f64::from(client) / f64::from(scenario.writers.max(1));
         let pattern = match (scenario.arrivals, scenario.phase, rhythm) {
             (Arrivals::Poisson, ..) => Pattern::Poisson {
                 at: 0.0,

@@ -24,7 +24,7 @@ use crate::target::{UrlError, UrlTemplate};
 pub struct Settings {
     /// What the scenario shows, and what to look at in its result.
     pub analysis: Option<String>,
-    /// How long edits are scheduled; the sum of the stages where there are any.
+    /// How long edits are scheduled; not with stages, whose sum it is then.
     #[serde(with = "optional_duration")]
     pub duration: Option<Duration>,
     /// Seed of everything random.
@@ -262,6 +262,10 @@ impl Settings {
             false => rooms.iter().map(|class| class.count * class.size).sum(),
         };
         let stages = stages(self.stages, rate);
+        if !stages.is_empty() && self.duration.is_some() {
+            let message = "[[stages]] say how long the run is: drop `duration` (--duration)";
+            return Err(ScenarioError::Contradiction(message.to_owned()).into());
+        }
         let duration = match stages.is_empty() {
             true => self.duration.unwrap_or(default.duration),
             false => stages.iter().map(|stage| stage.duration).sum(),

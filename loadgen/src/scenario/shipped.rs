@@ -21,7 +21,22 @@ macro_rules! shipped {
 }
 
 /// All of them.
-pub const SHIPPED: &[Shipped] = shipped!["classroom", "one-document", "wiki", "keystrokes-at-once"];
+pub const SHIPPED: &[Shipped] = shipped![
+    "classroom",
+    "one-document",
+    "wiki",
+    "keystrokes-at-once",
+    "late-join",
+    "reconnect-storm",
+    "commuters",
+    "transatlantic",
+    "soak",
+    "spike",
+    "presence",
+    "replace-all",
+    "idle-crowd",
+    "memoryless",
+];
 
 impl Shipped {
     /// The scenario called `name`.

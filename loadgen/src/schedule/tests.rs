@@ -39,6 +39,16 @@ fn constant_arrivals_are_as_many_as_asked_and_evenly_spread() {
 }
 
 #[test]
+fn few_writers_among_many_readers_are_evenly_spread_as_well() {
+    let scenario = Scenario {
+        writers: 4,
+        ..scenario(40, 8.0, 1)
+    };
+    let eighths: Vec<Nanos> = (0..8).map(|n| n * 125_000_000).collect();
+    assert_eq!(times(&scenario), eighths);
+}
+
+#[test]
 fn locked_clients_all_arrive_at_once() {
     let scenario = Scenario {
         phase: Phase::Locked,

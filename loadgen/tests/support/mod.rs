@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
@@ -47,6 +48,25 @@ impl RelayThread {
             };
             loro::run(listener, stopped, config).await;
         })
+    }
+
+    /// The embedded `broadcast` relay, and what makes it stand still: for each
+    /// time sent, nothing is read or written for as long.
+    pub fn stalling(config: broadcast::Config) -> (Self, mpsc::UnboundedSender<Duration>) {
+        let (stall, mut stalls) = mpsc::unbounded_channel();
+        let relay = Self::start(move |listener, stop| async move {
+            tokio::spawn(async move {
+                while let Some(lasting) = stalls.recv().await {
+                    // The runtime has this thread only.
+                    std::thread::sleep(lasting);
+                }
+            });
+            let stopped = async {
+                let _ = stop.await;
+            };
+            broadcast::run(listener, stopped, config).await;
+        });
+        (relay, stall)
     }
 
     /// A relay that does `fault` to the frames it forwards.

@@ -147,6 +147,10 @@ fn contradictions_are_found_in_files_too() {
             "[relay]\nurl = \"ws://h:1\"\n[[fault]]\nkind = \"kill\"\nat = \"1s\"\nfor = \"1s\"",
             "this run owns",
         ),
+        (
+            "duration = \"5s\"\n[[stages]]\nduration = \"5s\"",
+            "drop `duration`",
+        ),
         ("[presence]\nevery = \"1s\"", "carries no presence"),
         (
             "[[link]]\nfault = [{ kind = \"cut\", for = \"1s\" }]",

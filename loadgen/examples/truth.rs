@@ -1,0 +1,181 @@
+//! Known truth: injects delays of known size, and prints what was measured
+//! beside what theory says, as a Markdown table.
+//!
+//! ```sh
+//! cargo build --release
+//! cargo run --release -p syncbench-loadgen --example truth -- target/release/syncbench
+//! ```
+//!
+//! One writer and one reader a room, ten edits a second: further apart than any
+//! jitter here, since bytes do not overtake each other, and an edit that waits
+//! behind a late one would be late too. One writer, because importing concurrent
+//! edits takes an engine milliseconds that no link was asked for.
+
+use std::error::Error;
+use std::process::Command;
+
+use hdrhistogram::Histogram;
+use syncbench_reports::record::{Record, Status};
+
+/// Length of each run.
+const SECONDS: f64 = 15.0;
+
+/// How long relay or links stand still.
+const STALL_MS: f64 = 1_000.0;
+
+/// Most jitter, each way.
+const JITTER_MS: f64 = 20.0;
+
+/// Bytes of a WebSocket header for a payload of 126 to 65,535 bytes: to the
+/// relay with a mask, and back without.
+const HEADERS: [f64; 2] = [8.0, 4.0];
+
+type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
+
+fn main() -> Result {
+    let usage = "usage: truth PATH-OF-SYNCBENCH";
+    let bench = Bench {
+        program: std::env::args().nth(1).ok_or(usage)?,
+    };
+    println!("| injected | figure | expected, ms | measured, ms | difference | n |");
+    println!("|---|---|---:|---:|---:|---:|");
+    let floor = Floor::of(&bench.run("nothing", &[])?)?;
+    bench.delays(&floor)?;
+    bench.jitter(&floor)?;
+    bench.bandwidth(&floor)?;
+    bench.stalls(&floor)
+}
+
+/// What the same run takes when nothing is injected, ms.
+struct Floor {
+    p50: f64,
+    mean: f64,
+}
+
+impl Floor {
+    fn of(measured: &Measured) -> Result<Self> {
+        let floor = Self {
+            p50: measured.quantile(0.5),
+            mean: measured.mean(),
+        };
+        for (figure, value) in [("p50", floor.p50), ("mean", floor.mean)] {
+            let n = measured.propagation.len();
+            println!("| nothing: the floor | {figure} | | {value:.2} | | {n} |");
+        }
+        Ok(floor)
+    }
+}
+
+struct Bench {
+    program: String,
+}
+
+impl Bench {
+    fn delays(&self, floor: &Floor) -> Result {
+        for delay in [5.0, 25.0, 100.0] {
+            let name = format!("{delay} ms each way");
+            let measured = self.run(&name, &[&format!("link=[{{delay='{delay}ms'}}]")])?;
+            measured.row("p50", 2.0 * delay + floor.p50, measured.quantile(0.5));
+            measured.row("mean", 2.0 * delay + floor.mean, measured.mean());
+        }
+        Ok(())
+    }
+
+    /// The sum of two even distributions up to `m` is a triangle up to `2 m`:
+    /// above its middle, the quantile q is `2 m - m * sqrt(2 (1 - q))`.
+    fn jitter(&self, floor: &Floor) -> Result {
+        let name = format!("0 to {JITTER_MS} ms each way");
+        let measured = self.run(&name, &[&format!("link=[{{jitter='{JITTER_MS}ms'}}]")])?;
+        measured.row("mean", JITTER_MS + floor.mean, measured.mean());
+        for quantile in [0.5, 0.9, 0.99_f64] {
+            let triangle = JITTER_MS * (2.0 - (2.0 * (1.0 - quantile)).sqrt());
+            let figure = format!("p{}", 100.0 * quantile);
+            let expected = triangle + floor.p50;
+            measured.row(&figure, expected, measured.quantile(quantile));
+        }
+        Ok(())
+    }
+
+    /// Each byte takes its time to pass, on both ways, headers as well.
+    fn bandwidth(&self, floor: &Floor) -> Result {
+        let name = "256 kbit/s each way, 1,000 bytes typed";
+        let measured = self.run(name, &["link=[{kbit=256}]", "workload.payload=1000"])?;
+        let counts = measured.record.counts.as_ref().ok_or("no counts")?;
+        let update = counts.bytes_typed as f64 / counts.sent as f64;
+        let bytes: f64 = HEADERS.iter().map(|header| update + header).sum();
+        let passing = bytes * 8.0 / 256.0;
+        measured.row("p50", passing + floor.p50, measured.quantile(0.5));
+        measured.row("mean", passing + floor.mean, measured.mean());
+        Ok(())
+    }
+
+    /// What is intended in a pause waits for its end: evenly up to its length.
+    /// So the slowest share s of all took as long as the pause, less s of the
+    /// run.
+    fn stalls(&self, floor: &Floor) -> Result {
+        let stall = "link=[{fault=[{kind='stall',at='5s',for='1s'}]}]";
+        let pause = "fault=[{kind='pause',at='5s',for='1s'}]";
+        for (name, fault) in [
+            ("links stall for 1 s", stall),
+            ("relay paused for 1 s", pause),
+        ] {
+            let measured = self.run(name, &[fault])?;
+            for quantile in [0.95, 0.99] {
+                let figure = format!("p{}", 100.0 * quantile);
+                let expected = STALL_MS - (1.0 - quantile) * SECONDS * 1e3 + floor.p50;
+                measured.row(&figure, expected, measured.quantile(quantile));
+            }
+            let max = measured.propagation.max() as f64 / 1e6;
+            measured.row("max", STALL_MS + floor.p50, max);
+        }
+        Ok(())
+    }
+
+    fn run(&self, injected: &str, set: &[&str]) -> Result<Measured> {
+        let mut command = Command::new(&self.program);
+        command.args(["run", "--clients", "40", "--rooms", "20"]);
+        command.args(["--writers", "20", "--rate", "200"]);
+        command.args(["--duration", &format!("{SECONDS}s"), "--json"]);
+        for setting in set {
+            command.args(["--set", setting]);
+        }
+        let output = command.output()?;
+        let record: Record = serde_json::from_slice(&output.stdout)
+            .map_err(|_| String::from_utf8_lossy(&output.stderr).into_owned())?;
+        if record.verdict.status != Status::Ok {
+            eprintln!("{injected}: {:?}", record.verdict);
+        }
+        let propagation = record.latency.get("propagation").ok_or("no propagation")?;
+        Ok(Measured {
+            injected: injected.to_owned(),
+            propagation: propagation.histogram()?,
+            record,
+        })
+    }
+}
+
+/// What one run measured.
+struct Measured {
+    injected: String,
+    propagation: Histogram<u64>,
+    record: Record,
+}
+
+impl Measured {
+    fn quantile(&self, quantile: f64) -> f64 {
+        self.propagation.value_at_quantile(quantile) as f64 / 1e6
+    }
+
+    fn mean(&self) -> f64 {
+        self.propagation.mean() / 1e6
+    }
+
+    /// Prints a line of the table, times in ms.
+    fn row(&self, figure: &str, expected: f64, measured: f64) {
+        let percent = 100.0 * (measured - expected) / expected;
+        let (injected, n) = (&self.injected, self.propagation.len());
+        println!(
+            "| {injected} | {figure} | {expected:.2} | {measured:.2} | {percent:+.1} % | {n} |"
+        );
+    }
+}

@@ -1,0 +1,117 @@
+//! Freedom from coordinated omission: a relay that stands still for a second
+//! shows in proportion to the edits that fell into that second.
+//!
+//! Lower bounds and proportions only: a machine that is busy with something
+//! else makes more edits late, and never fewer.
+#![allow(clippy::unwrap_used)] // a test may fail
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use support::RelayThread;
+use syncbench_engines::Loro;
+use syncbench_loadgen::load::{self, Inputs, Progress};
+use syncbench_loadgen::relay::{RelayCommand, broadcast};
+use syncbench_loadgen::scenario::{RelayTarget, RoomClass, Scenario};
+
+const STALL: Duration = Duration::from_secs(1);
+const RUN: Duration = Duration::from_secs(5);
+
+/// In pairs, so that each edit is delivered once.
+const CLIENTS: u32 = 4;
+
+/// What takes longer was held up by the stall.
+const SLOW: u64 = 100_000_000;
+
+/// What a run at `rate` reports of a relay that stands still after its first
+/// second.
+fn headline_of_a_run_with_a_stall(rate: f64) -> Histogram<u64> {
+    let (relay, stall) = RelayThread::stalling(broadcast::Config::default());
+    let scenario = Scenario {
+        relay: RelayTarget::Url(format!("ws://{}", relay.address).parse().unwrap()),
+        clients: CLIENTS,
+        writers: CLIENTS,
+        rooms: vec![RoomClass { count: 2, size: 2 }],
+        rate,
+        duration: RUN,
+        workers: 1,
+        ..Scenario::default()
+    };
+    let inputs = Inputs {
+        trace: Arc::new(syncbench_datasets::load("automerge-paper").unwrap()),
+        engine: &Loro,
+        embedded_relay: RelayCommand {
+            program: "none".into(),
+            args: Vec::new(),
+        },
+    };
+    let watcher = |progress| {
+        if let Progress::Running(row) = progress
+            && row.second == 0
+        {
+            stall.send(STALL).unwrap();
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let run = load::run(scenario, inputs, std::future::pending(), watcher);
+    let outcome = runtime.block_on(run).unwrap();
+    assert_eq!(outcome.total.visible, outcome.expected);
+    outcome.total.propagation.histogram().clone()
+}
+
+/// What clients would report that wait for each answer before they send again:
+/// each of them has one edit in the stall, its first there and so the slowest,
+/// and makes the others when it is over.
+fn closed_loop(headline: &Histogram<u64>) -> Histogram<u64> {
+    let mut naive = Histogram::new(3).unwrap();
+    for step in headline
+        .iter_recorded()
+        .filter(|s| s.value_iterated_to() < SLOW)
+    {
+        let (value, count) = (step.value_iterated_to(), step.count_at_value());
+        naive.record_n(value, count).unwrap();
+    }
+    let slowest = headline.max();
+    naive.record_n(slowest, u64::from(CLIENTS)).unwrap();
+    naive
+}
+
+fn slow(histogram: &Histogram<u64>) -> f64 {
+    histogram.count_between(SLOW, u64::MAX) as f64
+}
+
+#[test]
+fn a_stall_shows_in_proportion_to_the_edits_that_fell_in_and_not_to_the_clients() {
+    let mut naive_shares = Vec::new();
+    for rate in [40.0, 200.0] {
+        let headline = headline_of_a_run_with_a_stall(rate);
+        // The first edit in the stall waits for all of it but a period.
+        let slowest = headline.max() as f64 / 1e9;
+        assert!(slowest > STALL.as_secs_f64() - 2.0 / rate, "{slowest} s");
+
+        // Those of its first 0.9 s take longer than 0.1 s.
+        let due = rate * (STALL.as_nanos() as f64 - SLOW as f64) / 1e9;
+        let found = slow(&headline);
+        assert!(found > 0.9 * due, "{found} slow edits of {due} at {rate}/s");
+
+        // The slowest hundredth of the run is the stall's first 50 ms, and the
+        // slowest tenth its first half.
+        let at = |histogram: &Histogram<u64>, q| histogram.value_at_quantile(q) as f64 / 1e9;
+        let (p90, p99) = (at(&headline, 0.9), at(&headline, 0.99));
+        assert!(p99 > 0.85, "p99 {p99} s at {rate}/s");
+        assert!(p90 > 0.4, "p90 {p90} s at {rate}/s");
+
+        let naive = closed_loop(&headline);
+        let naive_p90 = at(&naive, 0.9);
+        assert!(naive_p90 < p90 / 4.0, "{naive_p90} s beside {p90} s");
+        naive_shares.push(slow(&naive) / naive.len() as f64);
+    }
+    // Five times the edits, and waiting clients find a fifth of the stall.
+    assert!(naive_shares[1] < naive_shares[0] / 3.0, "{naive_shares:?}");
+}
