@@ -7,6 +7,7 @@
 
 mod support;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,12 +49,13 @@ fn headline_of_a_run_with_a_stall(rate: f64) -> Histogram<u64> {
             args: Vec::new(),
         },
     };
-    let watcher = |progress| {
-        if let Progress::Running(row) = progress
-            && row.second == 0
+    let watcher = |progress: Progress<'_>| {
+        if let Progress::Running { second, .. } = progress
+            && second.second == 0
         {
             stall.send(STALL).unwrap();
         }
+        ControlFlow::Continue(())
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
