@@ -413,7 +413,8 @@ impl Worker {
     /// connected any more.
     async fn drain(&self) {
         let stopped = matches!(*self.stage.borrow(), Stage::Stop(..));
-        while !self.shared.is_settled() && !(stopped && self.shared.nobody_is_live()) {
+        let nobody = || stopped && self.shared.nobody_is_live();
+        while !self.shared.is_settled() && !nobody() {
             let progress = self.shared.progress.notified();
             if timeout(self.scenario.drain_timeout, progress)
                 .await
