@@ -304,6 +304,12 @@ impl Scenario {
             let message = "light replicas have no document but their own text: only trace edits";
             return Err(ScenarioError::Contradiction(message.to_owned()));
         }
+        let shallow = self.document.typed > 0.0 && self.document.form == DocumentForm::Shallow;
+        if shallow && self.edits == EditKind::ReplaceAll {
+            let message = "edits replace-all send the whole history, which a shallow document does \
+                           not have: use the form snapshot or updates";
+            return Err(ScenarioError::Contradiction(message.to_owned()));
+        }
         Ok(())
     }
 
