@@ -199,6 +199,11 @@ impl Member {
     /// Makes the next edit; the counter after it, or `None` when there is
     /// nothing to do, or nobody who does it.
     pub(super) fn edit_next(&mut self) -> Result<Option<Counter>, EngineError> {
+        // Whoever has not got the document yet cannot type in it. (An engine
+        // may even refuse to open it where something has been typed before.)
+        if !self.has_been_live {
+            return Ok(None);
+        }
         let (Some(editor), Some(copy)) = (&mut self.editor, &mut self.copy) else {
             return Ok(None);
         };
