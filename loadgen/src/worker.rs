@@ -15,7 +15,7 @@ use syncbench_engines::{Engine, EngineError};
 use syncbench_reports::record::Convergence;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinSet, LocalSet, spawn_local, yield_now};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::client;
 use crate::clock::{Clock, Nanos, TimeSource, sharpen_timers, thread_cpu};
@@ -27,7 +27,7 @@ use crate::plan::Plan;
 use crate::room::{Ground, Room, Setting};
 use crate::scenario::{RelayTarget, Scenario};
 use crate::schedule::{Arrival, Rhythm, Schedule};
-use crate::session::Seat;
+use crate::session::{LONGEST_SILENCE, Seat};
 use crate::target::{UrlError, UrlTemplate};
 use crate::timer::Timer;
 use crate::tls::Tls;
@@ -408,16 +408,24 @@ impl Worker {
         seats
     }
 
-    /// Waits until every edit is visible everywhere, or nothing has come for
-    /// the scenario's drain timeout.
+    /// Waits until every edit is visible everywhere, or things have not got
+    /// better for the scenario's drain timeout. That does not begin before
+    /// those whom the scenario keeps away can have noticed that their links are
+    /// dead; and who comes back only to be lost again makes nothing better.
     async fn drain(&self) {
+        let (mut best, mut since) = (self.shared.standing(), Instant::now());
         while !self.shared.is_settled() {
+            let patience = match self.shared.is_anyone_away() {
+                true => self.scenario.drain_timeout + LONGEST_SILENCE,
+                false => self.scenario.drain_timeout,
+            };
             let progress = self.shared.progress.notified();
-            if timeout(self.scenario.drain_timeout, progress)
-                .await
-                .is_err()
-            {
+            if timeout_at(since + patience, progress).await.is_err() {
                 return;
+            }
+            let standing = self.shared.standing();
+            if standing > best {
+                (best, since) = (standing, Instant::now());
             }
         }
     }

@@ -354,6 +354,21 @@ impl Shared {
         members.all(|member| matches!(member.status, Status::Live | Status::Gone | Status::Absent))
     }
 
+    /// How far everyone has come: deliveries, then clients that are live.
+    pub(super) fn standing(&self) -> (u64, usize) {
+        let rooms = self.rooms.borrow();
+        let members = rooms.iter().flat_map(|room| &room.members);
+        let live = members.filter(|member| member.status == Status::Live);
+        (self.visible.get(), live.count())
+    }
+
+    /// Whether the scenario keeps anyone away now.
+    pub(super) fn is_anyone_away(&self) -> bool {
+        let rooms = self.rooms.borrow();
+        let mut members = rooms.iter().flat_map(|room| &room.members);
+        members.any(|member| member.is_there() && member.is_away())
+    }
+
     /// Waits for its turn to open a connection.
     pub async fn permit_to_connect(&self) -> Option<SemaphorePermit<'_>> {
         self.permits.acquire().await.ok()
