@@ -25,7 +25,7 @@ use crate::metrics::Metrics;
 use crate::network::Network;
 use crate::plan::Plan;
 use crate::room::{Ground, Room, Setting};
-use crate::scenario::{RelayTarget, Scenario};
+use crate::scenario::{Arrivals, RelayTarget, Scenario};
 use crate::schedule::{Arrival, Rhythm, Schedule};
 use crate::session::{LONGEST_SILENCE, Seat};
 use crate::target::{UrlError, UrlTemplate};
@@ -384,7 +384,10 @@ impl Worker {
         let clients = (0..)
             .zip(&seats)
             .filter_map(|(client, seat)| seat.map(|_| client));
-        let rhythm = Rhythm::of(&self.setting.trace);
+        let rhythm = match self.scenario.arrivals {
+            Arrivals::Trace => Rhythm::of(&self.setting.trace),
+            Arrivals::Constant | Arrivals::Poisson => None,
+        };
         let plan = &self.setting.plan;
         let schedule = Schedule::new(&self.scenario, plan, rhythm.as_ref(), clients);
         let mut playing = Playing {
