@@ -518,6 +518,8 @@ impl Playing {
             }
         }
         self.played.is_complete = true;
+        // Someone may come after the last edit, and lose a connection.
+        self.wait_for(self.end).await;
     }
 
     fn act(&self, arrival: Arrival) {

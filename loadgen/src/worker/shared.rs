@@ -354,11 +354,12 @@ impl Shared {
         members.all(|member| matches!(member.status, Status::Live | Status::Gone | Status::Absent))
     }
 
-    /// How far everyone has come: deliveries, then clients that are live.
+    /// How far everyone has come: deliveries, then clients that are live, but
+    /// for those whose link is dead and who do not know it yet.
     pub(super) fn standing(&self) -> (u64, usize) {
         let rooms = self.rooms.borrow();
         let members = rooms.iter().flat_map(|room| &room.members);
-        let live = members.filter(|member| member.status == Status::Live);
+        let live = members.filter(|member| member.status == Status::Live && !member.is_away());
         (self.visible.get(), live.count())
     }
 
