@@ -161,10 +161,7 @@ fn there(room: &Room) -> impl Iterator<Item = (usize, &Member)> {
 }
 
 /// `operations`, and what the room contained before the first edit.
-fn with_ground(
-    room: &Room,
-    operations: impl Iterator<Item = (PeerId, Counter)>,
-) -> VersionVector {
+fn with_ground(room: &Room, operations: impl Iterator<Item = (PeerId, Counter)>) -> VersionVector {
     let ground = room.ground();
     let ground = ground.iter().collect::<Vec<_>>();
     ground.into_iter().chain(operations).collect()
