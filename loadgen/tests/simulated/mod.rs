@@ -6,6 +6,8 @@
 pub mod chance;
 pub mod distance;
 pub mod pipes;
+pub mod saboteur;
+pub mod trials;
 pub mod truth;
 
 use std::rc::Rc;
