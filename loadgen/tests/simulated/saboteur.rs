@@ -329,9 +329,11 @@ impl State {
             return Some(vec![frame.clone()]);
         }
         match loro_protocol::decode(frame) {
-            Ok(ProtocolMessage::DocUpdate { crdt, updates, .. }) if crdt == CrdtType::Loro => {
-                Some(updates.into_iter().map(Bytes::from).collect())
-            }
+            Ok(ProtocolMessage::DocUpdate {
+                crdt: CrdtType::Loro,
+                updates,
+                ..
+            }) => Some(updates.into_iter().map(Bytes::from).collect()),
             _ => None,
         }
     }
