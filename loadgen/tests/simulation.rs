@@ -20,7 +20,7 @@ use syncbench_reports::record::Status;
 use tokio::time::timeout;
 
 /// Seeds that the suite ends with within a minute, in the dev profile.
-const SEEDS: u64 = 250;
+const SEEDS: u64 = 200;
 
 /// Longer than anyone waits for anything, in virtual time.
 const LONGEST: Duration = Duration::from_secs(120);
