@@ -4,10 +4,10 @@
 
 use std::collections::HashMap;
 
-use syncbench_engines::{OpRange, StateHash, VersionVector};
+use syncbench_engines::{Counter, OpRange, PeerId, StateHash, VersionVector};
 use syncbench_reports::record::{Convergence, ConvergenceFailure};
 
-use crate::room::{Member, Room, written};
+use crate::room::{Member, Room, made, written};
 use crate::scenario::client_name;
 
 /// Failures kept with their details; a thousand equal ones help nobody.
@@ -60,10 +60,11 @@ struct Findings {
 impl Findings {
     fn of(room: &Room) -> Self {
         let mut findings = Self::default();
-        let sent = sent(room);
+        let sent = with_ground(room, written(room).map(|(_, peer, end)| (peer, end)));
+        let made = with_ground(room, made(room));
         for (slot, member) in there(room) {
             let has = member.copy().version_vector();
-            let (lacks, extra) = (sent.missing_from(&has), has.missing_from(&sent));
+            let (lacks, extra) = (sent.missing_from(&has), has.missing_from(&made));
             if !lacks.is_empty() {
                 let lost = lost(room, slot, &has);
                 findings.lost += lost;
@@ -159,12 +160,11 @@ fn there(room: &Room) -> impl Iterator<Item = (usize, &Member)> {
     members.filter(|(_, member)| member.is_there())
 }
 
-/// Everything that ought to be in every replica of the room.
-fn sent(room: &Room) -> VersionVector {
+/// `operations`, and what the room contained before the first edit.
+fn with_ground(room: &Room, operations: impl Iterator<Item = (PeerId, Counter)>) -> VersionVector {
     let ground = room.ground();
     let ground = ground.iter().collect::<Vec<_>>();
-    let written = written(room).map(|(_, peer, end)| (peer, end));
-    ground.into_iter().chain(written).collect()
+    ground.into_iter().chain(operations).collect()
 }
 
 /// Edits sent in the room that the replica of `slot`, at version `has`, does

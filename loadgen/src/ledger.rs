@@ -49,6 +49,10 @@ struct Writer {
     /// Counter after the last operation of each edit.
     ends: Vec<Counter>,
     times: VecDeque<Times>,
+    /// Someone has seen the operations below this counter.
+    shown: Counter,
+    /// Counter after the last operation of the edits withdrawn, if any were.
+    withdrawn: Counter,
 }
 
 impl Writer {
@@ -75,6 +79,8 @@ impl Ledger {
             slot,
             ends: Vec::new(),
             times: VecDeque::new(),
+            shown: 0,
+            withdrawn: 0,
         });
         Self {
             writers: writers.collect(),
@@ -156,6 +162,8 @@ impl Ledger {
         end: Counter,
     ) -> impl Iterator<Item = Times> + '_ {
         let fresh = self.fresh(slot, writer, end);
+        let shown = &mut self.writers[writer].shown;
+        *shown = end.max(*shown);
         let receiver = &mut self.receivers[slot];
         if !fresh.is_empty() {
             receiver.seen[writer] = fresh.end;
@@ -210,9 +218,18 @@ impl Ledger {
         (ends.len() - ends.partition_point(|&edit| edit <= end)) as u64
     }
 
+    /// Counter after the last operation that `writer` made, also of those
+    /// edits that were withdrawn.
+    pub fn made_up_to(&self, writer: usize) -> Counter {
+        self.sent_up_to(writer).max(self.writers[writer].withdrawn)
+    }
+
     /// Edits of `writer` that never left it, because it went away for good
-    /// before: those after `end`. Nobody is owed them.
+    /// before: those after `end`, unless someone has seen them. Nobody is owed
+    /// them; that they are on their way all the same is not ruled out.
     pub fn withdraw(&mut self, writer: usize, end: Counter) -> u64 {
+        let end = end.max(self.writers[writer].shown);
+        self.writers[writer].withdrawn = self.sent_up_to(writer);
         let keep = self.writers[writer]
             .ends
             .partition_point(|&edit| edit <= end);

@@ -211,7 +211,8 @@ metrics! {
     counts {
         /// Edits made.
         sent,
-        /// Arrivals for which the trace had nothing to type.
+        /// Arrivals for which the trace had nothing to type, or whose client
+        /// had not got the document yet.
         idle,
         /// Deliveries: an edit visible at one other replica.
         visible,

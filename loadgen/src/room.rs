@@ -195,6 +195,7 @@ impl Room {
         metrics: &mut Metrics,
     ) -> Result<(), EngineError> {
         let member = &mut self.members[slot];
+        member.confirm(version.get(peer_of(member.client)));
         let from = member.framed;
         let end = member.made;
         if let Some(update) = member.copy_mut().export_missing(version)? {
@@ -567,5 +568,13 @@ pub fn written(room: &Room) -> impl Iterator<Item = (usize, PeerId, Counter)> + 
     members.filter_map(|(slot, member)| {
         let end = room.ledger.sent_up_to(member.writer?);
         Some((slot, peer_of(member.client), end))
+    })
+}
+
+/// The same with those that were withdrawn: a relay may have them or not.
+pub fn made(room: &Room) -> impl Iterator<Item = (PeerId, Counter)> + '_ {
+    room.members.iter().filter_map(|member| {
+        let end = room.ledger.made_up_to(member.writer?);
+        Some((peer_of(member.client), end))
     })
 }

@@ -304,7 +304,23 @@ impl Scenario {
             let message = "light replicas have no document but their own text: only trace edits";
             return Err(ScenarioError::Contradiction(message.to_owned()));
         }
-        Ok(())
+        self.validate_document()
+    }
+
+    fn validate_document(&self) -> Result<(), ScenarioError> {
+        if self.document.typed == 0.0 || self.document.form != DocumentForm::Shallow {
+            return Ok(());
+        }
+        let message = if self.edits == EditKind::ReplaceAll {
+            "edits replace-all send the whole history, which a shallow document does not have: \
+             use the form snapshot or updates"
+        } else if self.replica == ReplicaKind::Light {
+            "light replicas edit without the document, and a shallow one refuses edits that do \
+             not build on it: use the form snapshot or updates"
+        } else {
+            return Ok(());
+        };
+        Err(ScenarioError::Contradiction(message.to_owned()))
     }
 
     /// Rooms in all.

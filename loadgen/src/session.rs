@@ -23,6 +23,10 @@ use crate::worker::Shared;
 /// After so long without a word from the relay, it is asked for one.
 const KEEPALIVE: Duration = Duration::from_secs(10);
 
+/// A connection without a word from the relay for so long has been given up:
+/// it takes up to one [`KEEPALIVE`] to see that there was none in the next.
+pub(crate) const LONGEST_SILENCE: Duration = Duration::from_secs(3 * KEEPALIVE.as_secs());
+
 /// A relay that has not let a client in by then never will.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -15,7 +15,7 @@ use syncbench_engines::{Engine, EngineError};
 use syncbench_reports::record::Convergence;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinSet, LocalSet, spawn_local, yield_now};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::client;
 use crate::clock::{Clock, Nanos, TimeSource, sharpen_timers, thread_cpu};
@@ -25,9 +25,9 @@ use crate::metrics::Metrics;
 use crate::network::Network;
 use crate::plan::Plan;
 use crate::room::{Ground, Room, Setting};
-use crate::scenario::{RelayTarget, Scenario};
+use crate::scenario::{Arrivals, RelayTarget, Scenario};
 use crate::schedule::{Arrival, Rhythm, Schedule};
-use crate::session::Seat;
+use crate::session::{LONGEST_SILENCE, Seat};
 use crate::target::{UrlError, UrlTemplate};
 use crate::timer::Timer;
 use crate::tls::Tls;
@@ -384,7 +384,10 @@ impl Worker {
         let clients = (0..)
             .zip(&seats)
             .filter_map(|(client, seat)| seat.map(|_| client));
-        let rhythm = Rhythm::of(&self.setting.trace);
+        let rhythm = match self.scenario.arrivals {
+            Arrivals::Trace => Rhythm::of(&self.setting.trace),
+            Arrivals::Constant | Arrivals::Poisson => None,
+        };
         let plan = &self.setting.plan;
         let schedule = Schedule::new(&self.scenario, plan, rhythm.as_ref(), clients);
         let mut playing = Playing {
@@ -408,19 +411,27 @@ impl Worker {
         seats
     }
 
-    /// Waits until every edit is visible everywhere, or nothing has come for
-    /// the scenario's drain timeout, or the run was stopped and nobody is
-    /// connected any more.
+    /// Waits until every edit is visible everywhere, or the run was stopped and
+    /// nobody is connected any more, or things have not got better for the
+    /// scenario's drain timeout. That does not begin before those whom the
+    /// scenario keeps away can have noticed that their links are dead; and who
+    /// comes back only to be lost again makes nothing better.
     async fn drain(&self) {
         let stopped = matches!(*self.stage.borrow(), Stage::Stop(..));
         let nobody = || stopped && self.shared.nobody_is_live();
+        let (mut best, mut since) = (self.shared.standing(), Instant::now());
         while !self.shared.is_settled() && !nobody() {
+            let patience = match self.shared.is_anyone_away() {
+                true => self.scenario.drain_timeout + LONGEST_SILENCE,
+                false => self.scenario.drain_timeout,
+            };
             let progress = self.shared.progress.notified();
-            if timeout(self.scenario.drain_timeout, progress)
-                .await
-                .is_err()
-            {
+            if timeout_at(since + patience, progress).await.is_err() {
                 return;
+            }
+            let standing = self.shared.standing();
+            if standing > best {
+                (best, since) = (standing, Instant::now());
             }
         }
     }
@@ -510,6 +521,8 @@ impl Playing {
             }
         }
         self.played.is_complete = true;
+        // Someone may come after the last edit, and lose a connection.
+        self.wait_for(self.end).await;
     }
 
     fn act(&self, arrival: Arrival) {

@@ -15,6 +15,7 @@ mod coverage;
 #[cfg(test)]
 mod tests;
 
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -253,10 +254,12 @@ impl Compaction {
     /// # Errors
     /// When the engine cannot open the old base, or make the new one.
     pub(super) fn run(self) -> Result<Base, EngineError> {
-        let mut replica = match &self.base {
+        // A document that the engine panicked in panics again when dropped,
+        // which would end the process: such a one is left where it is.
+        let mut replica = ManuallyDrop::new(match &self.base {
             Some(base) => base.open()?,
             None => Loro.replica(COMPACTOR),
-        };
+        });
         for update in &self.log {
             // One that the engine refuses is not in the new version, and so
             // stays in the log.
@@ -266,7 +269,9 @@ impl Compaction {
         let snapshot = replica.export(match start.is_empty() {
             true => Export::Snapshot,
             false => Export::ShallowSnapshotAt { version: &start },
-        })?;
+        });
+        let replica = ManuallyDrop::into_inner(replica);
+        let snapshot = snapshot?;
         Ok(Base {
             snapshot: snapshot.into(),
             version: replica.version_vector(),

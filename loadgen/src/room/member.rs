@@ -68,9 +68,11 @@ pub struct Member {
     pub(super) framed: Counter,
     /// Own operations below this counter have been written to a socket.
     written: Counter,
-    /// Updates that the relay has not acknowledged, and when the first of their
-    /// edits was intended.
-    unacknowledged: VecDeque<(UpdateId, Nanos)>,
+    /// Updates that the relay has not acknowledged.
+    unacknowledged: VecDeque<Unacknowledged>,
+    /// Own operations below this counter are known to be with the relay, where
+    /// it tells.
+    confirmed: Counter,
     next_update: UpdateId,
     /// When the current attempt to join was due to begin.
     joining_since: Nanos,
@@ -88,6 +90,15 @@ struct Outgoing {
     frame: Frame,
     /// With it, the own operations below this counter have left.
     completes: Option<Counter>,
+}
+
+/// An update that the relay has not acknowledged.
+struct Unacknowledged {
+    id: UpdateId,
+    /// When the first of its edits was intended.
+    intended: Nanos,
+    /// It holds own operations below this counter.
+    end: Counter,
 }
 
 impl Member {
@@ -115,6 +126,7 @@ impl Member {
             framed: 0,
             written: 0,
             unacknowledged: VecDeque::new(),
+            confirmed: 0,
             next_update: 0,
             joining_since: 0,
             has_been_live: false,
@@ -203,6 +215,11 @@ impl Member {
     /// Makes the next edit; the counter after it, or `None` when there is
     /// nothing to do, or nobody who does it.
     pub(super) fn edit_next(&mut self) -> Result<Option<Counter>, EngineError> {
+        // Whoever has not got the document yet cannot type in it. (An engine
+        // may even refuse to open it where something has been typed before.)
+        if !self.has_been_live {
+            return Ok(None);
+        }
         let (Some(editor), Some(copy)) = (&mut self.editor, &mut self.copy) else {
             return Ok(None);
         };
@@ -253,7 +270,8 @@ impl Member {
             last.completes = Some(end);
         }
         if self.protocol.acknowledges() {
-            self.unacknowledged.push_back((id, intended));
+            let update = Unacknowledged { id, intended, end };
+            self.unacknowledged.push_back(update);
         }
     }
 
@@ -299,9 +317,18 @@ impl Member {
             && (!self.is_there() || self.made == self.written)
     }
 
-    /// Own operations below this counter have left.
+    /// Own operations below this counter have left: to the relay, where it
+    /// tells, and else to the socket.
     pub(super) fn handed_over(&self) -> Counter {
-        self.written
+        match self.protocol.acknowledges() {
+            true => self.confirmed,
+            false => self.written,
+        }
+    }
+
+    /// The relay has the own operations below `end`.
+    pub(super) fn confirm(&mut self, end: Counter) {
+        self.confirmed = self.confirmed.max(end);
     }
 
     pub(super) fn begin_session(&mut self, frames: Vec<Frame>) {
@@ -334,15 +361,16 @@ impl Member {
     }
 
     pub(super) fn acknowledged(&mut self, id: UpdateId, now: Nanos, metrics: &mut Metrics) {
-        let known = self
-            .unacknowledged
-            .iter()
-            .position(|&(known, _)| known == id);
-        let Some((_, intended)) = known.and_then(|place| self.unacknowledged.remove(place)) else {
+        let mut waiting = self.unacknowledged.iter();
+        let place = waiting.position(|update| update.id == id);
+        let Some(update) = place.and_then(|place| self.unacknowledged.remove(place)) else {
             metrics.error("unknown ack");
             return;
         };
-        metrics.ack.record(now.saturating_sub(intended));
+        if place == Some(0) {
+            self.confirm(update.end);
+        }
+        metrics.ack.record(now.saturating_sub(update.intended));
     }
 
     /// The connection is gone; the client may come back from `back` on.

@@ -361,6 +361,22 @@ impl Shared {
         !members.any(|member| member.status == Status::Live)
     }
 
+    /// How far everyone has come: deliveries, then clients that are live, but
+    /// for those whose link is dead and who do not know it yet.
+    pub(super) fn standing(&self) -> (u64, usize) {
+        let rooms = self.rooms.borrow();
+        let members = rooms.iter().flat_map(|room| &room.members);
+        let live = members.filter(|member| member.status == Status::Live && !member.is_away());
+        (self.visible.get(), live.count())
+    }
+
+    /// Whether the scenario keeps anyone away now.
+    pub(super) fn is_anyone_away(&self) -> bool {
+        let rooms = self.rooms.borrow();
+        let mut members = rooms.iter().flat_map(|room| &room.members);
+        members.any(|member| member.is_there() && member.is_away())
+    }
+
     /// Waits for its turn to open a connection.
     pub async fn permit_to_connect(&self) -> Option<SemaphorePermit<'_>> {
         self.permits.acquire().await.ok()

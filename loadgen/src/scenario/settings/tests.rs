@@ -65,7 +65,7 @@ fn all_parts_can_be_written() {
         sources = ["127.0.0.2"]
         [document]
         typed = 0.5
-        form = "shallow"
+        form = "updates"
         [workload]
         batch = "50ms"
         rate = 100

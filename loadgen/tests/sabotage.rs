@@ -1,0 +1,63 @@
+//! The convergence checker against relays that are sabotaged: its verdict is
+//! right, whatever is done to the frames. The example `sabotage` does the same
+//! at full size; docs/SABOTAGE.md says what came of it.
+#![allow(clippy::unwrap_used)] // a test may fail
+
+mod simulated;
+
+use simulated::saboteur::Sabotage;
+use simulated::trials::{cases, needle};
+use syncbench_loadgen::outcome::Outcome;
+use syncbench_loadgen::scenario::ProtocolKind;
+use syncbench_reports::record::Status;
+
+/// Seeds of each kind of trial: 15 s in the dev profile.
+const SEEDS: u64 = 3;
+
+/// Two tests, for two threads.
+fn hold_all_trials(protocol: ProtocolKind) {
+    for case in cases().iter().filter(|case| case.protocol == protocol) {
+        for seed in 0..SEEDS {
+            if let Err(wrong) = case.trial(seed) {
+                panic!("{case:?}, seed {seed}: {wrong}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_verdict_on_a_broadcast_relay_is_right_whatever_is_done_to_the_frames() {
+    hold_all_trials(ProtocolKind::Broadcast);
+}
+
+#[test]
+fn the_verdict_on_a_loro_relay_is_right_whatever_is_done_to_the_frames() {
+    hold_all_trials(ProtocolKind::Loro);
+}
+
+fn one_of_ten_thousand(one: impl Fn(u64) -> Sabotage) -> Outcome {
+    let (outcome, touched) = needle(10_000, one, 1);
+    assert!((1..=2).contains(&touched), "{touched}");
+    outcome
+}
+
+#[test]
+fn one_lost_delivery_of_many_is_found_and_named() {
+    let outcome = one_of_ten_thousand(Sabotage::Drop);
+    assert_eq!(outcome.verdict().status, Status::NotConverged);
+    assert!(!outcome.convergence.failures[0].missing.is_empty());
+}
+
+#[test]
+fn one_damaged_delivery_of_many_is_found() {
+    let outcome = one_of_ten_thousand(Sabotage::Truncate);
+    assert_eq!(outcome.verdict().status, Status::NotConverged);
+    assert!(outcome.convergence.corrupt >= 1);
+}
+
+#[test]
+fn one_delivery_of_many_that_comes_twice_is_counted_and_harmless() {
+    let outcome = one_of_ten_thousand(Sabotage::Duplicate);
+    assert_ne!(outcome.verdict().status, Status::NotConverged);
+    assert!(outcome.convergence.duplicated >= 1);
+}

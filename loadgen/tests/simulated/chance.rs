@@ -1,0 +1,158 @@
+//! Small scenarios drawn by a seed.
+
+use std::time::Duration;
+
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+use syncbench_loadgen::link::Quality;
+use syncbench_loadgen::scenario::{
+    Arrivals, Churn, Document, DocumentForm, EditKind, LinkClass, LinkFault, LinkFaultKind,
+    Presence, ProtocolKind, ReplicaKind, RoomClass, Scenario, Verify,
+};
+
+const MILLISECOND: u64 = 1_000_000;
+
+/// How much may go wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weather {
+    /// Everyone is there from the start to the end, behind links that are slow
+    /// at worst.
+    Fair,
+    /// People come and go, and links fail in all ways.
+    Foul,
+}
+
+/// Draws a scenario.
+pub fn scenario(protocol: ProtocolKind, weather: Weather, seed: u64) -> Scenario {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let rooms = RoomClass {
+        count: rng.random_range(1..=3),
+        size: rng.random_range(2..=5),
+    };
+    let clients = rooms.count * rooms.size;
+    let replica = pick(&mut rng, &[ReplicaKind::Full, ReplicaKind::Light]);
+    let scenario = Scenario {
+        protocol,
+        rooms: vec![rooms],
+        clients,
+        writers: rng.random_range(1..=clients),
+        replica,
+        verify: pick(&mut rng, &[Verify::Sample, Verify::Versions]),
+        rate: f64::from(clients) * rng.random_range(2.0..20.0),
+        duration: millis(&mut rng, 300..1_500),
+        arrivals: pick(&mut rng, &[Arrivals::Constant, Arrivals::Poisson]),
+        edits: edits(&mut rng, replica),
+        batch: match rng.random_bool(0.3) {
+            true => millis(&mut rng, 1..100),
+            false => Duration::ZERO,
+        },
+        document: document(&mut rng, replica),
+        presence: presence(&mut rng, protocol),
+        seed,
+        workers: 1,
+        ..Scenario::default()
+    };
+    match weather {
+        Weather::Fair => Scenario {
+            links: link(&mut rng, Vec::new()),
+            ..scenario
+        },
+        Weather::Foul => {
+            let faults = (0..rng.random_range(0..=2)).map(|_| fault(&mut rng, scenario.duration));
+            let faults = faults.collect();
+            Scenario {
+                links: link(&mut rng, faults),
+                late: rng.random_range(0..=2),
+                churn: Churn {
+                    per_second: pick(&mut rng, &[0.0, 0.0, 2.0]),
+                },
+                ..scenario
+            }
+        }
+    }
+}
+
+/// All but those that send the whole document on each keystroke: with them, one
+/// run takes as long as a thousand others.
+fn edits(rng: &mut Xoshiro256PlusPlus, replica: ReplicaKind) -> EditKind {
+    match replica {
+        ReplicaKind::Light => EditKind::Trace,
+        ReplicaKind::Full => pick(
+            rng,
+            &[
+                EditKind::Trace,
+                EditKind::Trace,
+                EditKind::RichText,
+                EditKind::List,
+                EditKind::Map,
+                EditKind::MovableList,
+                EditKind::Tree,
+            ],
+        ),
+    }
+}
+
+fn document(rng: &mut Xoshiro256PlusPlus, replica: ReplicaKind) -> Document {
+    let forms: &[DocumentForm] = match replica {
+        ReplicaKind::Light => &[DocumentForm::Snapshot, DocumentForm::Updates],
+        ReplicaKind::Full => &[
+            DocumentForm::Snapshot,
+            DocumentForm::Updates,
+            DocumentForm::Shallow,
+        ],
+    };
+    Document {
+        typed: pick(rng, &[0.0, 0.0, 0.0, 0.000_1]),
+        form: pick(rng, forms),
+    }
+}
+
+fn presence(rng: &mut Xoshiro256PlusPlus, protocol: ProtocolKind) -> Option<Presence> {
+    let some = protocol == ProtocolKind::Loro && rng.random_bool(0.2);
+    some.then(|| Presence {
+        every: millis(rng, 50..500),
+        bytes: rng.random_range(8..100),
+    })
+}
+
+fn link(rng: &mut Xoshiro256PlusPlus, faults: Vec<LinkFault>) -> Vec<LinkClass> {
+    let quality = Quality {
+        delay: rng.random_range(0..80) * MILLISECOND,
+        jitter: rng.random_range(0..40) * MILLISECOND,
+        bandwidth: pick(rng, &[None, Some(20_000), Some(1_000_000)]),
+    };
+    vec![LinkClass {
+        name: "drawn".to_owned(),
+        share: rng.random_range(0.2..=1.0),
+        quality,
+        faults,
+    }]
+}
+
+fn fault(rng: &mut Xoshiro256PlusPlus, run: Duration) -> LinkFault {
+    let kinds = [
+        LinkFaultKind::Stall,
+        LinkFaultKind::Cut,
+        LinkFaultKind::CutMidFrame,
+        LinkFaultKind::Reset,
+        LinkFaultKind::HalfOpen,
+        LinkFaultKind::Offline,
+    ];
+    let lasting = millis(rng, 1..200);
+    let every = rng.random_bool(0.5);
+    LinkFault {
+        kind: pick(rng, &kinds),
+        at: (!every).then(|| run.mul_f64(rng.random_range(0.1..0.9))),
+        every: every.then(|| lasting + millis(rng, 1..600)),
+        lasting,
+    }
+}
+
+fn millis(rng: &mut Xoshiro256PlusPlus, range: std::ops::Range<u64>) -> Duration {
+    Duration::from_millis(rng.random_range(range))
+}
+
+fn pick<T: Clone>(rng: &mut Xoshiro256PlusPlus, from: &[T]) -> T {
+    from.choose(rng).unwrap().clone()
+}

@@ -1,0 +1,442 @@
+//! A relay that is sabotaged: between the clients and the real relay, someone
+//! takes frames apart on their way back.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use loro_protocol::{CrdtType, ProtocolMessage};
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt, SeedableRng};
+use syncbench_engines::{Engine, Loro, OpRange, VersionVector};
+use syncbench_loadgen::network::{Arrival, Network, Opening};
+use syncbench_loadgen::scenario::ProtocolKind;
+use tokio::io::{DuplexStream, duplex};
+use tokio::sync::mpsc;
+use tokio::task::spawn_local;
+use tokio::time::{Instant, sleep_until};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
+use tokio_tungstenite::{WebSocketStream, accept_hdr_async, client_async};
+
+use super::pipes::Pipes;
+
+/// What is done to frames with updates on their way to a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sabotage {
+    /// Nothing.
+    None,
+    /// One in so many deliveries is lost.
+    Drop(u64),
+    /// One in so many is delivered twice.
+    Duplicate(u64),
+    /// Some writers' frames are held back, those of others are not.
+    ReorderSenders,
+    /// One in so many is held back behind those that come after it.
+    ReorderWithinSender(u64),
+    /// A byte of one in so many is changed.
+    Corrupt(u64),
+    /// One in so many is cut short.
+    Truncate(u64),
+    /// One in so many is delivered in another room, too.
+    CrossRooms(u64),
+    /// Everything is also sent back to who sent it.
+    Echo,
+    /// After one in so many, one from long before comes again.
+    Replay(u64),
+    /// Everything is held back for so long.
+    Late(Duration),
+    /// Once, the relay is started anew and has forgotten everything.
+    Forget,
+    /// Who comes late gets half of the history, and is told that this is all.
+    StaleSnapshot,
+}
+
+/// Frames kept for replay.
+const KEPT_FRAMES: usize = 64;
+
+/// The network to a sabotaged relay.
+pub struct Saboteur {
+    pipes: Rc<Pipes>,
+    state: Rc<RefCell<State>>,
+}
+
+struct State {
+    protocol: ProtocolKind,
+    sabotage: Sabotage,
+    rng: Xoshiro256PlusPlus,
+    clients: Vec<Victim>,
+    old: VecDeque<(String, Bytes)>,
+    /// Deliveries so far, and the number of the next to be touched.
+    deliveries: u64,
+    next: u64,
+    touched: u64,
+}
+
+struct Victim {
+    room: String,
+    queue: Queue,
+}
+
+type Queue = mpsc::UnboundedSender<(Instant, Message)>;
+
+impl Saboteur {
+    /// Puts a saboteur before a relay of `protocol`, in the current `LocalSet`.
+    pub fn before_relay(protocol: ProtocolKind, sabotage: Sabotage, seed: u64) -> Rc<Self> {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed ^ 0x5AB0);
+        let next = sabotage.one_in().map_or(0, |n| rng.random_range(0..n));
+        Rc::new(Self {
+            pipes: Pipes::to_relay(protocol),
+            state: Rc::new(RefCell::new(State {
+                protocol,
+                sabotage,
+                rng,
+                clients: Vec::new(),
+                old: VecDeque::new(),
+                deliveries: 0,
+                next,
+                touched: 0,
+            })),
+        })
+    }
+
+    /// Starts the relay anew.
+    pub fn restart(&self) {
+        self.pipes.restart();
+        self.state.borrow_mut().touched += 1;
+    }
+
+    /// How many frames it has touched.
+    pub fn touched(&self) -> u64 {
+        self.state.borrow().touched
+    }
+}
+
+impl Sabotage {
+    fn one_in(self) -> Option<u64> {
+        match self {
+            Self::Drop(n)
+            | Self::Duplicate(n)
+            | Self::ReorderWithinSender(n)
+            | Self::Corrupt(n)
+            | Self::Truncate(n)
+            | Self::CrossRooms(n)
+            | Self::Replay(n) => Some(n),
+            _ => None,
+        }
+    }
+}
+
+impl Network for Saboteur {
+    fn open<'a>(&'a self, _: &'a str, _: u16, _: u32, arrival: Arrival) -> Opening<'a> {
+        Box::pin(async move {
+            let upstream = self.pipes.connect().await?;
+            let (near, far) = duplex(64 * 1024);
+            let state = Rc::clone(&self.state);
+            spawn_local(async move {
+                // Ends with either connection.
+                let _ = stand_between(far, upstream, state).await;
+            });
+            Ok(self.pipes.wire(near, arrival))
+        })
+    }
+}
+
+type Failure = tokio_tungstenite::tungstenite::Error;
+
+/// Serves one client.
+async fn stand_between(
+    client: DuplexStream,
+    relay: DuplexStream,
+    state: Rc<RefCell<State>>,
+) -> Result<(), Failure> {
+    let mut path = String::new();
+    #[allow(clippy::result_large_err)] // the callback's type is tungstenite's
+    let note_path = |request: &Request, response: Response| {
+        path = request.uri().path().to_owned();
+        Ok(response)
+    };
+    let client = accept_hdr_async(client, note_path).await?;
+    let (relay, _) = client_async(format!("ws://relay{path}"), relay).await?;
+    let (queue, queued) = mpsc::unbounded_channel();
+    let room = path.trim_start_matches('/').to_owned();
+    state.borrow_mut().clients.push(Victim {
+        room: room.clone(),
+        queue: queue.clone(),
+    });
+    carry(client, relay, queued, &Hands { state, room, queue }).await
+}
+
+async fn carry(
+    client: WebSocketStream<DuplexStream>,
+    relay: WebSocketStream<DuplexStream>,
+    mut queued: mpsc::UnboundedReceiver<(Instant, Message)>,
+    hands: &Hands,
+) -> Result<(), Failure> {
+    let (mut to_client, mut from_client) = client.split();
+    let (mut to_relay, mut from_relay) = relay.split();
+    let up = async {
+        while let Some(message) = from_client.next().await {
+            let message = message?;
+            hands.echo(&message);
+            to_relay.send(message).await?;
+        }
+        to_relay.close().await
+    };
+    let down = async {
+        let mut joined = None;
+        while let Some(message) = from_relay.next().await {
+            hands.pass_on(message?, &mut joined);
+        }
+        Ok(())
+    };
+    let deliver = async {
+        while let Some((due, message)) = queued.recv().await {
+            sleep_until(due).await;
+            to_client.send(message).await?;
+        }
+        Ok(())
+    };
+    tokio::select! {
+        biased;
+        ended = up => ended,
+        ended = deliver => ended,
+        ended = down => ended,
+    }
+}
+
+/// What holds one client's frames.
+struct Hands {
+    state: Rc<RefCell<State>>,
+    room: String,
+    queue: Queue,
+}
+
+impl Hands {
+    /// Sends what the client sends back to it, where that is the sabotage.
+    fn echo(&self, message: &Message) {
+        let mut state = self.state.borrow_mut();
+        if state.sabotage == Sabotage::Echo && state.updates(message).is_some() {
+            state.touched += 1;
+            self.deliver(message.clone(), Duration::ZERO);
+        }
+    }
+
+    fn deliver(&self, message: Message, after: Duration) {
+        let _ = self.queue.send((Instant::now() + after, message));
+    }
+
+    /// Delivers a message of the relay, or what is left of it.
+    fn pass_on(&self, message: Message, joined: &mut Option<ProtocolMessage>) {
+        let mut state = self.state.borrow_mut();
+        if state.sabotage == Sabotage::StaleSnapshot
+            && let Some(messages) = state.make_stale(&message, joined)
+        {
+            return messages
+                .into_iter()
+                .for_each(|m| self.deliver(m, Duration::ZERO));
+        }
+        match (state.updates(&message), &message) {
+            (Some(updates), Message::Binary(frame)) => self.touch(&mut state, frame, &updates),
+            _ => self.deliver(message, Duration::ZERO),
+        }
+    }
+
+    fn touch(&self, state: &mut State, frame: &Bytes, updates: &[Bytes]) {
+        let whole = || Message::Binary(frame.clone());
+        let is_next = state.count();
+        match state.sabotage {
+            Sabotage::Drop(_) if is_next => {}
+            Sabotage::Duplicate(_) if is_next => {
+                self.deliver(whole(), Duration::ZERO);
+                self.deliver(whole(), Duration::ZERO);
+            }
+            Sabotage::ReorderSenders => {
+                let first = updates.first().map_or_else(Vec::new, ranges_of);
+                let held = first.first().is_some_and(|range| range.peer % 2 == 0);
+                self.overtaken(whole(), Duration::from_millis(if held { 40 } else { 0 }));
+                state.touched += u64::from(held);
+            }
+            Sabotage::ReorderWithinSender(_) if is_next => {
+                self.overtaken(whole(), Duration::from_millis(150));
+            }
+            Sabotage::Corrupt(_) if is_next => {
+                let mut bytes = frame.to_vec();
+                let place = state.rng.random_range(0..bytes.len());
+                bytes[place] ^= 1 << state.rng.random_range(0..8);
+                self.deliver(Message::Binary(bytes.into()), Duration::ZERO);
+            }
+            Sabotage::Truncate(_) if is_next => {
+                let left = state.rng.random_range(0..frame.len());
+                self.deliver(Message::Binary(frame.slice(..left)), Duration::ZERO);
+            }
+            Sabotage::CrossRooms(_) if is_next => {
+                self.deliver(whole(), Duration::ZERO);
+                state.leak(&self.room, frame);
+            }
+            Sabotage::Replay(_) if is_next => {
+                self.deliver(whole(), Duration::ZERO);
+                let old = state.old.iter().find(|(room, _)| *room == self.room);
+                let old = old.map(|(_, frame)| Message::Binary(frame.clone()));
+                old.into_iter()
+                    .for_each(|old| self.deliver(old, Duration::ZERO));
+            }
+            Sabotage::Late(late) => {
+                state.touched += 1;
+                self.deliver(whole(), late);
+            }
+            _ => self.deliver(whole(), Duration::ZERO),
+        }
+        state.old.push_back((self.room.clone(), frame.clone()));
+        state.old.truncate(KEPT_FRAMES);
+    }
+
+    /// Delivers a message after those that come meanwhile.
+    fn overtaken(&self, message: Message, after: Duration) {
+        let (queue, due) = (self.queue.clone(), Instant::now() + after);
+        spawn_local(async move {
+            sleep_until(due).await;
+            let _ = queue.send((due, message));
+        });
+    }
+}
+
+impl State {
+    /// Counts a delivery; whether it is to be touched.
+    fn count(&mut self) -> bool {
+        let number = self.deliveries;
+        self.deliveries += 1;
+        let Some(one_in) = self.sabotage.one_in() else {
+            return false;
+        };
+        if number != self.next {
+            return false;
+        }
+        self.next += one_in;
+        self.touched += 1;
+        true
+    }
+
+    /// The updates in a message, if it carries any.
+    fn updates(&self, message: &Message) -> Option<Vec<Bytes>> {
+        let Message::Binary(frame) = message else {
+            return None;
+        };
+        if self.protocol == ProtocolKind::Broadcast {
+            return Some(vec![frame.clone()]);
+        }
+        match loro_protocol::decode(frame) {
+            Ok(ProtocolMessage::DocUpdate {
+                crdt: CrdtType::Loro,
+                updates,
+                ..
+            }) => Some(updates.into_iter().map(Bytes::from).collect()),
+            _ => None,
+        }
+    }
+
+    /// Delivers a frame to someone in another room, under that room's name.
+    fn leak(&self, room: &str, frame: &Bytes) {
+        let Some(stranger) = self.clients.iter().find(|client| client.room != room) else {
+            return;
+        };
+        let frame = match loro_protocol::decode(frame) {
+            Ok(ProtocolMessage::DocUpdate {
+                crdt,
+                updates,
+                batch_id,
+                ..
+            }) if self.protocol == ProtocolKind::Loro => {
+                let renamed = ProtocolMessage::DocUpdate {
+                    crdt,
+                    room_id: stranger.room.clone(),
+                    updates,
+                    batch_id,
+                };
+                loro_protocol::encode(&renamed).unwrap().into()
+            }
+            _ => frame.clone(),
+        };
+        let _ = stranger
+            .queue
+            .send((Instant::now(), Message::Binary(frame)));
+    }
+
+    /// Holds back the answer to who joins until the history comes, and leaves
+    /// the first half of that.
+    fn make_stale(
+        &mut self,
+        message: &Message,
+        joined: &mut Option<ProtocolMessage>,
+    ) -> Option<Vec<Message>> {
+        let Message::Binary(frame) = message else {
+            return None;
+        };
+        match (loro_protocol::decode(frame).ok()?, joined.take()) {
+            (
+                answer @ ProtocolMessage::JoinResponseOk {
+                    crdt: CrdtType::Loro,
+                    ..
+                },
+                _,
+            ) => {
+                let ProtocolMessage::JoinResponseOk { version, .. } = &answer else {
+                    return None;
+                };
+                if Loro.decode_version(version).ok()?.is_empty() {
+                    return None;
+                }
+                *joined = Some(answer);
+                Some(Vec::new())
+            }
+            (
+                ProtocolMessage::DocUpdate {
+                    crdt: CrdtType::Loro,
+                    room_id,
+                    mut updates,
+                    batch_id,
+                },
+                Some(ProtocolMessage::JoinResponseOk {
+                    crdt,
+                    permission,
+                    extra,
+                    ..
+                }),
+            ) => {
+                self.touched += 1;
+                updates.truncate(updates.len() / 2);
+                let known: VersionVector = updates
+                    .iter()
+                    .flat_map(|update| ranges_of(&Bytes::copy_from_slice(update)))
+                    .map(|range| (range.peer, range.counters.end))
+                    .collect();
+                let answer = ProtocolMessage::JoinResponseOk {
+                    crdt,
+                    room_id: room_id.clone(),
+                    permission,
+                    version: Loro.encode_version(&known),
+                    extra,
+                };
+                let history = ProtocolMessage::DocUpdate {
+                    crdt,
+                    room_id,
+                    updates,
+                    batch_id,
+                };
+                let frames = [answer, history].map(|m| loro_protocol::encode(&m).unwrap());
+                Some(frames.map(|frame| Message::Binary(frame.into())).into())
+            }
+            (_, kept) => {
+                *joined = kept;
+                None
+            }
+        }
+    }
+}
+
+fn ranges_of(update: &Bytes) -> Vec<OpRange> {
+    Loro.ranges_of(update).unwrap_or_default()
+}

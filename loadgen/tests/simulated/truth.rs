@@ -1,0 +1,193 @@
+//! What the replicas of a run really contain, taken from the engine itself:
+//! neither the ledger nor the check of convergence is asked.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use syncbench_engines::{
+    Counter, Edit, Engine, EngineError, Export, Imported, Loro, NodeId, OpRange, PeerId, Replica,
+    StateHash, VersionVector,
+};
+use syncbench_loadgen::plan::Plan;
+use syncbench_loadgen::room::peer_of;
+
+thread_local! {
+    /// What each replica of this thread contained when it was dropped.
+    static LAST: RefCell<BTreeMap<PeerId, Document>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// What a document contains.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Document {
+    version: VersionVector,
+    state: StateHash,
+    pending: bool,
+    /// Operations of its own peer.
+    own: Counter,
+}
+
+/// Forgets the runs before.
+pub fn forget() {
+    LAST.take();
+}
+
+/// By room, the replicas of the clients that stayed to the end and have whole
+/// documents. All replicas must have been dropped.
+pub fn of(plan: &Plan) -> Truth {
+    let mut documents = LAST.take();
+    let rooms = plan.rooms.iter().map(|room| {
+        let stay = |client: &&u32| plan.clients[**client as usize].leaves.is_none();
+        let stayed = room.clients.iter().filter(stay);
+        let taken = stayed.filter_map(|&client| {
+            let full = plan.clients[client as usize].full;
+            Some((client, full, documents.remove(&peer_of(client))?))
+        });
+        taken.collect()
+    });
+    Truth {
+        rooms: rooms.collect(),
+    }
+}
+
+/// What the replicas of each room contain: the client, whether its replica is
+/// a whole document, and the document.
+pub struct Truth {
+    rooms: Vec<Vec<(u32, bool, Document)>>,
+}
+
+impl Truth {
+    /// Whether in every room all documents are equal, and contain everything
+    /// that those who stayed have written; if not, who differs.
+    pub fn agreement(&self) -> Result<(), String> {
+        for room in &self.rooms {
+            let full = room.iter().filter(|(_, full, _)| *full);
+            let documents: Vec<_> = full
+                .map(|(client, _, document)| (client, document))
+                .collect();
+            let Some((_, first)) = documents.first() else {
+                continue;
+            };
+            for (client, document) in &documents {
+                let same = document.version == first.version && document.state == first.state;
+                if !same || document.pending {
+                    return Err(format!("client {client}: {document:?}, others {first:?}"));
+                }
+            }
+            for (client, _, document) in room {
+                if first.version.get(peer_of(*client)) != document.own {
+                    return Err(format!("others lack edits of client {client}"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The engine `loro`, with replicas that tell at their end what they contain.
+pub struct Watched;
+
+impl Engine for Watched {
+    fn name(&self) -> &'static str {
+        Loro.name()
+    }
+
+    fn version(&self) -> &'static str {
+        Loro.version()
+    }
+
+    fn replica(&self, peer: PeerId) -> Box<dyn Replica> {
+        Box::new(WatchedReplica(Loro.replica(peer)))
+    }
+
+    fn ranges_of(&self, export: &[u8]) -> Result<Vec<OpRange>, EngineError> {
+        Loro.ranges_of(export)
+    }
+
+    fn encode_version(&self, version: &VersionVector) -> Vec<u8> {
+        Loro.encode_version(version)
+    }
+
+    fn decode_version(&self, bytes: &[u8]) -> Result<VersionVector, EngineError> {
+        Loro.decode_version(bytes)
+    }
+}
+
+struct WatchedReplica(Box<dyn Replica>);
+
+impl Drop for WatchedReplica {
+    fn drop(&mut self) {
+        let document = Document {
+            version: self.0.version_vector(),
+            state: self.0.state_hash(),
+            pending: self.0.has_pending(),
+            own: self.0.own_counter(),
+        };
+        LAST.with_borrow_mut(|last| last.insert(self.0.peer(), document));
+    }
+}
+
+impl Replica for WatchedReplica {
+    fn peer(&self) -> PeerId {
+        self.0.peer()
+    }
+
+    fn splice(&mut self, pos: usize, del: usize, ins: &str) -> Result<(), EngineError> {
+        self.0.splice(pos, del, ins)
+    }
+
+    fn commit(&mut self) {
+        self.0.commit();
+    }
+
+    fn text_len(&self) -> usize {
+        self.0.text_len()
+    }
+
+    fn export(&mut self, what: Export<'_>) -> Result<Vec<u8>, EngineError> {
+        self.0.export(what)
+    }
+
+    fn import(&mut self, bytes: &[u8]) -> Result<Imported, EngineError> {
+        self.0.import(bytes)
+    }
+
+    fn edit(&mut self, edit: &Edit<'_>) -> Result<(), EngineError> {
+        self.0.edit(edit)
+    }
+
+    fn tree_create(&mut self, parent: Option<NodeId>) -> Result<NodeId, EngineError> {
+        self.0.tree_create(parent)
+    }
+
+    fn tree_move(&mut self, node: NodeId, parent: Option<NodeId>) -> Result<(), EngineError> {
+        self.0.tree_move(node, parent)
+    }
+
+    fn version_vector(&self) -> VersionVector {
+        self.0.version_vector()
+    }
+
+    fn own_counter(&self) -> Counter {
+        self.0.own_counter()
+    }
+
+    fn has_pending(&self) -> bool {
+        self.0.has_pending()
+    }
+
+    fn text(&self) -> String {
+        self.0.text()
+    }
+
+    fn materialize(&self) {
+        self.0.materialize();
+    }
+
+    fn deep_value(&self) -> serde_json::Value {
+        self.0.deep_value()
+    }
+
+    fn state_hash(&self) -> StateHash {
+        self.0.state_hash()
+    }
+}
