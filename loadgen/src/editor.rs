@@ -86,8 +86,14 @@ impl Editor {
         }
         let start = self.rng.random_range(0..len - 1);
         let end = self.rng.random_range(start + 1..=len.min(start + 12));
+        let before = replica.own_counter();
         replica.edit(&Edit::Bold { start, end })?;
-        Ok(true)
+        replica.commit();
+        // Making bold what is bold changes nothing.
+        match replica.own_counter() > before {
+            true => Ok(true),
+            false => self.type_next(replica),
+        }
     }
 
     fn replace_all(&mut self, replica: &mut dyn Replica) -> Result<bool, EngineError> {
@@ -155,8 +161,12 @@ impl Editor {
             self.nodes.push(replica.tree_create(parent)?);
         } else {
             let node = self.rng.random_range(1..nodes);
-            let parent = self.rng.random_range(0..node);
-            replica.tree_move(self.nodes[node], Some(self.nodes[parent]))?;
+            let parent = Some(self.nodes[self.rng.random_range(0..node)]);
+            // Moving a node to where it is changes nothing.
+            match replica.tree_parent(self.nodes[node])? == parent {
+                true => self.nodes.push(replica.tree_create(parent)?),
+                false => replica.tree_move(self.nodes[node], parent)?,
+            }
         }
         Ok(true)
     }

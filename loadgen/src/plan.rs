@@ -180,7 +180,8 @@ fn steps(scenario: &Scenario) -> Vec<Change> {
             false => Coming::Fewer,
         };
         found.extend((0..number).map(|step| Change {
-            at: start + lasts * u64::from(step) / u64::from(number),
+            // The last of them at the end of the stage.
+            at: start + lasts * u64::from(step + 1) / u64::from(number),
             what,
         }));
         present = target;
