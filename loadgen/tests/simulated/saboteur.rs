@@ -1,6 +1,8 @@
 //! A relay that is sabotaged: between the clients and the real relay, someone
 //! takes frames apart on their way back.
 
+mod stale;
+
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -11,7 +13,7 @@ use futures_util::{SinkExt, StreamExt};
 use loro_protocol::{CrdtType, ProtocolMessage};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
-use syncbench_engines::{Engine, Loro, OpRange, VersionVector};
+use syncbench_engines::{Engine, Loro, OpRange};
 use syncbench_loadgen::network::{Arrival, Network, Opening};
 use syncbench_loadgen::scenario::ProtocolKind;
 use tokio::io::{DuplexStream, duplex};
@@ -31,6 +33,8 @@ pub enum Sabotage {
     None,
     /// One in so many deliveries is lost.
     Drop(u64),
+    /// One of the first so many is lost, and no other.
+    DropOnce(u64),
     /// One in so many is delivered twice.
     Duplicate(u64),
     /// Some writers' frames are held back, those of others are not.
@@ -119,6 +123,7 @@ impl Sabotage {
     fn one_in(self) -> Option<u64> {
         match self {
             Self::Drop(n)
+            | Self::DropOnce(n)
             | Self::Duplicate(n)
             | Self::ReorderWithinSender(n)
             | Self::Corrupt(n)
@@ -249,7 +254,7 @@ impl Hands {
         let whole = || Message::Binary(frame.clone());
         let is_next = state.count();
         match state.sabotage {
-            Sabotage::Drop(_) if is_next => {}
+            Sabotage::Drop(_) | Sabotage::DropOnce(_) if is_next => {}
             Sabotage::Duplicate(_) if is_next => {
                 self.deliver(whole(), Duration::ZERO);
                 self.deliver(whole(), Duration::ZERO);
@@ -315,7 +320,10 @@ impl State {
         if number != self.next {
             return false;
         }
-        self.next += one_in;
+        self.next = match self.sabotage {
+            Sabotage::DropOnce(_) => u64::MAX,
+            _ => number + one_in,
+        };
         self.touched += 1;
         true
     }
@@ -363,77 +371,6 @@ impl State {
         let _ = stranger
             .queue
             .send((Instant::now(), Message::Binary(frame)));
-    }
-
-    /// Holds back the answer to who joins until the history comes, and leaves
-    /// the first half of that.
-    fn make_stale(
-        &mut self,
-        message: &Message,
-        joined: &mut Option<ProtocolMessage>,
-    ) -> Option<Vec<Message>> {
-        let Message::Binary(frame) = message else {
-            return None;
-        };
-        match (loro_protocol::decode(frame).ok()?, joined.take()) {
-            (
-                answer @ ProtocolMessage::JoinResponseOk {
-                    crdt: CrdtType::Loro,
-                    ..
-                },
-                _,
-            ) => {
-                let ProtocolMessage::JoinResponseOk { version, .. } = &answer else {
-                    return None;
-                };
-                if Loro.decode_version(version).ok()?.is_empty() {
-                    return None;
-                }
-                *joined = Some(answer);
-                Some(Vec::new())
-            }
-            (
-                ProtocolMessage::DocUpdate {
-                    crdt: CrdtType::Loro,
-                    room_id,
-                    mut updates,
-                    batch_id,
-                },
-                Some(ProtocolMessage::JoinResponseOk {
-                    crdt,
-                    permission,
-                    extra,
-                    ..
-                }),
-            ) => {
-                self.touched += 1;
-                updates.truncate(updates.len() / 2);
-                let known: VersionVector = updates
-                    .iter()
-                    .flat_map(|update| ranges_of(&Bytes::copy_from_slice(update)))
-                    .map(|range| (range.peer, range.counters.end))
-                    .collect();
-                let answer = ProtocolMessage::JoinResponseOk {
-                    crdt,
-                    room_id: room_id.clone(),
-                    permission,
-                    version: Loro.encode_version(&known),
-                    extra,
-                };
-                let history = ProtocolMessage::DocUpdate {
-                    crdt,
-                    room_id,
-                    updates,
-                    batch_id,
-                };
-                let frames = [answer, history].map(|m| loro_protocol::encode(&m).unwrap());
-                Some(frames.map(|frame| Message::Binary(frame.into())).into())
-            }
-            (_, kept) => {
-                *joined = kept;
-                None
-            }
-        }
     }
 }
 

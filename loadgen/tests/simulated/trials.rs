@@ -103,8 +103,9 @@ pub fn cases() -> Vec<Case> {
         [
             (
                 (
-                    "drop 1 in 1,000, then reconnect",
-                    S::Drop(ONE_IN),
+                    // Once: a loss after the reconnection would stay one.
+                    "drop one, then reconnect",
+                    S::DropOnce(ONE_IN),
                     Converged,
                 ),
                 Circumstance::Reconnect,
