@@ -186,7 +186,9 @@ fn damaged_frames_are_counted_as_corrupt_and_their_edits_as_lost() {
 fn a_client_that_the_relay_hangs_up_on_is_named() {
     let outcome = run_broken(Fault::HangUp(30));
     assert_eq!(outcome.lost.len(), 1);
-    assert_eq!(outcome.verdict().status, Status::NotConverged);
+    // It comes back at once: whether it missed something depends on what the
+    // others did meanwhile.
+    assert_ne!(outcome.verdict().status, Status::Ok);
     let reasons = outcome.verdict().reasons.join("\n");
     assert!(
         reasons.contains(&format!("client-{}", outcome.lost[0].client)),
