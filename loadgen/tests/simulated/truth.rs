@@ -163,6 +163,10 @@ impl Replica for WatchedReplica {
         self.0.tree_move(node, parent)
     }
 
+    fn tree_parent(&self, node: NodeId) -> Result<Option<NodeId>, EngineError> {
+        self.0.tree_parent(node)
+    }
+
     fn version_vector(&self) -> VersionVector {
         self.0.version_vector()
     }
