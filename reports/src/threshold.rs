@@ -306,7 +306,11 @@ mod tests {
             ("< 3ms", "is no threshold"),
             ("propagation.p99 <", "is no threshold"),
             ("propagtion.p99 < 3ms", "did you mean `propagation`?"),
-            ("speed < 3", "there are connect, convergence"),
+            ("speed < 3", "there are ack, catch_up"),
+            (
+                "propagation{stag:rise}.p99 < 3ms",
+                "propagation{stage:NAME}",
+            ),
             ("propagation < 3ms", "ask for min"),
             ("propagation.p101 < 3ms", "ask for min"),
             ("propagation.p99 < 3", "with its unit"),

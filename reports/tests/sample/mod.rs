@@ -203,10 +203,16 @@ pub fn healthy() -> Record {
             ..Convergence::default()
         }),
         counts: Some(counts(SECONDS)),
+        groups: [(
+            "stage".to_owned(),
+            [("peak".to_owned(), latency["propagation"].clone())].into(),
+        )]
+        .into(),
         latency,
-        groups: Default::default(),
-        attribution: Default::default(),
-        errors: Default::default(),
+        attribution: [("relay", 0.6), ("import", 0.3), ("receive_queue", 0.1)]
+            .map(|(part, share)| (part.to_owned(), share))
+            .into(),
+        errors: [("reset".to_owned(), 2)].into(),
         resources: Some(Resources {
             generator: ProcessUse {
                 pid: 4242,
