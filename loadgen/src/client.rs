@@ -28,8 +28,11 @@ pub async fn live(shared: Rc<Shared>, seat: Seat) {
     let plan = shared.plan_of(seat);
     let is_initial = plan.joins.is_none();
     if let Some(joins) = plan.joins {
-        let clock = shared.started().await;
-        shared.timer.sleep_until(clock.absolute(joins)).await;
+        // A run that is ended early ends before some have come.
+        tokio::select! {
+            () = until(&shared, joins) => {}
+            () = shared.closing() => return,
+        }
         shared.come(seat, joins);
     } else {
         let now = shared.clock().now();
@@ -73,6 +76,12 @@ pub async fn live(shared: Rc<Shared>, seat: Seat) {
         }
         upcoming.skip_until(shared.clock().now());
     }
+}
+
+/// Completes at a time of the run.
+async fn until(shared: &Shared, at: Nanos) {
+    let clock = shared.started().await;
+    shared.timer.sleep_until(clock.absolute(at)).await;
 }
 
 /// Whether the client was to leave meanwhile.

@@ -218,6 +218,22 @@ fn an_interrupted_run_keeps_what_it_measured() {
 }
 
 #[test]
+fn an_interrupted_run_does_not_wait_for_those_who_were_still_to_come() {
+    let relay = RelayThread::broadcast(broadcast::Config::default());
+    let scenario = Scenario {
+        duration: Duration::from_secs(3600),
+        late: 3,
+        ..scenario(&relay)
+    };
+    let early = async { tokio::time::sleep(Duration::from_millis(500)).await };
+    let ended = std::sync::mpsc::channel();
+    std::thread::spawn(move || ended.0.send(run_until(scenario, early).map(|_| ())));
+    // The next one was to come after a quarter of an hour.
+    let run = ended.1.recv_timeout(Duration::from_secs(60));
+    assert!(run.expect("the run ends").is_ok());
+}
+
+#[test]
 fn nobody_listening_and_no_websocket_are_told_apart() {
     let refused = Scenario {
         relay: RelayTarget::Url("ws://127.0.0.1:1".parse().unwrap()),
