@@ -13,6 +13,7 @@ use crate::link::Link;
 use crate::network::Wire;
 use crate::plan::{Outage, client_rng};
 use crate::session::{Ended, Lost, Seat, Upcoming, serve};
+use crate::target::host_and_port;
 use crate::worker::{ConnectFailure, Shared};
 
 /// The first wait before a lost connection is opened again; each one after a
@@ -129,9 +130,7 @@ async fn wire(
     seat: Seat,
     url: &tokio_tungstenite::tungstenite::http::Uri,
 ) -> std::io::Result<Wire> {
-    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
-    let secure = url.scheme_str() == Some("wss");
-    let port = url.port_u16().unwrap_or(if secure { 443 } else { 80 });
+    let (host, port) = host_and_port(url);
     let client = shared.client(seat);
     let (arrival, control) = (shared.arrival(seat), shared.fresh_control(seat));
     let opening = shared.network().open(host, port, client, arrival.clone());
@@ -141,10 +140,7 @@ async fn wire(
         let timer = shared.timer.clone();
         wire = Box::new(Link::new(wire, quality, control, arrival, timer, rng));
     }
-    match shared.tls() {
-        Some(tls) if secure => tls.wrap(host, wire).await,
-        _ => Ok(wire),
-    }
+    shared.encrypted(host, wire).await
 }
 
 /// The client is away until the outage is over.

@@ -52,6 +52,17 @@ impl UrlTemplate {
     }
 }
 
+/// The host of a URL, without the brackets of an address, and its port, or that
+/// of its scheme.
+pub fn host_and_port(url: &Uri) -> (&str, u16) {
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    let usual = match url.scheme_str() {
+        Some("wss") => 443,
+        _ => 80,
+    };
+    (host, url.port_u16().unwrap_or(usual))
+}
+
 impl FromStr for UrlTemplate {
     type Err = UrlError;
 

@@ -7,7 +7,7 @@ use syncbench_reports::record::ProcessUse;
 use crate::outcome::Rows;
 use crate::process::{ProcessSample, Sampler, pid_listening_on};
 use crate::relay::OwnedRelay;
-use crate::target::UrlTemplate;
+use crate::target::{UrlTemplate, host_and_port};
 
 /// What both sides have used.
 #[derive(Debug, Clone, Default)]
@@ -106,10 +106,8 @@ fn note(rows: &mut Rows, side: &str, sample: &ProcessSample) {
 /// The address of a relay on this machine.
 fn loopback(url: &UrlTemplate) -> Option<SocketAddr> {
     let url = url.url("room-0", "client-0").ok()?;
-    let host = url
-        .host()?
-        .trim_matches(['[', ']'])
-        .replace("localhost", "127.0.0.1");
-    let address = SocketAddr::new(host.parse().ok()?, url.port_u16()?);
+    let (host, port) = host_and_port(&url);
+    let host = host.replace("localhost", "127.0.0.1");
+    let address = SocketAddr::new(host.parse().ok()?, port);
     address.ip().is_loopback().then_some(address)
 }

@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{RelayCommand, RelayError, RelayProcess};
-use crate::target::UrlTemplate;
+use crate::target::{UrlTemplate, host_and_port};
 
 /// How a relay is started.
 #[derive(Debug, Clone)]
@@ -197,8 +197,7 @@ async fn ready(
     };
     let address = url.url("room-0", "client-0");
     let address = address.map_err(|error| not_ready(error.to_string()))?;
-    let host = address.host().unwrap_or_default().trim_matches(['[', ']']);
-    let port = address.port_u16().unwrap_or(80);
+    let (host, port) = host_and_port(&address);
     let until = Instant::now() + within;
     loop {
         if let Ok(Some(status)) = child.try_wait() {

@@ -15,6 +15,7 @@ use crate::protocol::{Event, Frame, Protocol, session};
 use crate::room::Ground;
 use crate::scenario::room_name;
 use crate::session::message;
+use crate::target::host_and_port;
 
 /// A relay that has not taken a document by then never will.
 const FOUND_TIMEOUT: Duration = Duration::from_secs(60);
@@ -33,9 +34,11 @@ pub async fn rooms(shared: &Rc<Shared>, ground: &Ground) -> Result<(), ConnectFa
 
 async fn found(shared: &Rc<Shared>, room: &str, ground: &Ground) -> Result<(), ConnectFailure> {
     let url = shared.relay.url(room, "founder")?;
-    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
-    let port = url.port_u16().unwrap_or(80);
-    let wire = shared.network().open(host, port, 0, Arrival::default());
+    let (host, port) = host_and_port(&url);
+    let wire = async {
+        let opening = shared.network().open(host, port, 0, Arrival::default());
+        shared.encrypted(host, opening.await?).await
+    };
     let socket = connect(&url, shared.access(), wire).await?;
     let mut founder = Founder::new(shared, socket, room);
     let given = timeout(FOUND_TIMEOUT, founder.give(shared, ground)).await;

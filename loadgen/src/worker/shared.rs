@@ -1,6 +1,7 @@
 //! What the tasks of one worker share.
 
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::rc::Rc;
 
 use syncbench_engines::EngineError;
@@ -12,7 +13,7 @@ use crate::clock::{Clock, Nanos};
 use crate::connection::ConnectError;
 use crate::link::{Control, Quality};
 use crate::metrics::{Metrics, Staleness};
-use crate::network::{Arrival, Network};
+use crate::network::{Arrival, Network, Wire};
 use crate::plan::ClientPlan;
 use crate::protocol::Frame;
 use crate::room::{Edited, Member, Room, Setting, Status};
@@ -423,9 +424,15 @@ impl Shared {
         self.network.as_ref()
     }
 
-    /// What encrypts connections, where some are to be.
-    pub fn tls(&self) -> Option<&Tls> {
-        self.tls.as_ref()
+    /// The connection, encrypted where the relay's address asks for it.
+    ///
+    /// # Errors
+    /// When the other end does not prove to be `host`.
+    pub async fn encrypted(&self, host: &str, wire: Wire) -> io::Result<Wire> {
+        match &self.tls {
+            Some(tls) => tls.wrap(host, wire).await,
+            None => Ok(wire),
+        }
     }
 
     /// The quality of the client's link, if it has one.
