@@ -14,4 +14,4 @@ pub use limits::{TooFewDescriptors, reserve_descriptors};
 pub use listener::pid_listening_on;
 pub use sampler::{ProcessSample, Sampler};
 pub use steal::steal_seconds;
-pub use usage::{usage_of, usage_since};
+pub use usage::usage_of;

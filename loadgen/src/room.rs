@@ -2,55 +2,28 @@
 //!
 //! A room lives in one worker thread, so nothing here is shared or locked.
 
+mod delivery;
 mod member;
 mod recent;
+mod setting;
 
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use bytes::Bytes;
-use syncbench_datasets::Trace;
-use syncbench_engines::{Counter, Engine, EngineError, Imported, OpRange, PeerId, VersionVector};
+use syncbench_engines::{Counter, EngineError, Imported, OpRange, PeerId, VersionVector};
 
 use crate::clock::{Clock, Nanos, thread_cpu};
 use crate::ledger::{Ledger, Times};
-use crate::metrics::{Group, Metrics, Shares};
-use crate::plan::Plan;
+use crate::metrics::Metrics;
 use crate::protocol::{Event, Frame, Opening};
 use crate::replica::Copy;
-use crate::scenario::{Scenario, room_name};
+use crate::scenario::room_name;
 
+use delivery::Delivery;
 pub use member::{Member, Status};
 use recent::Recent;
-
-/// What all rooms of a worker have in common.
-pub struct Setting {
-    /// The run.
-    pub scenario: Arc<Scenario>,
-    /// Who is where, and when.
-    pub plan: Arc<Plan>,
-    /// What the writers type.
-    pub trace: Arc<Trace>,
-    /// What replicas are made of.
-    pub engine: &'static dyn Engine,
-    /// What every room contains before the first edit.
-    pub ground: Option<Arc<Ground>>,
-    /// Ends of the stages, since the schedule's start.
-    pub stage_ends: Vec<Nanos>,
-    /// The numbers of the worker's rooms.
-    pub rooms: Vec<u32>,
-}
-
-/// A document that rooms contain from the start.
-pub struct Ground {
-    /// As it is stored.
-    pub bytes: Bytes,
-    /// The operations it stands for.
-    pub ranges: Vec<OpRange>,
-    /// The version after them.
-    pub version: VersionVector,
-}
+pub use setting::{Ground, Setting};
 
 /// One room of a run.
 pub struct Room {
@@ -73,9 +46,6 @@ pub struct Room {
 pub fn peer_of(client: u32) -> PeerId {
     PeerId::from(client) + 1
 }
-
-/// The peer that made what was in the rooms before the first edit.
-pub const FOUNDER: PeerId = 1 << 52;
 
 impl Room {
     /// Room `index` of a run, with nobody there yet.
@@ -418,8 +388,11 @@ impl Room {
         if known && self.members[slot].status == Status::Live {
             metrics.duplicated += 1;
         }
-        let from_room =
-            |range: &OpRange| range.peer == FOUNDER || self.slots.contains_key(&range.peer);
+        let ground = self.setting.ground.as_deref();
+        let from_room = |range: &OpRange| {
+            self.slots.contains_key(&range.peer)
+                || ground.is_some_and(|ground| ground.version.get(range.peer) > 0)
+        };
         let all = imported.pending.iter().chain(&imported.applied);
         if !all.into_iter().all(from_room) {
             metrics.leaked += 1;
@@ -445,72 +418,6 @@ impl Room {
             }
         }
     }
-
-    fn note_visible(
-        &mut self,
-        delivery: Delivery,
-        applied: &OpRange,
-        metrics: &mut Metrics,
-    ) -> u64 {
-        let Some(&from) = self.slots.get(&applied.peer) else {
-            return 0;
-        };
-        let Some(writer) = self.members[from].writer else {
-            return 0;
-        };
-        let (sender, receiver) = (&self.members[from], &self.members[delivery.slot]);
-        let mut seen = 0;
-        for times in self
-            .ledger
-            .show(delivery.slot, writer, applied.counters.end)
-        {
-            seen += 1;
-            let Delivery { visible, .. } = delivery;
-            let latency = visible.saturating_sub(times.intended);
-            if sender.was_away(times.intended, visible)
-                || receiver.was_away(times.intended, visible)
-            {
-                metrics.delayed.record(latency);
-                continue;
-            }
-            metrics.propagation.record(latency);
-            metrics
-                .propagation_from_send
-                .record(visible.saturating_sub(times.sent));
-            metrics
-                .transit
-                .record(delivery.arrived.saturating_sub(times.sent));
-            metrics
-                .receive_queue
-                .record(delivery.received - delivery.arrived);
-            let link = sender.link_delay_up() + receiver.link_delay_down();
-            metrics.shares.add(&delivery.shares(&times, link));
-            for group in groups(&self.setting, self.class, receiver, times.intended) {
-                metrics.groups.entry(group).or_default().record(latency);
-            }
-        }
-        if seen > 0 {
-            self.last_delivery = delivery.visible;
-        }
-        metrics.visible += seen;
-        seen
-    }
-}
-
-/// The parts of the deliveries that one belongs to, of those that the scenario
-/// tells apart.
-fn groups(
-    setting: &Setting,
-    class: usize,
-    receiver: &Member,
-    intended: Nanos,
-) -> impl Iterator<Item = Group> + use<> {
-    let scenario = &setting.scenario;
-    let stage = setting.stage_ends.partition_point(|&end| end <= intended);
-    let stage = (!scenario.stages.is_empty()).then_some(Group::Stage(stage));
-    let size = (scenario.rooms.len() > 1).then_some(Group::RoomSize(class));
-    let link = (!scenario.links.is_empty()).then_some(Group::Link(receiver.plan.link));
-    [stage, size, link].into_iter().flatten()
 }
 
 /// What becomes of an edit that was made.
@@ -531,35 +438,6 @@ pub struct Received {
     pub ended: Option<String>,
     /// Why the relay refused an update.
     pub rejected: Option<String>,
-}
-
-/// When an update reached a replica.
-#[derive(Clone, Copy)]
-struct Delivery {
-    slot: usize,
-    /// This machine.
-    arrived: Nanos,
-    /// The generator.
-    received: Nanos,
-    /// The document.
-    visible: Nanos,
-}
-
-impl Delivery {
-    /// Where the time went since the edit was intended.
-    fn shares(&self, times: &Times, link: Nanos) -> Shares {
-        let transit = self.arrived.saturating_sub(times.sent);
-        let link = link.min(transit);
-        Shares {
-            lag: times.begun.saturating_sub(times.intended),
-            edit: times.made.saturating_sub(times.begun),
-            batch: times.sent.saturating_sub(times.made),
-            link,
-            relay: transit - link,
-            queue: self.received - self.arrived.max(times.sent).min(self.received),
-            import: self.visible - self.received,
-        }
-    }
 }
 
 /// The operations below `end` of the writers of a room, by slot.

@@ -4,6 +4,7 @@
 //! histograms need no lock, and one clock times both ends of a delivery.
 
 mod found;
+mod playing;
 mod shared;
 
 use std::rc::Rc;
@@ -14,7 +15,7 @@ use syncbench_datasets::Trace;
 use syncbench_engines::{Engine, EngineError};
 use syncbench_reports::record::Convergence;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{JoinSet, LocalSet, spawn_local, yield_now};
+use tokio::task::{JoinSet, LocalSet, spawn_local};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::client;
@@ -26,21 +27,14 @@ use crate::network::Network;
 use crate::plan::Plan;
 use crate::room::{Ground, Room, Setting};
 use crate::scenario::{Arrivals, RelayTarget, Scenario};
-use crate::schedule::{Arrival, Rhythm, Schedule};
+use crate::schedule::{Rhythm, Schedule};
 use crate::session::{LONGEST_SILENCE, Seat};
 use crate::target::{UrlError, UrlTemplate};
 use crate::timer::Timer;
 use crate::tls::Tls;
 
+use playing::{Played, Playing, flush_batches};
 pub use shared::Shared;
-
-/// Edits made in a row before those who have something to read get their
-/// turn. Under overload this makes the generator fall behind in sending, where
-/// it shows as lag, and not in reading, where it would look like a slow relay.
-const EDITS_PER_TURN: u32 = 8;
-
-/// How far past the end of the schedule a late generator may still send.
-const LATE_SENDING: Nanos = 500_000_000;
 
 /// After the last delivery: lets duplicates and strays arrive and be counted.
 const SETTLE: Duration = Duration::from_millis(100);
@@ -282,6 +276,7 @@ impl Worker {
         self.shared.timer.sleep_until(clock.absolute(0)).await;
         let (cpu, start) = (thread_cpu(), clock.now());
         let played = self.follow_schedule(clock).await;
+        self.shared.end_plan();
         self.report(Report::Draining).await;
         self.drain().await;
         let (busy, elapsed) = (thread_cpu() - cpu, clock.now() - start);
@@ -477,104 +472,6 @@ fn stage_ends(scenario: &Scenario) -> Vec<Nanos> {
     let mut ends: Vec<Nanos> = ends.collect();
     ends.pop();
     ends
-}
-
-/// What became of the schedule.
-#[derive(Debug, Default)]
-struct Played {
-    /// Arrivals that were due but came too late to be sent.
-    unsent: u64,
-    fingerprint: u64,
-    /// Whether it was played to its end.
-    is_complete: bool,
-}
-
-/// The schedule, while it is played.
-struct Playing {
-    shared: Rc<Shared>,
-    stage: watch::Receiver<Stage>,
-    clock: Clock,
-    seats: Vec<Option<Seat>>,
-    /// Nothing is intended from then on.
-    end: Nanos,
-    played: Played,
-}
-
-impl Playing {
-    async fn play(&mut self, schedule: Schedule) {
-        let mut in_a_row = 0;
-        for arrival in schedule {
-            if !self.wait_for(arrival.intended).await {
-                return;
-            }
-            self.played.fingerprint = self.played.fingerprint.wrapping_add(arrival.fingerprint());
-            if self.clock.now() >= self.end + LATE_SENDING {
-                self.played.unsent += 1;
-                continue;
-            }
-            self.act(arrival);
-            in_a_row += 1;
-            if in_a_row % EDITS_PER_TURN == 0 {
-                yield_now().await;
-                // A stop is noticed also by who is never early.
-                self.notice_stop();
-            }
-        }
-        self.played.is_complete = true;
-        // Someone may come after the last edit, and lose a connection.
-        self.wait_for(self.end).await;
-    }
-
-    fn act(&self, arrival: Arrival) {
-        if let Some(seat) = self.seats[arrival.client as usize] {
-            self.shared.act(seat, arrival);
-        }
-    }
-
-    /// Waits for the time; false if the run is stopped before it.
-    async fn wait_for(&mut self, intended: Nanos) -> bool {
-        let at = self.clock.absolute(intended);
-        if self.shared.timer.now() < at {
-            tokio::select! {
-                biased;
-                () = stopped(&mut self.stage) => {}
-                () = self.shared.timer.sleep_until(at) => {}
-            }
-            self.notice_stop();
-        }
-        intended < self.end
-    }
-
-    fn notice_stop(&mut self) {
-        if let Stage::Stop(_, at) = *self.stage.borrow() {
-            self.end = self.end.min(at);
-        }
-        if self.stage.has_changed().is_err() {
-            // The run is gone, and with it everyone who wants the result.
-            self.end = 0;
-        }
-    }
-}
-
-async fn stopped(stage: &mut watch::Receiver<Stage>) {
-    // An error means that the run is gone, which is a stop as well.
-    let _ = stage
-        .wait_for(|stage| matches!(stage, Stage::Stop(..)))
-        .await;
-}
-
-/// Sends batches of edits when they are due.
-async fn flush_batches(shared: Rc<Shared>) {
-    loop {
-        let due = shared.batches.borrow().front().copied();
-        let Some((due, seat, intended)) = due else {
-            shared.batch_begun.notified().await;
-            continue;
-        };
-        shared.timer.sleep_until(due).await;
-        shared.batches.borrow_mut().pop_front();
-        shared.flush(seat, intended);
-    }
 }
 
 /// Sends what each second measured when it is over, and the rest when

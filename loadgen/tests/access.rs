@@ -2,19 +2,17 @@
 //! TLS. What is secret stays out of the record.
 #![allow(clippy::unwrap_used)] // a test may fail
 
-use std::net::SocketAddr;
-use std::ops::ControlFlow;
+mod support;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use syncbench_engines::Loro;
-use syncbench_loadgen::load::{self, Inputs, LoadError};
+use support::{RelayThread, play};
+use syncbench_loadgen::load::LoadError;
 use syncbench_loadgen::outcome::Outcome;
-use syncbench_loadgen::relay::RelayCommand;
 use syncbench_loadgen::scenario::{Access, RelayTarget, RoomClass, Scenario};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
@@ -24,36 +22,26 @@ use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 /// What clients asked for: header lines, `name: value`.
 type Asked = Arc<Mutex<Vec<String>>>;
 
-/// A relay for rooms of one, in a thread that ends with the test process.
-fn relay(tls: Option<TlsAcceptor>) -> (SocketAddr, Asked) {
+/// A relay for rooms of one.
+fn relay(tls: Option<TlsAcceptor>) -> (RelayThread, Asked) {
     let asked = Asked::default();
     let noted = Arc::clone(&asked);
-    let (bound, address) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            bound.send(listener.local_addr().unwrap()).unwrap();
-            loop {
-                let (tcp, _) = listener.accept().await.unwrap();
-                let (tls, noted) = (tls.clone(), Arc::clone(&noted));
-                tokio::spawn(async move {
-                    match tls {
-                        None => serve(tcp, noted).await,
-                        Some(tls) => {
-                            if let Ok(encrypted) = tls.accept(tcp).await {
-                                serve(encrypted, noted).await;
-                            }
+    let relay = RelayThread::serving(|listener| async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            let (tls, noted) = (tls.clone(), Arc::clone(&noted));
+            tokio::spawn(async move {
+                match tls {
+                    None => serve(tcp, noted).await,
+                    Some(tls) => {
+                        if let Ok(encrypted) = tls.accept(tcp).await {
+                            serve(encrypted, noted).await;
                         }
                     }
-                });
-            }
-        });
+                }
+            });
+        }
     });
-    (address.recv().unwrap(), asked)
+    (relay, asked)
 }
 
 async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, asked: Asked) {
@@ -89,7 +77,7 @@ fn self_signed() -> TlsAcceptor {
 }
 
 fn run(url: String, access: Access) -> Result<Outcome, LoadError> {
-    let scenario = Scenario {
+    play(Scenario {
         relay: RelayTarget::Url(url.parse().unwrap()),
         access,
         rooms: vec![RoomClass { count: 2, size: 1 }],
@@ -98,35 +86,19 @@ fn run(url: String, access: Access) -> Result<Outcome, LoadError> {
         rate: 20.0,
         duration: Duration::from_millis(300),
         ..Scenario::default()
-    };
-    let inputs = Inputs {
-        trace: Arc::new(syncbench_datasets::load("automerge-paper").unwrap()),
-        engine: &Loro,
-        embedded_relay: RelayCommand {
-            program: "none".into(),
-            args: Vec::new(),
-        },
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let interrupt = std::future::pending();
-    runtime.block_on(load::run(scenario, inputs, interrupt, |_| {
-        ControlFlow::Continue(())
-    }))
+    })
 }
 
 #[test]
 fn headers_token_and_subprotocol_are_sent_and_secrets_are_not_recorded() {
-    let (address, asked) = relay(None);
+    let (relay, asked) = relay(None);
     let access = Access {
         headers: [("x-team".to_owned(), "blue-secret".to_owned())].into(),
         subprotocol: Some("sync.v1".to_owned()),
         token: Some("s3cret".to_owned()),
         insecure: false,
     };
-    let outcome = run(format!("ws://{address}"), access).unwrap();
+    let outcome = run(format!("ws://{}", relay.address), access).unwrap();
     let asked = asked.lock().unwrap();
     for line in [
         "x-team: blue-secret",
@@ -147,8 +119,8 @@ fn headers_token_and_subprotocol_are_sent_and_secrets_are_not_recorded() {
 
 #[test]
 fn a_certificate_that_nobody_signed_is_refused_unless_any_will_do() {
-    let (address, _) = relay(Some(self_signed()));
-    let url = format!("wss://localhost:{}", address.port());
+    let (relay, _) = relay(Some(self_signed()));
+    let url = format!("wss://localhost:{}", relay.address.port());
     let refused = run(url.clone(), Access::default());
     let refused = refused.err().unwrap().to_string();
     assert!(refused.contains("certificate"), "{refused}");

@@ -5,17 +5,13 @@
 
 mod support;
 
-use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use support::RelayThread;
-use syncbench_engines::Loro;
-use syncbench_loadgen::load::{self, Inputs, LoadError};
+use support::{RelayThread, play};
+use syncbench_loadgen::load::LoadError;
 use syncbench_loadgen::outcome::Outcome;
-use syncbench_loadgen::relay::RelayCommand;
-use syncbench_loadgen::scenario::{ProtocolKind, RelayTarget, RoomClass, Scenario};
+use syncbench_loadgen::scenario::{ProtocolKind, RoomClass, Scenario};
 use syncbench_reports::record::Status;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::accept_async;
@@ -58,8 +54,8 @@ async fn serve(tcp: TcpStream, habit: Habit) {
 
 fn run(habit: Habit, protocol: ProtocolKind) -> Result<Outcome, LoadError> {
     let relay = hostile(habit);
-    let scenario = Scenario {
-        relay: RelayTarget::Url(format!("ws://{}", relay.address).parse().unwrap()),
+    play(Scenario {
+        relay: relay.target(),
         protocol,
         rooms: vec![RoomClass { count: 2, size: 2 }],
         clients: 4,
@@ -68,23 +64,7 @@ fn run(habit: Habit, protocol: ProtocolKind) -> Result<Outcome, LoadError> {
         duration: Duration::from_millis(500),
         drain_timeout: Duration::from_millis(300),
         ..Scenario::default()
-    };
-    let inputs = Inputs {
-        trace: Arc::new(syncbench_datasets::load("automerge-paper").unwrap()),
-        engine: &Loro,
-        embedded_relay: RelayCommand {
-            program: "none".into(),
-            args: Vec::new(),
-        },
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let interrupt = std::future::pending();
-    runtime.block_on(load::run(scenario, inputs, interrupt, |_| {
-        ControlFlow::Continue(())
-    }))
+    })
 }
 
 #[test]

@@ -8,15 +8,13 @@
 mod support;
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use support::RelayThread;
-use syncbench_engines::Loro;
-use syncbench_loadgen::load::{self, Inputs, Progress};
-use syncbench_loadgen::relay::{RelayCommand, broadcast};
-use syncbench_loadgen::scenario::{RelayTarget, RoomClass, Scenario};
+use support::{RelayThread, play_watched};
+use syncbench_loadgen::load::Progress;
+use syncbench_loadgen::relay::broadcast;
+use syncbench_loadgen::scenario::{RoomClass, Scenario};
 
 const STALL: Duration = Duration::from_secs(1);
 const RUN: Duration = Duration::from_secs(5);
@@ -32,7 +30,7 @@ const SLOW: u64 = 100_000_000;
 fn headline_of_a_run_with_a_stall(rate: f64) -> Histogram<u64> {
     let (relay, stall) = RelayThread::stalling(broadcast::Config::default());
     let scenario = Scenario {
-        relay: RelayTarget::Url(format!("ws://{}", relay.address).parse().unwrap()),
+        relay: relay.target(),
         clients: CLIENTS,
         writers: CLIENTS,
         rooms: vec![RoomClass { count: 2, size: 2 }],
@@ -40,14 +38,6 @@ fn headline_of_a_run_with_a_stall(rate: f64) -> Histogram<u64> {
         duration: RUN,
         workers: 1,
         ..Scenario::default()
-    };
-    let inputs = Inputs {
-        trace: Arc::new(syncbench_datasets::load("automerge-paper").unwrap()),
-        engine: &Loro,
-        embedded_relay: RelayCommand {
-            program: "none".into(),
-            args: Vec::new(),
-        },
     };
     let watcher = |progress: Progress<'_>| {
         if let Progress::Running { second, .. } = progress
@@ -57,12 +47,7 @@ fn headline_of_a_run_with_a_stall(rate: f64) -> Histogram<u64> {
         }
         ControlFlow::Continue(())
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let run = load::run(scenario, inputs, std::future::pending(), watcher);
-    let outcome = runtime.block_on(run).unwrap();
+    let outcome = play_watched(scenario, std::future::pending(), watcher).unwrap();
     assert_eq!(outcome.total.visible, outcome.expected);
     outcome.total.propagation.histogram().clone()
 }

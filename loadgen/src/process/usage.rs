@@ -26,20 +26,3 @@ pub fn usage_of(pid: u32) -> Option<ProcessUse> {
 pub fn usage_of(_pid: u32) -> Option<ProcessUse> {
     None
 }
-
-/// What a process used between two samples. Memory has no difference: it is
-/// the later sample's. Of threads and descriptors it is the larger number.
-///
-/// Context switches of threads that ended in between are missing; a
-/// [`Sampler`](super::Sampler) that looks every second keeps them.
-pub fn usage_since(before: &ProcessUse, after: &ProcessUse) -> ProcessUse {
-    let more = |before: Option<u64>, after: Option<u64>| Some(after?.saturating_sub(before?));
-    ProcessUse {
-        cpu_s: after.cpu_s - before.cpu_s,
-        threads: before.threads.max(after.threads),
-        descriptors: before.descriptors.max(after.descriptors),
-        switches_voluntary: more(before.switches_voluntary, after.switches_voluntary),
-        switches_involuntary: more(before.switches_involuntary, after.switches_involuntary),
-        ..after.clone()
-    }
-}

@@ -5,21 +5,59 @@ pub mod peer;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
+use syncbench_engines::Loro;
 use syncbench_loadgen::connection::{Socket, connect};
+use syncbench_loadgen::load::{self, Inputs, LoadError, Progress};
 use syncbench_loadgen::network::{Arrival, Network, Tcp};
-use syncbench_loadgen::relay::{broadcast, loro};
-use syncbench_loadgen::scenario::Access;
+use syncbench_loadgen::outcome::Outcome;
+use syncbench_loadgen::relay::{RelayCommand, broadcast, loro};
+use syncbench_loadgen::scenario::{Access, RelayTarget, Scenario};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::accept_hdr_async;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
+
+/// Plays a scenario to its end with replicas of Loro.
+pub fn play(scenario: Scenario) -> Result<Outcome, LoadError> {
+    play_until(scenario, std::future::pending())
+}
+
+/// The same, until it is interrupted.
+pub fn play_until(
+    scenario: Scenario,
+    interrupt: impl Future<Output = ()>,
+) -> Result<Outcome, LoadError> {
+    play_watched(scenario, interrupt, |_| ControlFlow::Continue(()))
+}
+
+/// The same, while somebody watches.
+pub fn play_watched(
+    scenario: Scenario,
+    interrupt: impl Future<Output = ()>,
+    watcher: impl FnMut(Progress<'_>) -> ControlFlow<String>,
+) -> Result<Outcome, LoadError> {
+    let inputs = Inputs {
+        trace: Arc::new(syncbench_datasets::load("automerge-paper").unwrap()),
+        engine: &Loro,
+        embedded_relay: RelayCommand {
+            program: "none".into(),
+            args: Vec::new(),
+        },
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(load::run(scenario, inputs, interrupt, watcher))
+}
 
 /// A relay in a thread of its own, so that it does not share the test's
 /// runtime. Ends when dropped.
@@ -84,6 +122,11 @@ impl RelayThread {
                 _ = stop => {}
             }
         })
+    }
+
+    /// Where a scenario finds it.
+    pub fn target(&self) -> RelayTarget {
+        RelayTarget::Url(format!("ws://{}", self.address).parse().unwrap())
     }
 
     /// A client's connection to it.

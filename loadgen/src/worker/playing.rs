@@ -1,0 +1,120 @@
+//! Playing the schedule: each arrival at its time, until the run is stopped.
+
+use std::rc::Rc;
+
+use tokio::sync::watch;
+use tokio::task::yield_now;
+
+use super::{Shared, Stage};
+use crate::clock::{Clock, Nanos};
+use crate::schedule::{Arrival, Schedule};
+use crate::session::Seat;
+
+/// Edits made in a row before those who have something to read get their
+/// turn. Under overload this makes the generator fall behind in sending, where
+/// it shows as lag, and not in reading, where it would look like a slow relay.
+const EDITS_PER_TURN: u32 = 8;
+
+/// How far past the end of the schedule a late generator may still send.
+const LATE_SENDING: Nanos = 500_000_000;
+
+/// What became of the schedule.
+#[derive(Debug, Default)]
+pub struct Played {
+    /// Arrivals that were due but came too late to be sent.
+    pub unsent: u64,
+    /// Sum of the fingerprints of the arrivals played.
+    pub fingerprint: u64,
+    /// Whether it was played to its end.
+    pub is_complete: bool,
+}
+
+/// The schedule, while it is played.
+pub struct Playing {
+    pub shared: Rc<Shared>,
+    pub stage: watch::Receiver<Stage>,
+    pub clock: Clock,
+    /// By client, if it is this worker's.
+    pub seats: Vec<Option<Seat>>,
+    /// Nothing is intended from then on.
+    pub end: Nanos,
+    pub played: Played,
+}
+
+impl Playing {
+    /// Does everything at its time.
+    pub async fn play(&mut self, schedule: Schedule) {
+        let mut in_a_row = 0;
+        for arrival in schedule {
+            if !self.wait_for(arrival.intended).await {
+                return;
+            }
+            self.played.fingerprint = self.played.fingerprint.wrapping_add(arrival.fingerprint());
+            if self.clock.now() >= self.end + LATE_SENDING {
+                self.played.unsent += 1;
+                continue;
+            }
+            self.act(arrival);
+            in_a_row += 1;
+            if in_a_row % EDITS_PER_TURN == 0 {
+                yield_now().await;
+                // A stop is noticed also by who is never early.
+                self.notice_stop();
+            }
+        }
+        self.played.is_complete = true;
+        // Someone may come after the last edit, and lose a connection.
+        self.wait_for(self.end).await;
+    }
+
+    fn act(&self, arrival: Arrival) {
+        if let Some(seat) = self.seats[arrival.client as usize] {
+            self.shared.act(seat, arrival);
+        }
+    }
+
+    /// Waits for the time; false if the run is stopped before it.
+    async fn wait_for(&mut self, intended: Nanos) -> bool {
+        let at = self.clock.absolute(intended);
+        if self.shared.timer.now() < at {
+            tokio::select! {
+                biased;
+                () = stopped(&mut self.stage) => {}
+                () = self.shared.timer.sleep_until(at) => {}
+            }
+            self.notice_stop();
+        }
+        intended < self.end
+    }
+
+    fn notice_stop(&mut self) {
+        if let Stage::Stop(_, at) = *self.stage.borrow() {
+            self.end = self.end.min(at);
+        }
+        if self.stage.has_changed().is_err() {
+            // The run is gone, and with it everyone who wants the result.
+            self.end = 0;
+        }
+    }
+}
+
+async fn stopped(stage: &mut watch::Receiver<Stage>) {
+    // An error means that the run is gone, which is a stop as well.
+    let _ = stage
+        .wait_for(|stage| matches!(stage, Stage::Stop(..)))
+        .await;
+}
+
+/// Sends batches of edits when they are due.
+pub async fn flush_batches(shared: Rc<Shared>) {
+    loop {
+        let due = shared.batches.borrow().front().copied();
+        let Some((due, seat, intended)) = due else {
+            shared.batch_begun.notified().await;
+            continue;
+        };
+        shared.timer.sleep_until(due).await;
+        shared.batches.borrow_mut().pop_front();
+        shared.flush(seat, intended);
+    }
+}
