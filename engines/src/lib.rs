@@ -27,6 +27,7 @@ mod loro_0_16;
 mod ot;
 pub mod replay;
 mod version;
+mod waiting;
 pub mod workload;
 #[cfg(feature = "yrs")]
 mod yrs;

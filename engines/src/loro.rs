@@ -19,6 +19,7 @@ use library::{
 
 use containers::Containers;
 
+use crate::waiting::Waiting;
 use crate::{
     Counter, Edit, Engine, EngineError, Export, Imported, NodeId, OpRange, PeerId, Replica, Span,
     Value, VersionVector,
@@ -96,11 +97,8 @@ struct LoroReplica {
     /// cost as much as a small edit.
     text: LoroText,
     containers: Containers,
-    /// Per peer, the end of what waits for other operations. Loro reports an
-    /// operation as pending once, when it arrives, and has no call in all of
-    /// 1.12 to 1.17 that asks later, so the reports are kept until the version
-    /// vector covers them.
-    waiting: Vec<(PeerId, Counter)>,
+    /// What was reported as pending, until the version vector covers it.
+    waiting: Waiting,
     watched: Option<Watched>,
     undo: Option<UndoManager>,
 }
@@ -126,7 +124,7 @@ impl LoroReplica {
             doc,
             text,
             containers: Containers::default(),
-            waiting: Vec::new(),
+            waiting: Waiting::default(),
             watched: None,
             undo: None,
         }
@@ -193,14 +191,11 @@ impl LoroReplica {
     }
 
     fn track_pending(&mut self, pending: &[OpRange]) {
-        let news = pending.iter().map(|range| (range.peer, range.counters.end));
-        self.waiting.extend(news);
-        if self.waiting.is_empty() {
-            return;
+        self.waiting.note(pending);
+        // Reading the version takes longer than most imports.
+        if !self.waiting.is_empty() {
+            self.waiting.settle(&version(&self.doc.oplog_vv()));
         }
-        let contained = self.doc.oplog_vv();
-        self.waiting
-            .retain(|&(peer, end)| contained.get(&peer).copied().map_or(0, counter) < end);
     }
 }
 

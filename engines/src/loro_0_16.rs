@@ -21,6 +21,7 @@ use loro_0_16 as library;
 
 use containers::Containers;
 
+use crate::waiting::Waiting;
 use crate::{
     Cap, Caps, Counter, Edit, Engine, EngineError, Export, Imported, NodeId, OpRange, PeerId,
     Replica, Span, Value, VersionVector,
@@ -83,7 +84,7 @@ impl Engine for Loro016 {
             doc,
             text,
             containers: Containers::default(),
-            waiting: Vec::new(),
+            waiting: Waiting::default(),
             undo: None,
         })
     }
@@ -93,8 +94,7 @@ struct Loro016Replica {
     doc: LoroDoc,
     text: LoroText,
     containers: Containers,
-    /// Per peer, the end of what waits for other operations.
-    waiting: Vec<(PeerId, Counter)>,
+    waiting: Waiting,
     undo: Option<UndoManager>,
 }
 
@@ -139,9 +139,8 @@ impl Loro016Replica {
         }
         pending.sort_by_key(|range| (range.peer, range.counters.start));
         let after = self.version_vector();
-        let news = pending.iter().map(|range| (range.peer, range.counters.end));
-        self.waiting.extend(news);
-        self.waiting.retain(|&(peer, end)| after.get(peer) < end);
+        self.waiting.note(&pending);
+        self.waiting.settle(&after);
         Ok(Imported {
             applied: after.missing_from(before),
             pending,

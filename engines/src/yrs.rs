@@ -48,6 +48,7 @@ use yrs::{
 use containers::Containers;
 use positions::{byte_at, may_be_wide};
 
+use crate::waiting::Waiting;
 use crate::{
     Cap, Caps, Counter, Edit, Engine, EngineError, Export, Imported, OpRange, PeerId, Replica,
     Span, VersionVector,
@@ -172,7 +173,7 @@ impl Engine for Yrs {
             open: Vec::new(),
             open_len: None,
             last: None,
-            waiting: Vec::new(),
+            waiting: Waiting::default(),
             watched: None,
             undo: None,
         })
@@ -205,8 +206,8 @@ struct YrsReplica {
     open_len: Option<usize>,
     /// What the last commit made: its clocks, and its update.
     last: Option<(Range<Counter>, Vec<u8>)>,
-    /// Per peer, the end of what came before what its peer made earlier.
-    waiting: Vec<(PeerId, Counter)>,
+    /// What came before what its peer made earlier.
+    waiting: Waiting,
     /// The updates of local commits, while they are watched.
     watched: Option<Arc<Mutex<Vec<Vec<u8>>>>>,
     undo: Option<UndoManager<()>>,
@@ -365,9 +366,8 @@ impl Replica for YrsReplica {
             }
             pending.sort_by_key(|range| (range.peer, range.counters.start));
         }
-        let news = pending.iter().map(|range| (range.peer, range.counters.end));
-        self.waiting.extend(news);
-        self.waiting.retain(|&(peer, end)| after.get(peer) < end);
+        self.waiting.note(&pending);
+        self.waiting.settle(&after);
         self.wide = self.wide || updates.iter().any(|bytes| may_be_wide(bytes));
         self.last = None;
         Ok(Imported {

@@ -1,6 +1,7 @@
 //! A client's copy of the document: the document itself, or its version alone.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use syncbench_engines::{
     Counter, Engine, EngineError, Export, Imported, OpRange, PeerId, Replica, StateHash,
@@ -121,8 +122,9 @@ pub struct Light {
     engine: &'static dyn Engine,
     peer: PeerId,
     received: BTreeMap<PeerId, Counter>,
-    /// Operations that came before those in front of them.
-    early: Vec<OpRange>,
+    /// Operations that came before those in front of them: by peer, in order,
+    /// with gaps between them.
+    early: BTreeMap<PeerId, Vec<Range<Counter>>>,
     /// A document with the own edits, once there are any: a client that never
     /// writes costs none.
     own: Option<Box<dyn Replica>>,
@@ -134,7 +136,7 @@ impl Light {
             engine,
             peer,
             received: BTreeMap::new(),
-            early: Vec::new(),
+            early: BTreeMap::new(),
             own: None,
         }
     }
@@ -158,39 +160,76 @@ impl Light {
         for range in ranges {
             self.take(range, &mut imported);
         }
-        let early = std::mem::take(&mut self.early);
-        for range in early {
-            self.take(&range, &mut imported);
-        }
-        imported.pending.clone_from(&self.early);
         imported
     }
 
     fn take(&mut self, range: &OpRange, imported: &mut Imported) {
-        let own = match range.peer == self.peer {
-            true => self.own.as_ref().map_or(0, |own| own.own_counter()),
-            false => 0,
-        };
-        let received = self.received.entry(range.peer).or_insert(0);
-        let known = own.max(*received);
-        if range.counters.start > known {
-            if !self.early.contains(range) {
-                self.early.push(range.clone());
+        let OpRange { peer, counters } = range;
+        let known = self.known_of(*peer);
+        if counters.start > known {
+            if self.keep_early(*peer, counters) {
+                imported.pending.push(range.clone());
             }
             return;
         }
-        if range.counters.end > known {
-            *received = range.counters.end;
+        let end = self.end_with_early(*peer, counters.end);
+        if end > known {
+            self.received.insert(*peer, end);
+            let counters = known..end;
             imported.applied.push(OpRange {
-                peer: range.peer,
-                counters: known..range.counters.end,
+                peer: *peer,
+                counters,
             });
         }
+    }
+
+    /// The end of what is known of a peer without a gap.
+    fn known_of(&self, peer: PeerId) -> Counter {
+        let own = match peer == self.peer {
+            true => self.own.as_ref().map_or(0, |own| own.own_counter()),
+            false => 0,
+        };
+        own.max(self.received.get(&peer).copied().unwrap_or(0))
+    }
+
+    /// Keeps what waits for others; whether any of it is new.
+    fn keep_early(&mut self, peer: PeerId, counters: &Range<Counter>) -> bool {
+        let early = self.early.entry(peer).or_default();
+        let touched = early.partition_point(|kept| kept.end < counters.start)
+            ..early.partition_point(|kept| kept.start <= counters.end);
+        let mut whole = counters.clone();
+        if let [first, .., last] | [first @ last] = &early[touched.clone()] {
+            if first.start <= counters.start && counters.end <= first.end {
+                return false;
+            }
+            whole = first.start.min(whole.start)..last.end.max(whole.end);
+        }
+        early.splice(touched, [whole]);
+        true
+    }
+
+    /// The end of what is known without a gap once it is known up to `end`.
+    fn end_with_early(&mut self, peer: PeerId, end: Counter) -> Counter {
+        let Some(early) = self.early.get_mut(&peer) else {
+            return end;
+        };
+        let reached = early.partition_point(|kept| kept.start <= end);
+        let end = early
+            .drain(..reached)
+            .fold(end, |end, kept| end.max(kept.end));
+        if early.is_empty() {
+            self.early.remove(&peer);
+        }
+        end
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     fn range(peer: PeerId, counters: std::ops::Range<Counter>) -> OpRange {
@@ -210,9 +249,56 @@ mod tests {
             (vec![], vec![range(1, 8..9)])
         );
         let filled = light.receive(&[range(1, 5..8)]);
-        assert_eq!(filled.applied, [range(1, 5..8), range(1, 8..9)]);
+        assert_eq!(filled.applied, [range(1, 5..9)]);
         assert_eq!(light.version_vector().get(1), 9);
         assert!(light.early.is_empty());
+    }
+
+    #[test]
+    fn what_came_early_is_known_when_it_comes_again() {
+        let mut light = Light::new(syncbench_engines::engines()[0], 9);
+        for (counters, is_new) in [(4..6, true), (8..9, true), (4..6, false), (5..8, true)] {
+            let taken = light.receive(&[range(1, counters.clone())]);
+            assert!(taken.applied.is_empty());
+            assert_eq!(!taken.pending.is_empty(), is_new, "{counters:?}");
+        }
+        assert_eq!(light.receive(&[range(1, 0..4)]).applied, [range(1, 0..9)]);
+        assert!(light.early.is_empty());
+    }
+
+    proptest! {
+        /// In whatever order and however often updates come, they apply once.
+        #[test]
+        fn light_copies_know_what_a_set_of_counters_would(
+            updates in prop::collection::vec((0..3 as PeerId, 0..40 as Counter, 1..9 as Counter), 0..60),
+        ) {
+            let mut light = Light::new(syncbench_engines::engines()[0], 9);
+            let mut all: BTreeMap<PeerId, BTreeSet<Counter>> = BTreeMap::new();
+            for (peer, start, len) in updates {
+                let counters = start..start + len;
+                let seen = all.entry(peer).or_default();
+                let before = without_a_gap(seen);
+                let is_new = counters.clone().any(|counter| !seen.contains(&counter));
+                seen.extend(counters.clone());
+                let after = without_a_gap(seen);
+                let taken = light.receive(&[range(peer, counters)]);
+                let applied: Vec<_> = (before < after).then(|| range(peer, before..after)).into_iter().collect();
+                prop_assert_eq!(&taken.applied, &applied);
+                prop_assert_eq!(!taken.applied.is_empty() || !taken.pending.is_empty(), is_new);
+            }
+            for (peer, seen) in &all {
+                prop_assert_eq!(light.version_vector().get(*peer), without_a_gap(seen));
+            }
+            let waits = all.values().any(|seen| without_a_gap(seen) < seen.len() as Counter);
+            prop_assert_eq!(!light.early.is_empty(), waits);
+        }
+    }
+
+    fn without_a_gap(seen: &BTreeSet<Counter>) -> Counter {
+        (0..)
+            .zip(seen)
+            .take_while(|(n, counter)| n == *counter)
+            .count() as Counter
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::library::{Frontiers, LoroDoc};
 use super::{Containers, Loro016Replica, NO_FORKS, edit_error, loro_version};
 use crate::history::{History, Moment, own};
+use crate::waiting::Waiting;
 use crate::{EngineError, PeerId, Replica, VersionVector};
 
 fn copy(doc: LoroDoc, peer: PeerId) -> Result<Box<dyn Replica>, EngineError> {
@@ -12,7 +13,7 @@ fn copy(doc: LoroDoc, peer: PeerId) -> Result<Box<dyn Replica>, EngineError> {
         doc,
         text,
         containers: Containers::default(),
-        waiting: Vec::new(),
+        waiting: Waiting::default(),
         undo: None,
     }))
 }
