@@ -31,8 +31,9 @@ pub async fn live(shared: Rc<Shared>, seat: Seat) {
     if let Some(joins) = plan.joins {
         // A run that is ended early ends before some have come.
         tokio::select! {
+            biased;
             () = until(&shared, joins) => {}
-            () = shared.closing() => return,
+            () = shared.plan_over() => return,
         }
         shared.come(seat, joins);
     } else {
@@ -149,8 +150,10 @@ async fn sit_out(shared: &Shared, seat: Seat, outage: Outage) {
     let back = outage.until.max(clock.now());
     shared.back_from(seat, back);
     tokio::select! {
+        biased;
         () = shared.timer.sleep_until(clock.absolute(back)) => {}
-        () = shared.closing() => {}
+        // The run was stopped before: it does not wait for an absence.
+        () = shared.plan_over() => shared.back_from(seat, clock.now()),
     }
 }
 

@@ -157,6 +157,13 @@ async fn close_in_order(mut socket: Socket) {
 async fn follow_plan(shared: &Shared, seat: Seat, upcoming: &mut Upcoming) -> Ended {
     let clock = shared.started().await;
     let until = |at: Nanos| shared.timer.sleep_until(clock.absolute(at));
+    let over_by = async |at: Nanos| {
+        tokio::select! {
+            biased;
+            () = until(at) => false,
+            () = shared.plan_over() => true,
+        }
+    };
     loop {
         let outage = upcoming.outages.front().map(|outage| outage.from);
         let (at, leaves) = match (outage, upcoming.leaves) {
@@ -165,7 +172,9 @@ async fn follow_plan(shared: &Shared, seat: Seat, upcoming: &mut Upcoming) -> En
             (Some(at), Some(leaves)) if at < leaves => (at, false),
             (_, Some(leaves)) => (leaves, true),
         };
-        until(at).await;
+        if over_by(at).await {
+            return pending().await;
+        }
         if leaves {
             let _ = timeout(LEAVE_TIMEOUT, shared.has_sent_all(seat)).await;
             return Ended::Left;
@@ -181,7 +190,7 @@ async fn follow_plan(shared: &Shared, seat: Seat, upcoming: &mut Upcoming) -> En
                 control.half_open.set(true);
                 upcoming.unnoticed = Some(outage);
                 // Whoever has not noticed until then is told by their system.
-                until(outage.until).await;
+                over_by(outage.until).await;
                 return Ended::Outage(outage);
             }
             LinkFaultKind::CutMidFrame => {
@@ -189,7 +198,7 @@ async fn follow_plan(shared: &Shared, seat: Seat, upcoming: &mut Upcoming) -> En
                 control.cut_next_frame.set(true);
                 upcoming.unnoticed = Some(outage);
                 // Whoever writes nothing until then is cut off all the same.
-                until(outage.until).await;
+                over_by(outage.until).await;
                 return Ended::Outage(outage);
             }
             LinkFaultKind::Cut | LinkFaultKind::Reset | LinkFaultKind::Offline => {

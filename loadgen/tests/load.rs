@@ -4,24 +4,24 @@
 
 mod support;
 
-use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::time::Duration;
 
-use support::{Fault, RelayThread};
-use syncbench_engines::Loro;
-use syncbench_loadgen::load::{self, Inputs, LoadError};
+use support::{Fault, RelayThread, play, play_until};
+use syncbench_loadgen::link::Quality;
 use syncbench_loadgen::outcome::Outcome;
 use syncbench_loadgen::plan::Plan;
-use syncbench_loadgen::relay::{RelayCommand, broadcast};
-use syncbench_loadgen::scenario::{Arrivals, Phase, RelayTarget, RoomClass, Scenario};
+use syncbench_loadgen::relay::{broadcast, loro};
+use syncbench_loadgen::scenario::{
+    Arrivals, LinkClass, LinkFault, LinkFaultKind, Phase, ProtocolKind, RelayTarget, RoomClass,
+    Scenario,
+};
 use syncbench_loadgen::schedule::Schedule;
 use syncbench_reports::record::Status;
 
 /// A short run that the machine can hold with ease.
 fn scenario(relay: &RelayThread) -> Scenario {
     Scenario {
-        relay: RelayTarget::Url(format!("ws://{}", relay.address).parse().unwrap()),
+        relay: relay.target(),
         clients: 12,
         writers: 12,
         rooms: vec![RoomClass { count: 4, size: 3 }],
@@ -32,31 +32,8 @@ fn scenario(relay: &RelayThread) -> Scenario {
     }
 }
 
-fn run_until(
-    scenario: Scenario,
-    interrupt: impl Future<Output = ()>,
-) -> Result<Outcome, LoadError> {
-    let trace = syncbench_datasets::load("automerge-paper").unwrap();
-    let none = RelayCommand {
-        program: "none".into(),
-        args: Vec::new(),
-    };
-    let inputs = Inputs {
-        trace: Arc::new(trace),
-        engine: &Loro,
-        embedded_relay: none,
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(load::run(scenario, inputs, interrupt, |_| {
-        ControlFlow::Continue(())
-    }))
-}
-
 fn run(scenario: Scenario) -> Outcome {
-    run_until(scenario, std::future::pending()).unwrap()
+    play(scenario).unwrap()
 }
 
 fn run_broken(fault: Fault) -> Outcome {
@@ -204,7 +181,7 @@ fn an_interrupted_run_keeps_what_it_measured() {
         ..scenario(&relay)
     };
     let early = async { tokio::time::sleep(Duration::from_millis(700)).await };
-    let outcome = run_until(scenario, early).unwrap();
+    let outcome = play_until(scenario, early).unwrap();
     assert_all_delivered(&outcome);
     assert!(outcome.total.sent > 0);
     assert!(outcome.scheduled < 3600 * 200);
@@ -218,19 +195,45 @@ fn an_interrupted_run_keeps_what_it_measured() {
 }
 
 #[test]
-fn an_interrupted_run_does_not_wait_for_those_who_were_still_to_come() {
-    let relay = RelayThread::broadcast(broadcast::Config::default());
-    let scenario = Scenario {
+fn an_interrupted_run_does_not_wait_for_those_who_are_away_or_still_to_come() {
+    let relay = RelayThread::loro(loro::Config::default());
+    let long = Scenario {
+        protocol: ProtocolKind::Loro,
         duration: Duration::from_secs(3600),
-        late: 3,
         ..scenario(&relay)
     };
-    let early = async { tokio::time::sleep(Duration::from_millis(500)).await };
-    let ended = std::sync::mpsc::channel();
-    std::thread::spawn(move || ended.0.send(run_until(scenario, early).map(|_| ())));
-    // The next one was to come after a quarter of an hour.
-    let run = ended.1.recv_timeout(Duration::from_secs(60));
-    assert!(run.expect("the run ends").is_ok());
+    let offline = LinkFault {
+        kind: LinkFaultKind::Offline,
+        at: Some(Duration::from_millis(200)),
+        every: None,
+        lasting: Duration::from_secs(1800),
+    };
+    // The first of those to come was to do so after a quarter of an hour.
+    let still_to_come = Scenario {
+        late: 3,
+        ..long.clone()
+    };
+    let away = Scenario {
+        links: vec![LinkClass {
+            name: "train".to_owned(),
+            share: 0.5,
+            quality: Quality::default(),
+            faults: vec![offline],
+        }],
+        ..long
+    };
+    for scenario in [still_to_come, away] {
+        let early = async { tokio::time::sleep(Duration::from_millis(500)).await };
+        let ended = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            ended
+                .0
+                .send(play_until(scenario, early).map(Box::new))
+                .is_ok()
+        });
+        let run = ended.1.recv_timeout(Duration::from_secs(60));
+        assert_all_delivered(&run.expect("the run ends").unwrap());
+    }
 }
 
 #[test]
@@ -239,10 +242,7 @@ fn nobody_listening_and_no_websocket_are_told_apart() {
         relay: RelayTarget::Url("ws://127.0.0.1:1".parse().unwrap()),
         ..Scenario::default()
     };
-    let error = run_until(refused, std::future::pending())
-        .err()
-        .unwrap()
-        .to_string();
+    let error = play(refused).err().unwrap().to_string();
     assert!(
         error.contains("cannot connect to ws://127.0.0.1:1/"),
         "{error}"
@@ -263,10 +263,7 @@ fn nobody_listening_and_no_websocket_are_told_apart() {
         relay,
         ..Scenario::default()
     };
-    let error = run_until(scenario, std::future::pending())
-        .err()
-        .unwrap()
-        .to_string();
+    let error = play(scenario).err().unwrap().to_string();
     assert!(
         error.contains("is not a WebSocket server: it answered HTTP 404"),
         "{error}"

@@ -52,6 +52,7 @@ pub struct Shared {
     pub(super) batches: RefCell<std::collections::VecDeque<(Nanos, Seat, Nanos)>>,
     pub(super) batch_begun: Notify,
     clock: watch::Sender<Option<Clock>>,
+    plan_over: watch::Sender<bool>,
     closing: watch::Sender<bool>,
     before_start: Clock,
     network: Rc<dyn Network>,
@@ -86,6 +87,7 @@ impl Shared {
             batches: RefCell::default(),
             batch_begun: Notify::new(),
             clock: watch::Sender::new(None),
+            plan_over: watch::Sender::new(false),
             closing: watch::Sender::new(false),
             network,
             relay,
@@ -117,6 +119,16 @@ impl Shared {
 
     pub(super) fn start(&self, clock: Clock) {
         self.clock.send_replace(Some(clock));
+    }
+
+    /// Completes when nothing happens to clients any more: the schedule is over,
+    /// or the run was stopped. Who was to be away is back then.
+    pub async fn plan_over(&self) {
+        let _ = self.plan_over.subscribe().wait_for(|&over| over).await;
+    }
+
+    pub(super) fn end_plan(&self) {
+        self.plan_over.send_replace(true);
     }
 
     /// Completes when the run closes its connections.
