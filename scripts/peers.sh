@@ -14,7 +14,7 @@ measured to target/peers/<time>/.
   --only NAME     this tester, beside syncbench: artillery, locust, tsung, k6, tcpkali,
                   bare (a client that only counts), or syncbench alone; may be repeated
   --repeat N      all of it N times in turns; the table shows medians  [1]
-  --section NAME  moderate, idle, saturated or frozen; may be repeated  [all]
+  --section NAME  moderate, idle, saturated, frozen or alone; may be repeated  [all]
   -h, --help      this
 
 Takes 10 to 15 minutes, with --quick 8, and the first time some more for builds
@@ -47,7 +47,7 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-[ ${#sections[@]} -gt 0 ] || sections=(moderate idle saturated frozen)
+[ ${#sections[@]} -gt 0 ] || sections=(moderate idle saturated frozen alone)
 [[ $repeat =~ ^[1-9][0-9]?$ ]] || { echo "peers.sh: --repeat takes 1 to 99" >&2; exit 2; }
 
 known=(syncbench bare artillery locust tsung k6 tcpkali)
@@ -55,7 +55,7 @@ for name in "${only[@]}"; do
   [[ " ${known[*]} " == *" $name "* ]] || { echo "peers.sh: no tester $name: ${known[*]}" >&2; exit 2; }
 done
 for name in "${sections[@]}"; do
-  [[ " moderate idle saturated frozen " == *" $name "* ]] || { echo "peers.sh: no section $name" >&2; exit 2; }
+  [[ " moderate idle saturated frozen alone " == *" $name "* ]] || { echo "peers.sh: no section $name" >&2; exit 2; }
 done
 for program in node npm curl taskset setsid timeout awk; do
   command -v "$program" >/dev/null || { echo "peers.sh: needs $program" >&2; exit 1; }
@@ -154,6 +154,7 @@ start_relay() {
     exit 1
   fi
   case $kind in
+    none) return ;;
     node-ws)
       PORT=$port WINDOW_MS=$((LENGTH * 1000)) NODE_PATH=$peers/npm/node_modules \
         spawn relay "$out" "$relay_core" 300 node "$scripts/relay.cjs"
@@ -193,9 +194,10 @@ run_tester() { spawn tester "$OUT" "$client_core" $((LENGTH + 90)) "$@"; }
 # measure SECTION TESTER: the work stands in the environment, as testers.sh says.
 measure() {
   local section=$1 tester=$2 relay=node-ws rss=null frozen=null began
-  local frames=frames_$tester
+  local frames=frames_$tester relays=relay_$tester
   # The faster relay forwards no text.
   [ "$section" = saturated ] && [ "${!frames:-binary}" = binary ] && relay=syncbench
+  relay=${!relays:-$relay}
   runs=$((runs + 1))
   export OUT=$folder/$runs-$section-$tester URL=ws://127.0.0.1:$port CLIENTS ROOMS RATE LENGTH PHASE
   say "$section $tester $PHASE, $CLIENTS clients in $ROOMS rooms, $RATE/s each, $LENGTH s"
@@ -260,13 +262,21 @@ section_frozen() {
   measure frozen "$1"
 }
 
+section_alone() {
+  PHASE=spread
+  case $1 in
+    crowd) CLIENTS=10000 ROOMS=1000 RATE=1000 LENGTH=10 ;;
+    opening) CLIENTS=2000 ROOMS=200 RATE=0 LENGTH=3 ;;
+    imports) CLIENTS=40 ROOMS=8 RATE=1000 LENGTH=10 ;;
+  esac
+  measure alone "$1"
+}
+
 # Who takes part in which.
 takes_part() {
   case $1/$2 in
-    saturated/bare) return 0 ;;
-    */bare) return 1 ;;
-    frozen/closed) return 0 ;;
-    */closed) return 1 ;;
+    saturated/bare | frozen/closed | alone/crowd | alone/opening | alone/imports) return 0 ;;
+    */bare | */closed | */crowd | */opening | */imports | alone/*) return 1 ;;
     # It reports no latency of messages.
     frozen/tsung) return 1 ;;
   esac
@@ -283,9 +293,10 @@ printf 'relay: ws@8.23.0, Node %s\n' "$(node --version)" >"$folder/versions"
 # shellcheck source=scripts/peers/testers.sh
 . "$scripts/testers.sh"
 testers=()
-for name in "${known[@]}" closed; do
-  # syncbench is what the others are compared with; `closed` belongs to it.
-  [[ ${#only[@]} -eq 0 || " syncbench closed ${only[*]} " == *" $name "* ]] || continue
+# syncbench is what the others are compared with, and these belong to it.
+ours=(closed crowd opening imports)
+for name in "${known[@]}" "${ours[@]}"; do
+  [[ ${#only[@]} -eq 0 || " syncbench ${ours[*]} ${only[*]} " == *" $name "* ]] || continue
   why_not='' version=''
   "install_$name"
   if [ -n "$why_not" ]; then
@@ -293,7 +304,7 @@ for name in "${known[@]}" closed; do
     continue
   fi
   testers+=("$name")
-  [ "$name" = closed ] || printf '%s: %s\n' "$name" "$version" >>"$folder/versions"
+  [ -z "$version" ] || printf '%s: %s\n' "$name" "$version" >>"$folder/versions"
 done
 
 runs=0

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use syncbench_datasets::Trace;
-use syncbench_engines::{Engine, EngineError};
+use syncbench_engines::Engine;
 use tokio::sync::{mpsc, watch};
 
-use crate::ground;
+use crate::ground::{self, GroundError};
 use crate::metrics::Metrics;
 use crate::network::Tcp;
 use crate::outcome::{Outcome, Row};
@@ -76,8 +76,8 @@ pub enum LoadError {
     #[error(transparent)]
     Connect(#[from] ConnectFailure),
     /// The document to start with could not be made.
-    #[error("cannot make the document to start with: {0}")]
-    Ground(EngineError),
+    #[error(transparent)]
+    Ground(#[from] GroundError),
     /// The data set has no times to take a rhythm from.
     #[error("data set {0} has no times: use constant or poisson arrivals, or another data set")]
     NoRhythm(String),
@@ -170,8 +170,7 @@ impl Workers {
     ) -> Result<Self, LoadError> {
         let stage = watch::Sender::new(Stage::Connect);
         let (report, reports) = mpsc::channel(REPORTS);
-        let ground = ground::found(&scenario.document, &inputs.trace, inputs.engine);
-        let ground = ground.map_err(LoadError::Ground)?.map(Arc::new);
+        let ground = ground::found(&scenario, &plan, &inputs.trace, inputs.engine)?.map(Arc::new);
         let rooms = scenario.room_count();
         let count = scenario.workers.clamp(1, rooms as usize);
         let threads = (0..count)

@@ -32,6 +32,8 @@ pub struct Tally {
     rows: Rows,
     so_far: Metrics,
     unreachable_for: u64,
+    /// How long the clients of the start took to come.
+    pub connecting: Duration,
     /// When the user ended the run early.
     pub interrupted: Option<Nanos>,
     /// When the watcher ended the run early, and why.
@@ -55,6 +57,7 @@ impl Tally {
             rows: Rows::new(workers),
             so_far: Metrics::default(),
             unreachable_for: 0,
+            connecting: Duration::ZERO,
             interrupted: None,
             aborted: None,
             relay_ended: None,
@@ -153,6 +156,7 @@ impl Tally {
             expected,
             convergence,
             lost,
+            connecting: self.connecting,
             interrupted: self.interrupted,
             aborted: self.aborted,
             relay_ended: self.relay_ended,
@@ -190,6 +194,8 @@ pub struct Outcome {
     /// Connections that ended against the scenario, ascending by time; the
     /// first of each worker.
     pub lost: Vec<LostConnection>,
+    /// How long the clients of the start took to come.
+    pub connecting: Duration,
     /// When the user ended the run early.
     pub interrupted: Option<Nanos>,
     /// When the watcher ended the run early, and why.

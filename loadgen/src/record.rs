@@ -8,11 +8,11 @@ use syncbench_reports::record::{
 };
 
 use crate::metrics::{Group, Latency, Metrics};
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Row};
 
-/// What a run has measured so far, as a record without a verdict of its own:
-/// for those who watch.
-pub fn so_far(total: &Metrics, run: Run) -> Record {
+/// What a run has measured so far, and in its last second, as a record without
+/// a verdict of its own: for those who watch.
+pub fn so_far(total: &Metrics, last: &Row, run: Run) -> Record {
     Record {
         schema: SCHEMA.to_owned(),
         kind: Kind::Load,
@@ -35,7 +35,7 @@ pub fn so_far(total: &Metrics, run: Run) -> Record {
         attribution: attribution(total),
         errors: total.errors.clone(),
         resources: None,
-        series: None,
+        series: Some(series(std::slice::from_ref(last))),
         thresholds: Vec::new(),
         artifacts: Vec::new(),
     }
@@ -57,7 +57,7 @@ impl Outcome {
             attribution: attribution(&self.total),
             errors: self.total.errors.clone(),
             resources: self.resources(),
-            series: Some(self.series()),
+            series: Some(series(&self.rows)),
             thresholds: Vec::new(),
             artifacts: Vec::new(),
         }
@@ -69,6 +69,7 @@ impl Outcome {
             rooms: self.scenario.room_count().into(),
             scheduled: self.scheduled,
             expected: self.expected,
+            connecting_us: Some(self.connecting.as_micros() as u64),
             schedule: self.fingerprint.map(|print| format!("{print:016x}")),
             ..counted(&self.total)
         }
@@ -106,24 +107,25 @@ impl Outcome {
                 .into(),
         })
     }
+}
 
-    fn series(&self) -> Series {
-        let mut columns: BTreeMap<String, Vec<Option<f64>>> = BTreeMap::new();
-        for (index, row) in self.rows.iter().enumerate() {
-            for (name, value) in row.columns() {
-                let column = columns.entry(name).or_default();
-                column.resize(index, None);
-                column.push(value);
-            }
+/// The rows as columns; where one does not have a figure, there is a gap.
+fn series(rows: &[Row]) -> Series {
+    let mut columns: BTreeMap<String, Vec<Option<f64>>> = BTreeMap::new();
+    for (index, row) in rows.iter().enumerate() {
+        for (name, value) in row.columns() {
+            let column = columns.entry(name).or_default();
+            column.resize(index, None);
+            column.push(value);
         }
-        for column in columns.values_mut() {
-            column.resize(self.rows.len(), None);
-        }
-        Series {
-            interval_s: 1.0,
-            t: self.rows.iter().map(|row| row.second as f64).collect(),
-            columns,
-        }
+    }
+    for column in columns.values_mut() {
+        column.resize(rows.len(), None);
+    }
+    Series {
+        interval_s: 1.0,
+        t: rows.iter().map(|row| row.second as f64).collect(),
+        columns,
     }
 }
 

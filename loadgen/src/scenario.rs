@@ -308,6 +308,11 @@ impl Scenario {
     }
 
     fn validate_document(&self) -> Result<(), ScenarioError> {
+        let is_typed = self.document.typed > 0.0 || self.document.form != DocumentForm::default();
+        if self.document.file.is_some() && is_typed {
+            let message = "[document] is either a `file`, stored as it is, or `typed` in a `form`";
+            return Err(ScenarioError::Contradiction(message.to_owned()));
+        }
         if self.document.typed == 0.0 || self.document.form != DocumentForm::Shallow {
             return Ok(());
         }

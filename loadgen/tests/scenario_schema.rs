@@ -45,6 +45,7 @@ const EVERYTHING: &str = r#"
     [document]
     typed = 0.5
     form = "shallow"
+    file = "notes.loro"
     [workload]
     dataset = "automerge-paper"
     edits = "rich-text"

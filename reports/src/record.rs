@@ -291,6 +291,10 @@ pub struct Counts {
     /// Edits of clients that left for good before they could send them.
     #[serde(default)]
     pub withdrawn: u64,
+    /// Microseconds from the first attempt to connect until every client of
+    /// the start had all that the relay had; a ramp-up is part of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connecting_us: Option<u64>,
     /// Number that tells the schedule apart from others, in hexadecimal; absent
     /// when the run was ended early.
     #[serde(default, skip_serializing_if = "Option::is_none")]

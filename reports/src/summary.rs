@@ -315,6 +315,12 @@ pub fn connections(record: &Record) -> Option<String> {
     (!words.is_empty()).then(|| words.join(", "))
 }
 
+/// How long the clients of the start took to come.
+pub fn connecting(counts: &Counts) -> Option<String> {
+    let took = quantity::duration(counts.connecting_us? as f64);
+    Some(format!("all clients of the start after {took}"))
+}
+
 /// What went over the wire, and how often each byte typed was delivered.
 pub fn traffic(counts: &Counts) -> Option<String> {
     if counts.bytes_typed == 0 {

@@ -14,18 +14,35 @@ const json = (source) => { try { return JSON.parse(source); } catch { return nul
 
 // --- one run --------------------------------------------------------------------
 
+// What a run of syncbench says of itself.
+function ofRecord(out) {
+  const record = json(text(`${out}.out`));
+  if (!record) return null;
+  const { sent, scheduled, frames_in, connecting_us } = record.counts;
+  const { p50, p99 } = record.latency.propagation ?? {};
+  const ms = (us) => (us === undefined ? null : us / 1000);
+  return {
+    sent,
+    scheduled,
+    received: frames_in,
+    p50_ms: ms(p50),
+    p99_ms: ms(p99),
+    p50_from_send_ms: ms(record.latency.propagation_from_send?.p50),
+    connecting_s: connecting_us / 1e6,
+    rooms: record.convergence.rooms,
+    converged: record.convergence.converged,
+    verdict: record.verdict,
+  };
+}
+
 // What each tester says of itself: { sent, received, scheduled, p50_ms, p99_ms, ... }.
 const OWN = {
-  syncbench(out) {
-    const record = json(text(`${out}.out`));
-    if (!record) return null;
-    const { sent, scheduled, frames_in } = record.counts;
-    const { p50, p99 } = record.latency.propagation ?? {};
-    const ms = (us) => (us === undefined ? null : us / 1000);
-    return { sent, scheduled, received: frames_in, p50_ms: ms(p50), p99_ms: ms(p99), verdict: record.verdict };
-  },
+  syncbench: ofRecord,
+  crowd: ofRecord,
+  opening: ofRecord,
   bare: (out) => json(text(`${out}.out`)),
   closed: (out) => json(text(`${out}.out`)),
+  imports: (out) => json(text(`${out}.out`)),
   artillery(out) {
     const report = json(text(`${out}.report.json`))?.aggregate;
     const latency = report?.summaries?.propagation;
@@ -193,6 +210,46 @@ function summarise(runs) {
   return { same, saturated, frozen: [...byTester('frozen').values()].map(frozenRow) };
 }
 
+// --- goals ----------------------------------------------------------------------
+
+const atMost = (limit) => (value) => value <= limit;
+const atLeast = (limit) => (value) => value >= limit;
+
+// Each goal with what was measured, and whether that meets it; null where it was not measured.
+function goals(rows, runs) {
+  const find = (section, tester, phase) => section.find((row) => row.tester === tester && (!phase || row.phase === phase));
+  const locked = (tester) => find(rows.same, tester, 'locked');
+  const cpu = (tester) => locked(tester)?.syncbench_cpu_ratio;
+  const saturated = (tester) => find(rows.saturated, tester)?.syncbench_cpu_ratio;
+  const memory = rows.same.find(({ tester }) => tester === 'syncbench');
+  const k6 = rows.same.find(({ tester }) => tester === 'k6');
+  const of = (section, tester) => runs.filter((run) => run.section === section && run.tester === tester);
+  const mid = (found, value) => median(found.map(value));
+  const spread = longest(of('moderate', 'syncbench').filter(({ phase }) => phase === 'spread'));
+  const ours = runs.filter(({ own, section }) => own?.scheduled && section !== 'idle' && section !== 'alone');
+  const honest = ours.filter((run) => run.own.verdict && (run.own.sent >= 0.999 * run.own.scheduled || run.exit_code === 7));
+  const frozen = find(rows.frozen, 'syncbench');
+  const crowds = of('alone', 'crowd');
+  const per = (of_what) => (value) => `${times(value)} of ${of_what}`;
+  return [
+    ['CPU for a delivery, locked, beside k6', 'at most 0.25', cpu('k6'), atMost(0.25), per('its')],
+    ['the same beside Artillery', 'at most 0.5', cpu('artillery'), atMost(0.5), per('its')],
+    ['the same beside Locust', 'at most 0.6', cpu('locust'), atMost(0.6), per('its')],
+    ['the same saturated, beside k6', 'at most 0.1', saturated('k6'), atMost(0.1), per('its')],
+    ['saturated, beside a client that only counts', 'at most 1.5', saturated('bare'), atMost(1.5), per('its')],
+    ['memory for an idle light client', 'at most 12 kB', memory?.rss_per_connection?.value, atMost(12_000), kilobytes],
+    ['the same beside k6', 'at most 0.1', k6?.syncbench_rss_ratio, atMost(0.1), per('its')],
+    ['connections opened on one core', 'at least 8,000/s', mid(of('alone', 'opening'), ({ own, clients }) => clients / own?.connecting_s), atLeast(8000), (value) => `${round(value)}/s`],
+    ['headline p50 less that from the send, spread', 'at most 50 µs', mid(spread, ({ own }) => (own?.p50_ms - own?.p50_from_send_ms) * 1000), atMost(50), (value) => `${round(value)} µs`],
+    ['runs with 99.9 % of the schedule sent, or exit code 7', 'all', ours.length ? honest.length / ours.length : null, atLeast(1), () => `${honest.length} of ${ours.length}`],
+    ['p99 of a relay frozen for 1 s, beside theory', '0.95 to 1.05', frozen?.p99_ms && frozen?.theory_p99_ms ? frozen.p99_ms.value / frozen.theory_p99_ms.value : null, (value) => value >= 0.95 && value <= 1.05, (value) => String(Number(value.toPrecision(3)))],
+    ["full replicas' imports, beside the library's own", 'at most 1.15', mid(of('alone', 'imports'), ({ own }) => own?.ratio), atMost(1.15), (value) => `${times(value)} of its CPU`],
+    ['10,000 light clients, relay and all on these cores', 'all converged', crowds.length ? Math.min(...crowds.map(({ own, exit_code }) => (exit_code === 0 ? own.converged / own.rooms : 0))) : null, atLeast(1), (value) => `${percent(value)} of the rooms`],
+  ].map(([what, goal, value, holds, format]) => (Number.isFinite(value)
+    ? { what, goal, value, shown: format(value), met: holds(value) }
+    : { what, goal, value: null, shown: 'not measured', met: null }));
+}
+
 // --- Markdown -------------------------------------------------------------------
 
 const round = (value) => {
@@ -251,6 +308,12 @@ const COLUMNS = {
     ['p99 ms', (row) => show(row.p99_ms)],
     ['p99 in theory, ms', (row) => show(row.theory_p99_ms)],
   ],
+  goals: [
+    ['figure', (row) => row.what],
+    ['goal', (row) => row.goal],
+    ['here', (row) => row.shown],
+    ['met', (row) => ({ true: 'yes', false: '**no**', null: '–' })[row.met]],
+  ],
 };
 
 function work(runs) {
@@ -259,7 +322,7 @@ function work(runs) {
   return `${clients} clients in ${rooms} rooms, ${rate} messages/s each, ${payload} bytes, ${seconds} s`;
 }
 
-function markdown({ rows, runs, notes, versions, machine, at }) {
+function markdown({ rows, runs, goals: held, notes, versions, machine, at }) {
   const of = (section) => runs.filter((run) => run.section === section);
   const parts = [`Measured ${at} by \`scripts/peers.sh\` on ${machine}. ${versions.join('; ')}.`];
   if (rows.same.length) {
@@ -271,6 +334,7 @@ function markdown({ rows, runs, notes, versions, machine, at }) {
     const [{ seconds }] = of('frozen');
     parts.push(`**The relay is frozen** for 1 s of ${seconds} s`, table(COLUMNS.frozen, rows.frozen));
   }
+  parts.push('**Goals**', table(COLUMNS.goals, held));
   if (notes.length) parts.push(notes.map((note) => `- ${note}`).join('\n'));
   return `${parts.join('\n\n')}\n`;
 }
@@ -307,6 +371,7 @@ function makeTable(folder) {
     versions: lines(path.join(folder, 'versions')),
     notes: [...lines(path.join(folder, 'notes')), ...oddities(runs, rows)],
     rows,
+    goals: goals(rows, runs),
     runs,
   };
   fs.writeFileSync(path.join(folder, 'peers.json'), `${JSON.stringify(result, null, 1)}\n`);

@@ -67,9 +67,40 @@ install_bare() {
 start_bare() { run_tester "$bare" "$URL" "$CLIENTS" "$ROOMS" "$RATE" "$LENGTH" "$PAYLOAD"; }
 
 # Not a tester of its own: how latency comes out when clients wait for answers.
-install_closed() { install_bare; }
+install_closed() {
+  install_bare
+  version=''
+}
 
 start_closed() { run_tester "$bare" --closed "$URL" 10 5 "$LENGTH"; }
+
+# --- syncbench alone: goals that have no peer -----------------------------------
+
+# 10,000 clients, the relay and the machine's first two cores.
+relay_crowd=none
+install_crowd() { :; }
+
+start_crowd() {
+  local client_core=$client_core,$relay_core
+  run_tester "$syncbench" run --clients "$CLIENTS" --rooms "$ROOMS" --rate "$RATE" \
+    --duration "${LENGTH}s" --replica light --json --quiet --output "$OUT.syncbench"
+}
+
+# How fast connections open where the relay is fast too.
+relay_opening=syncbench
+install_opening() { :; }
+
+start_opening() { start_syncbench; }
+
+# What full replicas cost beside the library's own import.
+relay_imports=none
+
+install_imports() {
+  cargo build --release --locked -p syncbench-loadgen --example import_cost >&2
+  imports=${CARGO_TARGET_DIR:-target}/release/examples/import_cost
+}
+
+start_imports() { run_tester "$imports" "$RATE" "$LENGTH"; }
 
 # --- Artillery ------------------------------------------------------------------
 

@@ -30,6 +30,7 @@ impl Workers {
     ) -> Result<Outcome, LoadError> {
         let (scenario, plan) = (Arc::clone(&self.scenario), Arc::clone(&self.plan));
         let mut tally = Tally::new(scenario, plan, self.threads.len());
+        let connecting = Instant::now();
         let connected = self.connect(
             &mut tally,
             relay.as_deref_mut(),
@@ -37,6 +38,7 @@ impl Workers {
             watcher,
         );
         connected.await?;
+        tally.connecting = connecting.elapsed();
         let clock = Clock::starting_in(TimeSource::Monotonic, START_DELAY);
         self.stage.send_replace(Stage::Run(clock));
         let mut faults = Faults::of(&self.scenario.faults);

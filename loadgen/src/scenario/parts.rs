@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -133,6 +134,9 @@ pub struct Document {
     pub typed: f64,
     /// How the relay gets it, where it has a memory.
     pub form: DocumentForm,
+    /// A document of the engine's, instead of a typed one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
 }
 
 /// How a document is stored.

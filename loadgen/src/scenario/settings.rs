@@ -124,6 +124,8 @@ pub struct DocumentSettings {
     pub typed: Option<f64>,
     /// How it is stored.
     pub form: Option<DocumentForm>,
+    /// A file with one.
+    pub file: Option<PathBuf>,
 }
 
 /// What the clients do.
@@ -287,6 +289,7 @@ impl Settings {
             document: Document {
                 typed: self.document.typed.unwrap_or(0.0),
                 form: self.document.form.unwrap_or_default(),
+                file: self.document.file,
             },
             rate,
             duration,

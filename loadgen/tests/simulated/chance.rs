@@ -105,6 +105,7 @@ fn document(rng: &mut Xoshiro256PlusPlus, replica: ReplicaKind) -> Document {
     Document {
         typed: pick(rng, &[0.0, 0.0, 0.0, 0.000_1]),
         form: pick(rng, forms),
+        file: None,
     }
 }
 

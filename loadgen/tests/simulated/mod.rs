@@ -68,7 +68,7 @@ pub async fn play_and_tell(
     begun: impl FnOnce(),
 ) -> Run {
     let (scenario, plan) = (Arc::new(scenario), Arc::new(plan));
-    let ground = ground::found(&scenario.document, &trace(), &Watched).unwrap();
+    let ground = ground::found(&scenario, &plan, &trace(), &Watched).unwrap();
     let assignment = Assignment {
         rooms: (0..scenario.room_count()).collect(),
         scenario: Arc::clone(&scenario),

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use super::{ExportError, Exporter};
-use crate::record::{Convergence, Counts, Distribution, ProcessUse, Record, Resources};
+use crate::record::{Convergence, Counts, Distribution, ProcessUse, Record, Resources, Series};
 
 /// A record as Prometheus metrics, each with the label `run`. A record that is
 /// not finished yet gives what it has.
@@ -25,6 +25,7 @@ impl Prometheus {
         text.counts(record.counts.as_ref());
         text.convergence(record.convergence.as_ref());
         text.latency(record);
+        text.last_second(record.series.as_ref());
         text.resources(record.resources.as_ref());
         text.thresholds(record);
         text.text
@@ -164,6 +165,36 @@ impl Text<'_> {
         ];
         for (name, about, value) in faults {
             self.counter(name, about, value as f64);
+        }
+    }
+
+    /// How things stood in the last second that is known.
+    fn last_second(&mut self, series: Option<&Series>) {
+        let Some(series) = series else { return };
+        for (column, name, about) in [
+            (
+                "live",
+                "syncbench_clients_live",
+                "Clients that were connected and caught up.",
+            ),
+            (
+                "staleness_edits",
+                "syncbench_staleness_edits",
+                "Edits that were not visible yet where they were owed, over all replicas.",
+            ),
+            (
+                "staleness_s",
+                "syncbench_staleness_seconds",
+                "Age of the oldest of them.",
+            ),
+        ] {
+            let last = series
+                .columns
+                .get(column)
+                .and_then(|values| *values.last()?);
+            if let Some(last) = last {
+                self.gauge(name, about, last);
+            }
         }
     }
 

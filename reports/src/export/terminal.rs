@@ -101,6 +101,9 @@ fn facts(record: &Record) -> String {
         text.push_str(&line("converged", &converged));
     }
     if let Some(counts) = &record.counts {
+        if let Some(connecting) = summary::connecting(counts) {
+            text.push_str(&line("connected", &connecting));
+        }
         text.push_str(&line("edits", &edits(counts)));
         text.push_str(&line("deliveries", &deliveries(counts)));
         if let Some(traffic) = summary::traffic(counts) {

@@ -90,7 +90,7 @@ fn processes(at: usize) -> [(&'static str, f64); 8] {
         ("generator_cpu", 0.63 + 0.2 * stalled),
         ("generator_rss_bytes", (120.0 + 6.0 * at as f64) * mib),
         ("generator_threads", 4.0),
-        ("staleness_ops", 3.0 + 120.0 * stalled),
+        ("staleness_edits", 3.0 + 120.0 * stalled),
         ("staleness_s", 0.0005 + 0.1 * stalled),
     ]
 }
@@ -148,6 +148,7 @@ fn counts(seconds: usize) -> Counts {
         bytes_in: delivered * 112,
         bytes_out: sent * 112,
         bytes_typed: sent * 112,
+        connecting_us: Some(48_200),
         schedule: Some("00c0ffee00c0ffee".to_owned()),
         ..Counts::default()
     }

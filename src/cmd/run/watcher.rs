@@ -6,12 +6,11 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use syncbench_loadgen::load::Progress;
-use syncbench_loadgen::metrics::Metrics;
 use syncbench_loadgen::metrics_server;
 use syncbench_loadgen::record::so_far;
 use syncbench_loadgen::scenario::Scenario;
 use syncbench_reports::export::Prometheus;
-use syncbench_reports::record::{Record, Run};
+use syncbench_reports::record::Run;
 use syncbench_reports::threshold::Threshold;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -65,13 +64,13 @@ impl<'a> Watcher<'a> {
     /// Takes what the run tells; breaks when it need not go on.
     pub fn take(&self, progress: Progress<'_>) -> ControlFlow<String> {
         self.display.show(&progress);
-        let Progress::Running { total, .. } = progress else {
+        let Progress::Running { total, second } = progress else {
             return ControlFlow::Continue(());
         };
         if self.served.is_none() && self.limits.is_empty() {
             return ControlFlow::Continue(());
         }
-        let record = self.record(total);
+        let record = so_far(total, second, self.conditions.clone());
         if let Some(served) = &self.served {
             served.send_replace(Prometheus::text(&record).into());
         }
@@ -80,10 +79,6 @@ impl<'a> Watcher<'a> {
             Some(limit) => ControlFlow::Break(format!("`{limit}` cannot be kept any more")),
             None => ControlFlow::Continue(()),
         }
-    }
-
-    fn record(&self, total: &Metrics) -> Record {
-        so_far(total, self.conditions.clone())
     }
 
     /// Leaves the terminal as it was.

@@ -136,10 +136,10 @@ fn words(of: &str) -> (String, &'static str, String) {
             "Open files and sockets of each process.",
             "descriptors",
         )),
-        "staleness_ops" => Some((
-            "Staleness over time, in operations",
-            "How many operations the replicas were behind what had been sent to their rooms.",
-            "operations behind",
+        "staleness_edits" => Some((
+            "Staleness over time, in edits",
+            "How many edits the replicas were behind what had been made in their rooms.",
+            "edits behind",
         )),
         "staleness_s" => Some((
             "Staleness over time",
@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(unit("relay_rss_bytes"), (Unit::Bytes, 1.0));
         assert_eq!(unit("staleness_s"), (Unit::Micros, 1e6));
         assert_eq!(unit("ack_p50"), (Unit::Micros, 1.0));
-        assert_eq!(unit("staleness_ops"), (Unit::Number, 1.0));
+        assert_eq!(unit("staleness_edits"), (Unit::Number, 1.0));
         assert_eq!(unit("relay_cpu"), (Unit::Number, 1.0));
     }
 

@@ -185,6 +185,7 @@ pub fn work(record: &Record) -> Vec<Term> {
         ),
     ]
     .into_iter()
+    .chain(summary::connecting(n).map(|words| term("connected", words)))
     .chain(n.schedule.iter().map(|hash| term("schedule", hash.clone())))
     .collect()
 }

@@ -1,0 +1,171 @@
+//! What a run with full replicas spends on imports, beside what Loro takes for
+//! the same updates when nothing stands around it. `scripts/peers.sh` prints the
+//! ratio.
+//!
+//! ```text
+//! import_cost [EDITS_PER_SECOND] [SECONDS]
+//! ```
+//!
+//! One more client listens in each room of the run, so that every update is
+//! known in the order in which the relay had it. Afterwards as many documents
+//! as the run had import them, room by room as they came: thread CPU time
+//! around each import, as in the run. Prints a line of JSON.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::net::SocketAddr;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use loro::LoroDoc;
+use syncbench_engines::{Engine, Loro, PeerId};
+use syncbench_loadgen::clock::thread_cpu;
+use syncbench_loadgen::load::{self, Inputs};
+use syncbench_loadgen::outcome::Outcome;
+use syncbench_loadgen::plan::Plan;
+use syncbench_loadgen::relay::{RelayCommand, broadcast};
+use syncbench_loadgen::room::peer_of;
+use syncbench_loadgen::scenario::{RelayTarget, RoomClass, Scenario, room_name};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio_tungstenite::connect_async;
+use tokio_tungstenite::tungstenite::Message;
+
+const ROOMS: u32 = 8;
+const ROOM_SIZE: u32 = 5;
+
+type Failure = Box<dyn Error>;
+
+/// An update as the relay forwarded it, and the room it belongs to.
+type Update = (u32, Bytes);
+
+fn main() -> Result<(), Failure> {
+    let mut words = std::env::args().skip(1);
+    let rate: f64 = words.next().map_or(Ok(1_000.0), |word| word.parse())?;
+    let seconds: f64 = words.next().map_or(Ok(10.0), |word| word.parse())?;
+    let (address, stop) = start_relay()?;
+    let scenario = Scenario {
+        relay: RelayTarget::Url(format!("ws://{address}").parse()?),
+        rooms: vec![RoomClass {
+            count: ROOMS,
+            size: ROOM_SIZE,
+        }],
+        clients: ROOMS * ROOM_SIZE,
+        writers: ROOMS * ROOM_SIZE,
+        rate,
+        duration: Duration::from_secs_f64(seconds),
+        workers: 1,
+        ..Scenario::default()
+    };
+    let plan = Plan::of(&scenario);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let (outcome, updates) = runtime.block_on(listen_to_run(scenario, address))?;
+    drop(stop);
+    let (imports, bare) = bare_imports(&plan, &updates)?;
+    report(&outcome, imports, bare);
+    Ok(())
+}
+
+/// A relay in a thread of its own, until the sender is dropped.
+fn start_relay() -> Result<(SocketAddr, oneshot::Sender<()>), Failure> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            let Ok(listener) = TcpListener::from_std(listener) else {
+                return;
+            };
+            let stopped = async { drop(stopped.await) };
+            broadcast::run(listener, stopped, broadcast::Config::default()).await;
+        });
+    });
+    Ok((address, stop))
+}
+
+/// Runs the scenario, and collects what the relay forwards.
+async fn listen_to_run(
+    scenario: Scenario,
+    address: SocketAddr,
+) -> Result<(Outcome, Vec<Update>), Failure> {
+    let (heard, mut updates) = mpsc::unbounded_channel();
+    for room in 0..ROOMS {
+        let url = format!("ws://{address}/{}", room_name(room));
+        let (mut socket, _) = connect_async(url).await?;
+        let heard = heard.clone();
+        tokio::spawn(async move {
+            while let Some(Ok(message)) = socket.next().await {
+                if let Message::Binary(update) = message {
+                    let _ = heard.send((room, update));
+                }
+            }
+        });
+    }
+    let inputs = Inputs {
+        trace: Arc::new(syncbench_datasets::load("automerge-paper")?),
+        engine: &Loro,
+        embedded_relay: RelayCommand {
+            program: "none".into(),
+            args: Vec::new(),
+        },
+    };
+    let watcher = |_: load::Progress<'_>| ControlFlow::Continue(());
+    let outcome = load::run(scenario, inputs, std::future::pending(), watcher).await?;
+    let mut all = Vec::new();
+    while (all.len() as u64) < outcome.total.frames_out {
+        match tokio::time::timeout(Duration::from_secs(5), updates.recv()).await {
+            Ok(Some(update)) => all.push(update),
+            _ => return Err("the relay did not forward every update".into()),
+        }
+    }
+    Ok((outcome, all))
+}
+
+/// Imports the updates into a document for each client. How many imports that
+/// were, and their CPU time in ns. What a document's own client wrote goes in
+/// untimed: in the run it was edited there.
+fn bare_imports(plan: &Plan, updates: &[Update]) -> Result<(u64, u64), Failure> {
+    let mut rooms: HashMap<u32, Vec<(PeerId, LoroDoc)>> = HashMap::new();
+    for (client, of_client) in (0..).zip(&plan.clients) {
+        let documents = rooms.entry(of_client.room).or_default();
+        documents.push((peer_of(client), LoroDoc::new()));
+    }
+    let (mut imports, mut cpu) = (0, 0);
+    for (room, update) in updates {
+        let writer = Loro.ranges_of(update)?.first().map(|range| range.peer);
+        for (peer, document) in rooms.get(room).into_iter().flatten() {
+            if Some(*peer) == writer {
+                document.import(update)?;
+                continue;
+            }
+            let begun = thread_cpu();
+            document.import(update)?;
+            cpu += thread_cpu() - begun;
+            imports += 1;
+        }
+    }
+    Ok((imports, cpu))
+}
+
+fn report(outcome: &Outcome, imports: u64, bare: u64) {
+    let total = &outcome.total;
+    let seconds = |nanos: u64| nanos as f64 / 1e9;
+    println!(
+        r#"{{"imports_run":{},"imports_bare":{imports},"import_cpu_s_run":{},"import_cpu_s_bare":{},"ratio":{},"worker_cpu_s":{},"exit_code":{}}}"#,
+        total.import.histogram().len(),
+        seconds(total.import_cpu),
+        seconds(bare),
+        total.import_cpu as f64 / bare as f64,
+        seconds(outcome.worker_cpu),
+        outcome.verdict().exit_code,
+    );
+}
