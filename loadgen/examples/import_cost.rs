@@ -16,7 +16,7 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -39,8 +39,12 @@ const ROOM_SIZE: u32 = 5;
 
 type Failure = Box<dyn Error>;
 
-/// An update as the relay forwarded it, and the room it belongs to.
-type Update = (u32, Bytes);
+/// An update as the relay forwarded it.
+struct Update {
+    at: Instant,
+    room: u32,
+    bytes: Bytes,
+}
 
 fn main() -> Result<(), Failure> {
     let mut words = std::env::args().skip(1);
@@ -104,8 +108,9 @@ async fn listen_to_run(
         let heard = heard.clone();
         tokio::spawn(async move {
             while let Some(Ok(message)) = socket.next().await {
-                if let Message::Binary(update) = message {
-                    let _ = heard.send((room, update));
+                if let Message::Binary(bytes) = message {
+                    let at = Instant::now();
+                    let _ = heard.send(Update { at, room, bytes });
                 }
             }
         });
@@ -140,15 +145,18 @@ fn bare_imports(plan: &Plan, updates: &[Update]) -> Result<(u64, u64), Failure> 
         documents.push((peer_of(client), LoroDoc::new()));
     }
     let (mut imports, mut cpu) = (0, 0);
-    for (room, update) in updates {
-        let writer = Loro.ranges_of(update)?.first().map(|range| range.peer);
+    let (began, first) = (Instant::now(), updates.first().map(|update| update.at));
+    for Update { at, room, bytes } in updates {
+        let due = first.map_or(Duration::ZERO, |first| *at - first);
+        std::thread::sleep(due.saturating_sub(began.elapsed()));
+        let writer = Loro.ranges_of(bytes)?.first().map(|range| range.peer);
         for (peer, document) in rooms.get(room).into_iter().flatten() {
             if Some(*peer) == writer {
-                document.import(update)?;
+                document.import(bytes)?;
                 continue;
             }
             let begun = thread_cpu();
-            document.import(update)?;
+            document.import(bytes)?;
             cpu += thread_cpu() - begun;
             imports += 1;
         }

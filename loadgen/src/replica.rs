@@ -8,6 +8,8 @@ use syncbench_engines::{
     VersionVector,
 };
 
+use crate::editor::Editor;
+
 /// A client's copy of the room's document.
 pub enum Copy {
     /// A document that imports what it receives.
@@ -42,11 +44,35 @@ impl Copy {
         }
     }
 
+    /// Lets `editor` make its next edit.
+    ///
+    /// # Errors
+    /// When the engine refuses it.
+    pub fn edit(&mut self, editor: &mut Editor) -> Result<(), EngineError> {
+        match self {
+            Self::Full(replica) => editor.edit(replica.as_mut()).map(drop),
+            Self::Light(light) => light.edit(editor),
+        }
+    }
+
+    /// Lets `editor` make its next edit before its time, if the copy is light:
+    /// such an edit builds on nothing that could still come. It is not there
+    /// before [`edit`](Self::edit). Whether something was made.
+    ///
+    /// # Errors
+    /// When the engine refuses it, or cannot export it.
+    pub fn edit_ahead(&mut self, editor: &mut Editor) -> Result<bool, EngineError> {
+        match self {
+            Self::Full(_) => Ok(false),
+            Self::Light(light) => light.edit_ahead(editor),
+        }
+    }
+
     /// Number of operations that its own peer has made.
     pub fn own_counter(&self) -> Counter {
         match self {
             Self::Full(replica) => replica.own_counter(),
-            Self::Light(light) => light.own.as_ref().map_or(0, |own| own.own_counter()),
+            Self::Light(light) => light.own_counter(),
         }
     }
 
@@ -63,6 +89,11 @@ impl Copy {
     /// # Errors
     /// When the engine cannot export them.
     pub fn export_own(&mut self, from: Counter, to: Counter) -> Result<Vec<u8>, EngineError> {
+        if let Self::Light(light) = self
+            && let Some(update) = light.take_made_ahead(from..to)
+        {
+            return Ok(update);
+        }
         let range = OpRange {
             peer: self.peer(),
             counters: from..to,
@@ -128,6 +159,15 @@ pub struct Light {
     /// A document with the own edits, once there are any: a client that never
     /// writes costs none.
     own: Option<Box<dyn Replica>>,
+    ahead: Option<Ahead>,
+}
+
+/// The last edit of a light copy, if it was made before its time.
+struct Ahead {
+    counters: Range<Counter>,
+    update: Vec<u8>,
+    /// Whether its time has come; until then it does not count.
+    is_due: bool,
 }
 
 impl Light {
@@ -138,6 +178,7 @@ impl Light {
             received: BTreeMap::new(),
             early: BTreeMap::new(),
             own: None,
+            ahead: None,
         }
     }
 
@@ -148,8 +189,58 @@ impl Light {
             .as_mut()
     }
 
+    fn edit(&mut self, editor: &mut Editor) -> Result<(), EngineError> {
+        if let Some(ahead) = &mut self.ahead
+            && !ahead.is_due
+        {
+            ahead.is_due = true;
+            return Ok(());
+        }
+        self.ahead = None;
+        editor.edit(self.own()).map(drop)
+    }
+
+    fn edit_ahead(&mut self, editor: &mut Editor) -> Result<bool, EngineError> {
+        if self.ahead.as_ref().is_some_and(|ahead| !ahead.is_due) {
+            return Ok(false);
+        }
+        self.ahead = None;
+        let (peer, own) = (self.peer, self.own());
+        let from = own.own_counter();
+        editor.edit(own)?;
+        let counters = from..own.own_counter();
+        if counters.is_empty() {
+            return Ok(false);
+        }
+        let update = own.export(Export::Range(OpRange {
+            peer,
+            counters: counters.clone(),
+        }))?;
+        self.ahead = Some(Ahead {
+            counters,
+            update,
+            is_due: false,
+        });
+        Ok(true)
+    }
+
+    /// The update with these operations, if it was made ahead and is due.
+    fn take_made_ahead(&mut self, counters: Range<Counter>) -> Option<Vec<u8>> {
+        let ahead = self
+            .ahead
+            .take_if(|ahead| ahead.is_due && ahead.counters == counters);
+        ahead.map(|ahead| ahead.update)
+    }
+
+    fn own_counter(&self) -> Counter {
+        match &self.ahead {
+            Some(ahead) if !ahead.is_due => ahead.counters.start,
+            _ => self.own.as_ref().map_or(0, |own| own.own_counter()),
+        }
+    }
+
     fn version_vector(&self) -> VersionVector {
-        let own = self.own.as_ref().map(|own| (self.peer, own.own_counter()));
+        let own = self.own.as_ref().map(|_| (self.peer, self.own_counter()));
         let received = self.received.iter().map(|(&peer, &end)| (peer, end));
         received.chain(own).collect()
     }
@@ -186,7 +277,7 @@ impl Light {
     /// The end of what is known of a peer without a gap.
     fn known_of(&self, peer: PeerId) -> Counter {
         let own = match peer == self.peer {
-            true => self.own.as_ref().map_or(0, |own| own.own_counter()),
+            true => self.own_counter(),
             false => 0,
         };
         own.max(self.received.get(&peer).copied().unwrap_or(0))
@@ -227,10 +318,12 @@ impl Light {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::sync::Arc;
 
     use proptest::prelude::*;
 
     use super::*;
+    use crate::scenario::Scenario;
 
     fn range(peer: PeerId, counters: std::ops::Range<Counter>) -> OpRange {
         OpRange { peer, counters }
@@ -299,6 +392,36 @@ mod tests {
             .zip(seen)
             .take_while(|(n, counter)| n == *counter)
             .count() as Counter
+    }
+
+    #[test]
+    fn an_edit_made_ahead_is_not_there_before_its_time() {
+        let engine = syncbench_engines::engines()[0];
+        let trace = Arc::new(syncbench_datasets::load("automerge-paper").unwrap());
+        let mut editor = Editor::new(&Scenario::default(), &trace, 0, 1);
+        let mut copy = Copy::new(engine, 9, false);
+        let mut updates = Vec::new();
+        for made_ahead in [false, true, true, false] {
+            let before = copy.own_counter();
+            if made_ahead {
+                assert!(copy.edit_ahead(&mut editor).unwrap());
+                assert!(!copy.edit_ahead(&mut editor).unwrap(), "one is enough");
+            }
+            assert_eq!(copy.own_counter(), before);
+            assert_eq!(copy.version_vector().get(9), before);
+            let relay = VersionVector::from_iter([(9, before)]);
+            assert_eq!(copy.export_missing(&relay).unwrap(), None);
+            copy.edit(&mut editor).unwrap();
+            let end = copy.own_counter();
+            assert!(end > before);
+            updates.push(copy.export_own(before, end).unwrap());
+        }
+        let mut document = engine.replica(1);
+        for update in &updates {
+            document.import(update).unwrap();
+        }
+        assert_eq!(document.version_vector(), copy.version_vector());
+        assert_eq!(document.text(), copy.writable().text());
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod found;
 mod playing;
 mod shared;
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -392,6 +393,7 @@ impl Worker {
             seats,
             end: self.scenario.duration.as_nanos() as Nanos,
             played: Played::default(),
+            ahead: VecDeque::new(),
         };
         playing.play(schedule).await;
         playing.played

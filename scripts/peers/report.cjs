@@ -226,7 +226,7 @@ function goals(rows, runs) {
   const of = (section, tester) => runs.filter((run) => run.section === section && run.tester === tester);
   const mid = (found, value) => median(found.map(value));
   const spread = longest(of('moderate', 'syncbench').filter(({ phase }) => phase === 'spread'));
-  const ours = runs.filter(({ own, section }) => own?.scheduled && section !== 'idle' && section !== 'alone');
+  const ours = runs.filter(({ own, section, tester }) => tester === 'syncbench' && own?.scheduled && section !== 'idle');
   const honest = ours.filter((run) => run.own.verdict && (run.own.sent >= 0.999 * run.own.scheduled || run.exit_code === 7));
   const frozen = find(rows.frozen, 'syncbench');
   const crowds = of('alone', 'crowd');

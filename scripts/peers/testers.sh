@@ -35,6 +35,9 @@ on_path() {
   return 1
 }
 
+# All at once: each alone would build the library again.
+build_examples() { cargo build --release --locked -p syncbench-loadgen --examples >&2; }
+
 # --- syncbench ------------------------------------------------------------------
 
 install_syncbench() {
@@ -59,7 +62,7 @@ start_syncbench() {
 phases_bare=locked
 
 install_bare() {
-  cargo build --release --locked -p syncbench-loadgen --example bare_counter >&2
+  build_examples
   bare=${CARGO_TARGET_DIR:-target}/release/examples/bare_counter
   version=loadgen/examples/bare_counter.rs
 }
@@ -96,7 +99,7 @@ start_opening() { start_syncbench; }
 relay_imports=none
 
 install_imports() {
-  cargo build --release --locked -p syncbench-loadgen --example import_cost >&2
+  build_examples
   imports=${CARGO_TARGET_DIR:-target}/release/examples/import_cost
 }
 

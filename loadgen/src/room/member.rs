@@ -224,9 +224,18 @@ impl Member {
             return Ok(None);
         };
         let before = self.made;
-        editor.edit(copy.writable())?;
+        copy.edit(editor)?;
         self.made = copy.own_counter();
         Ok((self.made > before).then_some(self.made))
+    }
+
+    /// Makes the next edit before its time, if it can be known by then;
+    /// whether that was so.
+    pub(super) fn edit_ahead(&mut self) -> Result<bool, EngineError> {
+        match (&mut self.editor, &mut self.copy) {
+            (Some(editor), Some(copy)) if self.has_been_live => copy.edit_ahead(editor),
+            _ => Ok(false),
+        }
     }
 
     /// The own operations that have not been sent, as an update: with an

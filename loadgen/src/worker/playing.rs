@@ -1,5 +1,6 @@
 //! Playing the schedule: each arrival at its time, until the run is stopped.
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use tokio::sync::watch;
@@ -7,13 +8,20 @@ use tokio::task::yield_now;
 
 use super::{Shared, Stage};
 use crate::clock::{Clock, Nanos};
-use crate::schedule::{Arrival, Schedule};
+use crate::scenario::ReplicaKind;
+use crate::schedule::{Action, Arrival, Schedule};
 use crate::session::Seat;
 
 /// Edits made in a row before those who have something to read get their
 /// turn. Under overload this makes the generator fall behind in sending, where
 /// it shows as lag, and not in reading, where it would look like a slow relay.
 const EDITS_PER_TURN: u32 = 8;
+
+/// A pause in the schedule that is long enough to make edits ahead in.
+const LONG_PAUSE: Nanos = 300_000;
+
+/// Before the end of a pause no edit is made ahead any more.
+const READY_BEFORE: Nanos = 100_000;
 
 /// How far past the end of the schedule a late generator may still send.
 const LATE_SENDING: Nanos = 500_000_000;
@@ -39,6 +47,8 @@ pub struct Playing {
     /// Nothing is intended from then on.
     pub end: Nanos,
     pub played: Played,
+    /// Whose next edit may be made before its time, if there is a pause.
+    pub ahead: VecDeque<Seat>,
 }
 
 impl Playing {
@@ -67,15 +77,25 @@ impl Playing {
         self.wait_for(self.end).await;
     }
 
-    fn act(&self, arrival: Arrival) {
+    fn act(&mut self, arrival: Arrival) {
         if let Some(seat) = self.seats[arrival.client as usize] {
             self.shared.act(seat, arrival);
+            let is_light = self.shared.setting.scenario.replica == ReplicaKind::Light;
+            if arrival.action == Action::Edit && is_light {
+                self.ahead.push_back(seat);
+            }
         }
     }
 
     /// Waits for the time; false if the run is stopped before it.
     async fn wait_for(&mut self, intended: Nanos) -> bool {
         let at = self.clock.absolute(intended);
+        self.work_ahead(at).await;
+        self.sleep_until(at).await;
+        intended < self.end
+    }
+
+    async fn sleep_until(&mut self, at: Nanos) {
         if self.shared.timer.now() < at {
             tokio::select! {
                 biased;
@@ -84,7 +104,23 @@ impl Playing {
             }
             self.notice_stop();
         }
-        intended < self.end
+    }
+
+    /// Makes edits ahead in the pause until `at`: in its second half, as the
+    /// first belongs to what the last edits have set off, and one by one, so
+    /// that what arrives meanwhile is read.
+    async fn work_ahead(&mut self, at: Nanos) {
+        let now = self.shared.timer.now();
+        if self.ahead.is_empty() || at.saturating_sub(now) < LONG_PAUSE {
+            return;
+        }
+        self.sleep_until(now + (at - now) / 2).await;
+        while self.shared.timer.now() + READY_BEFORE < at
+            && let Some(seat) = self.ahead.pop_front()
+        {
+            self.shared.edit_ahead(seat);
+            yield_now().await;
+        }
     }
 
     fn notice_stop(&mut self) {

@@ -198,6 +198,13 @@ impl Shared {
         }
     }
 
+    /// The next edit of the client is made before its time, if it is one that
+    /// can be.
+    pub(super) fn edit_ahead(&self, seat: Seat) {
+        let made = self.room(seat, |room, _, metrics| room.edit_ahead(seat.slot, metrics));
+        self.engine(made);
+    }
+
     fn begin_batch(&self, seat: Seat, intended: Nanos) {
         let batch = self.setting.scenario.batch.as_nanos() as Nanos;
         let due = self.timer.now() + batch;
