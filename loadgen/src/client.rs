@@ -98,8 +98,9 @@ enum Attempt {
 }
 
 async fn attempt(shared: &Rc<Shared>, seat: Seat, upcoming: &mut Upcoming) -> Attempt {
+    // What opening needs is most of a client's memory, and needed no more then.
     let opened = tokio::select! {
-        opened = open(shared, seat) => opened,
+        opened = Box::pin(open(shared, seat)) => opened,
         () = shared.closing() => return Attempt::Ended(Ended::Closing),
     };
     let socket = match opened {
