@@ -330,6 +330,9 @@ fn prometheus_gets_base_units() -> Result {
     let relay = [("process", "relay")];
     let memory = value("syncbench_process_resident_memory_bytes", &relay);
     assert_eq!(memory, Some(f64::from(14 << 20)));
+    let stale = record.series.as_ref().ok_or("no series")?.columns["staleness_s"].last();
+    let told = value("syncbench_staleness_seconds", &[]);
+    assert_eq!(Some(&told), stale);
     let met = [("threshold", "propagation.p99 < 100ms")];
     assert_eq!(value("syncbench_threshold_met", &met), Some(1.0));
     Ok(())

@@ -229,6 +229,11 @@ function goals(rows, runs) {
   const ours = runs.filter(({ own, section, tester }) => tester === 'syncbench' && own?.scheduled && section !== 'idle');
   const honest = ours.filter((run) => run.own.verdict && (run.own.sent >= 0.999 * run.own.scheduled || run.exit_code === 7));
   const frozen = find(rows.frozen, 'syncbench');
+  const theory = frozen?.theory_p99_ms?.value;
+  // What came in while the relay stood still, each at what a delivery costs it.
+  const [freeze] = of('frozen', 'syncbench');
+  const backlog = freeze ? freeze.clients * freeze.rate * (freeze.clients / freeze.rooms - 1) * freeze.frozen_s : 0;
+  const working_off = ((locked('syncbench')?.relay_cpu_s_per_million?.value ?? 0) * backlog) / 1000;
   const crowds = of('alone', 'crowd');
   const per = (of_what) => (value) => `${times(value)} of ${of_what}`;
   return [
@@ -242,7 +247,7 @@ function goals(rows, runs) {
     ['connections opened on one core', 'at least 8,000/s', mid(of('alone', 'opening'), ({ own, clients }) => clients / own?.connecting_s), atLeast(8000), (value) => `${round(value)}/s`],
     ['headline p50 less that from the send, spread', 'at most 50 µs', mid(spread, ({ own }) => (own?.p50_ms - own?.p50_from_send_ms) * 1000), atMost(50), (value) => `${round(value)} µs`],
     ['runs with 99.9 % of the schedule sent, or exit code 7', 'all', ours.length ? honest.length / ours.length : null, atLeast(1), () => `${honest.length} of ${ours.length}`],
-    ['p99 of a relay frozen for 1 s, beside theory', '0.95 to 1.05', frozen?.p99_ms && frozen?.theory_p99_ms ? frozen.p99_ms.value / frozen.theory_p99_ms.value : null, (value) => value >= 0.95 && value <= 1.05, (value) => String(Number(value.toPrecision(3)))],
+    ['p99 of a relay frozen for 1 s', `${round(theory ?? 0)} ms to ${round((theory ?? 0) + working_off)} ms in theory, 5 % around`, frozen?.p99_ms?.value, (value) => value >= 0.95 * theory && value <= 1.05 * (theory + working_off), (value) => `${round(value)} ms`],
     ["full replicas' imports, beside the library's own", 'at most 1.15', mid(of('alone', 'imports'), ({ own }) => own?.ratio), atMost(1.15), (value) => `${times(value)} of its CPU`],
     ['10,000 light clients, relay and all on these cores', 'all converged', crowds.length ? Math.min(...crowds.map(({ own, exit_code }) => (exit_code === 0 ? own.converged / own.rooms : 0))) : null, atLeast(1), (value) => `${percent(value)} of the rooms`],
   ].map(([what, goal, value, holds, format]) => (Number.isFinite(value)

@@ -45,7 +45,7 @@ impl Default for Config {
         Self {
             queue_frames: 4096,
             history: HistoryKind::Full,
-            compact_updates: 4096,
+            compact_updates: 1024,
             compact_bytes: 1 << 20,
             max_update_bytes: 64 << 20,
         }

@@ -15,7 +15,7 @@ use crate::session::Seat;
 /// Edits made in a row before those who have something to read get their
 /// turn. Under overload this makes the generator fall behind in sending, where
 /// it shows as lag, and not in reading, where it would look like a slow relay.
-const EDITS_PER_TURN: u32 = 8;
+const EDITS_PER_TURN: u32 = 32;
 
 /// A pause in the schedule that is long enough to make edits ahead in.
 const LONG_PAUSE: Nanos = 300_000;
