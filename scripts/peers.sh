@@ -267,7 +267,7 @@ section_alone() {
   case $1 in
     crowd) CLIENTS=10000 ROOMS=1000 RATE=1000 LENGTH=10 ;;
     opening) CLIENTS=2000 ROOMS=200 RATE=0 LENGTH=3 ;;
-    imports) CLIENTS=40 ROOMS=8 RATE=1000 LENGTH=10 ;;
+    imports) CLIENTS=40 ROOMS=8 RATE=400 LENGTH=10 ;;
   esac
   measure alone "$1"
 }

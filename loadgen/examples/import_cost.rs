@@ -48,7 +48,7 @@ struct Update {
 
 fn main() -> Result<(), Failure> {
     let mut words = std::env::args().skip(1);
-    let rate: f64 = words.next().map_or(Ok(1_000.0), |word| word.parse())?;
+    let rate: f64 = words.next().map_or(Ok(400.0), |word| word.parse())?;
     let seconds: f64 = words.next().map_or(Ok(10.0), |word| word.parse())?;
     let (address, stop) = start_relay()?;
     let scenario = Scenario {

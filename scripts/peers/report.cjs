@@ -248,7 +248,7 @@ function goals(rows, runs) {
     ['headline p50 less that from the send, spread', 'at most 50 µs', mid(spread, ({ own }) => (own?.p50_ms - own?.p50_from_send_ms) * 1000), atMost(50), (value) => `${round(value)} µs`],
     ['runs with 99.9 % of the schedule sent, or exit code 7', 'all', ours.length ? honest.length / ours.length : null, atLeast(1), () => `${honest.length} of ${ours.length}`],
     ['p99 of a relay frozen for 1 s', `${round(theory ?? 0)} ms to ${round((theory ?? 0) + working_off)} ms in theory, 5 % around`, frozen?.p99_ms?.value, (value) => value >= 0.95 * theory && value <= 1.05 * (theory + working_off), (value) => `${round(value)} ms`],
-    ["full replicas' imports, beside the library's own", 'at most 1.15', mid(of('alone', 'imports'), ({ own }) => own?.ratio), atMost(1.15), (value) => `${times(value)} of its CPU`],
+    ["full replicas' imports, beside the library's own", 'at most 1.15', mid(of('alone', 'imports'), ({ own }) => (own?.exit_code === 0 ? own.ratio : NaN)), atMost(1.15), (value) => `${times(value)} of its CPU`],
     ['10,000 light clients, relay and all on these cores', 'all converged', crowds.length ? Math.min(...crowds.map(({ own, exit_code }) => (exit_code === 0 ? own.converged / own.rooms : 0))) : null, atLeast(1), (value) => `${percent(value)} of the rooms`],
   ].map(([what, goal, value, holds, format]) => (Number.isFinite(value)
     ? { what, goal, value, shown: format(value), met: holds(value) }
