@@ -192,9 +192,11 @@ impl LoroReplica {
 
     fn track_pending(&mut self, pending: &[OpRange]) {
         self.waiting.note(pending);
-        // Reading the version takes longer than most imports.
+        // Reading the version copies it.
         if !self.waiting.is_empty() {
-            self.waiting.settle(&version(&self.doc.oplog_vv()));
+            let contained = self.doc.oplog_vv();
+            self.waiting
+                .settle(|peer| contained.get(&peer).copied().map_or(0, counter));
         }
     }
 }

@@ -140,7 +140,7 @@ impl Loro016Replica {
         pending.sort_by_key(|range| (range.peer, range.counters.start));
         let after = self.version_vector();
         self.waiting.note(&pending);
-        self.waiting.settle(&after);
+        self.waiting.settle(|peer| after.get(peer));
         Ok(Imported {
             applied: after.missing_from(before),
             pending,

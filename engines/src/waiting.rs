@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Counter, OpRange, PeerId, VersionVector};
+use crate::{Counter, OpRange, PeerId};
 
 /// Per peer, the end of what waits: for libraries that report an operation as
 /// pending once, when it arrives, and have no call that asks later (Loro in all
@@ -19,9 +19,10 @@ impl Waiting {
         }
     }
 
-    /// Forgets what a replica at `version` contains by now.
-    pub fn settle(&mut self, version: &VersionVector) {
-        self.0.retain(|&peer, end| version.get(peer) < *end);
+    /// Forgets what the replica contains by now: of each peer, the operations
+    /// below that counter.
+    pub fn settle(&mut self, contained: impl Fn(PeerId) -> Counter) {
+        self.0.retain(|&peer, end| contained(peer) < *end);
     }
 
     /// Whether nothing waits.

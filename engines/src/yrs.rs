@@ -367,7 +367,7 @@ impl Replica for YrsReplica {
             pending.sort_by_key(|range| (range.peer, range.counters.start));
         }
         self.waiting.note(&pending);
-        self.waiting.settle(&after);
+        self.waiting.settle(|peer| after.get(peer));
         self.wide = self.wide || updates.iter().any(|bytes| may_be_wide(bytes));
         self.last = None;
         Ok(Imported {

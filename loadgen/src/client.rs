@@ -98,7 +98,8 @@ enum Attempt {
 }
 
 async fn attempt(shared: &Rc<Shared>, seat: Seat, upcoming: &mut Upcoming) -> Attempt {
-    // What opening needs is most of a client's memory, and needed no more then.
+    // On the heap: in place, what opening needs would take room for as long as
+    // the client lives.
     let opened = tokio::select! {
         opened = Box::pin(open(shared, seat)) => opened,
         () = shared.closing() => return Attempt::Ended(Ended::Closing),

@@ -81,7 +81,9 @@ impl Playing {
         if let Some(seat) = self.seats[arrival.client as usize] {
             self.shared.act(seat, arrival);
             let is_light = self.shared.setting.scenario.replica == ReplicaKind::Light;
-            if arrival.action == Action::Edit && is_light {
+            // A schedule without pauses must not fill the memory.
+            let has_room = self.ahead.len() < self.seats.len();
+            if arrival.action == Action::Edit && is_light && has_room {
                 self.ahead.push_back(seat);
             }
         }
