@@ -21,7 +21,7 @@ use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use hdrhistogram::Histogram;
-use syncbench_loadgen::target::UrlTemplate;
+use syncbench_loadgen::net::target::UrlTemplate;
 use tokio::net::TcpStream;
 use tokio::task::{JoinSet, LocalSet, coop::consume_budget};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};

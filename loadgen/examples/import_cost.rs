@@ -22,13 +22,13 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use loro::LoroDoc;
 use syncbench_engines::{Engine, Loro, PeerId};
-use syncbench_loadgen::clock::thread_cpu;
 use syncbench_loadgen::load::{self, Inputs};
 use syncbench_loadgen::outcome::Outcome;
 use syncbench_loadgen::plan::Plan;
 use syncbench_loadgen::relay::{RelayCommand, broadcast};
 use syncbench_loadgen::room::peer_of;
 use syncbench_loadgen::scenario::{RelayTarget, RoomClass, Scenario, room_name};
+use syncbench_loadgen::time::clock::thread_cpu;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::connect_async;
@@ -64,7 +64,7 @@ fn main() -> Result<(), Failure> {
         workers: 1,
         ..Scenario::default()
     };
-    let plan = Plan::of(&scenario);
+    let plan = Plan::new(&scenario);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

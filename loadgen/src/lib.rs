@@ -16,32 +16,17 @@
 #![forbid(unsafe_code)]
 
 pub mod client;
-pub mod clock;
-pub mod connection;
-pub mod convergence;
 pub mod doctor;
-pub mod editor;
-pub mod ground;
-pub mod ledger;
-pub mod link;
 pub mod load;
 pub mod metrics;
-pub mod metrics_server;
-pub mod network;
+pub mod net;
 pub mod outcome;
 pub mod plan;
 pub mod process;
 pub mod protocol;
-pub mod record;
 pub mod relay;
-pub mod replica;
 pub mod room;
 pub mod scenario;
 pub mod schedule;
-pub mod session;
-pub mod target;
-pub mod timer;
-pub mod tls;
-pub mod typist;
-pub mod verdict;
+pub mod time;
 pub mod worker;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use support::RelayThread;
-use syncbench_loadgen::connection::Socket;
+use syncbench_loadgen::client::connection::Socket;
 use syncbench_loadgen::relay::broadcast::Config;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;

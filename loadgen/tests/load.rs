@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use support::{Fault, RelayThread, play, play_until};
-use syncbench_loadgen::link::Quality;
+use syncbench_loadgen::net::link::LinkConditions;
 use syncbench_loadgen::outcome::Outcome;
 use syncbench_loadgen::plan::Plan;
 use syncbench_loadgen::relay::{broadcast, loro};
@@ -85,7 +85,7 @@ fn every_edit_sent_becomes_visible_everywhere_else() {
             outcome.total.sent
         );
         assert_eq!(outcome.total.connect.histogram().len(), 12);
-        let plan = Plan::of(&outcome.scenario);
+        let plan = Plan::new(&outcome.scenario);
         let schedule = Schedule::new(&outcome.scenario, &plan, None, 0..12);
         assert_eq!(outcome.scheduled, schedule.count() as u64);
     }
@@ -217,7 +217,7 @@ fn an_interrupted_run_does_not_wait_for_those_who_are_away_or_still_to_come() {
         links: vec![LinkClass {
             name: "train".to_owned(),
             share: 0.5,
-            quality: Quality::default(),
+            quality: LinkConditions::default(),
             faults: vec![offline],
         }],
         ..long

@@ -8,7 +8,7 @@ use loro_protocol::{BatchId, CrdtType, ProtocolMessage, UpdateStatusCode, encode
 use support::RelayThread;
 use support::peer::Peer;
 use syncbench_engines::{Export, PeerId, VersionVector};
-use syncbench_loadgen::network::Wire;
+use syncbench_loadgen::net::network::Wire;
 use syncbench_loadgen::protocol::Event;
 use syncbench_loadgen::relay::loro::{self, Config, HistoryKind};
 use tokio_tungstenite::client_async;

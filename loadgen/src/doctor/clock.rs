@@ -6,7 +6,7 @@ use rustix::time::{ClockId, clock_getres};
 use syncbench_reports::quantity;
 
 use super::{Check, Figure, Verdict};
-use crate::clock::TimeSource;
+use crate::time::clock::TimeSource;
 
 /// Reads between two looks at the bound.
 const BATCH: u64 = 1_000;

@@ -7,9 +7,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Check;
-use crate::clock::{TimeSource, sharpen_timers};
 use crate::metrics::Latency;
-use crate::timer::Timer;
+use crate::time::clock::{TimeSource, sharpen_timers};
+use crate::time::timer::Timer;
 
 /// From one wake-up to the next.
 const PERIOD: Duration = Duration::from_millis(1);

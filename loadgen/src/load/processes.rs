@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 
 use syncbench_reports::record::ProcessUse;
 
+use crate::net::target::{UrlTemplate, host_and_port};
 use crate::outcome::Rows;
 use crate::process::{ProcessSample, Sampler, pid_listening_on};
 use crate::relay::OwnedRelay;
-use crate::target::{UrlTemplate, host_and_port};
 
 /// What both sides have used.
 #[derive(Debug, Clone, Default)]

@@ -36,7 +36,7 @@ pub struct Row {
 }
 
 impl Row {
-    fn of(second: u64, metrics: &Metrics) -> Self {
+    fn new(second: u64, metrics: &Metrics) -> Self {
         let figures = |latency: &Latency| [0.5, 0.99, 1.0].map(|q| latency.micros_at(q));
         Self {
             second,
@@ -122,7 +122,7 @@ impl Rows {
     }
 
     fn complete(&mut self, second: u64, metrics: &Metrics) {
-        let mut row = Row::of(second, metrics);
+        let mut row = Row::new(second, metrics);
         row.processes = self.processes.clone();
         self.done.push(row);
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use syncbench_reports::record::ProcessUse;
 
-use crate::clock::{Nanos, TimeSource};
+use crate::time::clock::{Nanos, TimeSource};
 
 /// What a process does now.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,14 +1,14 @@
 //! `broadcast`: every binary frame is one update, nothing around it.
 
-use super::{Event, Frame, Opening, Protocol, ProtocolError, UpdateId};
+use super::{Event, Frame, JoinMode, Protocol, ProtocolError, UpdateId};
 
 /// The session has no state.
 #[derive(Debug)]
 pub(super) struct Broadcast;
 
 impl Protocol for Broadcast {
-    fn open(&mut self, _version: Vec<u8>, _out: &mut Vec<Frame>) -> Opening {
-        Opening::Joined
+    fn open(&mut self, _version: Vec<u8>, _out: &mut Vec<Frame>) -> JoinMode {
+        JoinMode::Joined
     }
 
     fn send(&mut self, _id: UpdateId, update: Vec<u8>, out: &mut Vec<Frame>) {

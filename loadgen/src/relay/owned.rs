@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{RelayCommand, RelayError, RelayProcess};
-use crate::target::{UrlTemplate, host_and_port};
+use crate::net::target::{UrlTemplate, host_and_port};
 
 /// How a relay is started.
 #[derive(Debug, Clone)]

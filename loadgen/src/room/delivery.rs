@@ -2,10 +2,10 @@
 
 use syncbench_engines::OpRange;
 
-use super::{Member, Room, Setting};
-use crate::clock::Nanos;
-use crate::ledger::Times;
-use crate::metrics::{Group, Metrics, Shares};
+use super::{Member, Room, RoomContext};
+use crate::metrics::{Group, LatencyBreakdown, Metrics};
+use crate::room::ledger::Times;
+use crate::time::clock::Nanos;
 
 /// When an update reached a replica.
 #[derive(Clone, Copy)]
@@ -22,10 +22,10 @@ pub struct Delivery {
 
 impl Delivery {
     /// Where the time went since the edit was intended.
-    fn shares(&self, times: &Times, link: Nanos) -> Shares {
+    fn shares(&self, times: &Times, link: Nanos) -> LatencyBreakdown {
         let transit = self.arrived.saturating_sub(times.sent);
         let link = link.min(transit);
-        Shares {
+        LatencyBreakdown {
             lag: times.begun.saturating_sub(times.intended),
             edit: times.made.saturating_sub(times.begun),
             batch: times.sent.saturating_sub(times.made),
@@ -79,7 +79,7 @@ impl Room {
                 .record(delivery.received - delivery.arrived);
             let link = sender.link_delay_up() + receiver.link_delay_down();
             metrics.shares.add(&delivery.shares(&times, link));
-            for group in groups(&self.setting, self.class, receiver, times.intended) {
+            for group in groups(&self.context, self.class, receiver, times.intended) {
                 metrics.groups.entry(group).or_default().record(latency);
             }
         }
@@ -94,13 +94,13 @@ impl Room {
 /// The parts of the deliveries that one belongs to, of those that the scenario
 /// tells apart.
 fn groups(
-    setting: &Setting,
+    context: &RoomContext,
     class: usize,
     receiver: &Member,
     intended: Nanos,
 ) -> impl Iterator<Item = Group> + use<> {
-    let scenario = &setting.scenario;
-    let stage = setting.stage_ends.partition_point(|&end| end <= intended);
+    let scenario = &context.scenario;
+    let stage = context.stage_ends.partition_point(|&end| end <= intended);
     let stage = (!scenario.stages.is_empty()).then_some(Group::Stage(stage));
     let size = (scenario.rooms.len() > 1).then_some(Group::RoomSize(class));
     let link = (!scenario.links.is_empty()).then_some(Group::Link(receiver.plan.link));

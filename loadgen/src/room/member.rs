@@ -6,16 +6,16 @@ use std::rc::Rc;
 use syncbench_engines::{Counter, EngineError, Export, VersionVector};
 use tokio::sync::Notify;
 
-use super::{Setting, peer_of};
-use crate::clock::Nanos;
-use crate::editor::Editor;
-use crate::link::Control;
+use super::{RoomContext, peer_of};
 use crate::metrics::Metrics;
-use crate::network::Arrival;
+use crate::net::link::LinkHandle;
+use crate::net::network::ArrivalStamp;
 use crate::plan::ClientPlan;
 use crate::protocol::{Event, Frame, Protocol, UpdateId, session};
-use crate::replica::Copy;
+use crate::room::editor::Editor;
+use crate::room::replica::ClientDoc;
 use crate::scenario::{EditKind, room_name};
+use crate::time::clock::Nanos;
 
 /// Messages that may wait for a client's socket. While it is full, further
 /// edits wait in the replica and leave together as one update.
@@ -23,7 +23,7 @@ const OUTGOING_FRAMES: usize = 256;
 
 /// Where a client stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
+pub enum MemberState {
     /// Not there yet.
     Absent,
     /// Without a connection.
@@ -45,15 +45,15 @@ pub struct Member {
     /// Its number among the room's writers, if it is one.
     pub writer: Option<usize>,
     /// Where it stands.
-    pub status: Status,
+    pub status: MemberState,
     /// Its link, and what the link did last.
-    pub control: Rc<Control>,
+    pub control: Rc<LinkHandle>,
     /// When what it read last had arrived, by the time source.
-    pub arrival: Arrival,
+    pub arrival: ArrivalStamp,
     /// Rung when there is something to send.
     pub wake: Rc<Notify>,
     /// `None` before it comes and after it has left.
-    copy: Option<Copy>,
+    copy: Option<ClientDoc>,
     editor: Option<Box<Editor>>,
     pub(super) protocol: Box<dyn Protocol>,
     /// Kept between frames, so that taking one allocates nothing.
@@ -63,16 +63,16 @@ pub struct Member {
     outgoing: VecDeque<Outgoing>,
     /// Its own operations are those below this counter: the engine would have
     /// to copy its version to tell.
-    pub(super) made: Counter,
+    pub(super) created_end: Counter,
     /// Own operations below this counter wait in `outgoing` or have left.
-    pub(super) framed: Counter,
+    pub(super) queued_end: Counter,
     /// Own operations below this counter have been written to a socket.
-    written: Counter,
+    written_end: Counter,
     /// Updates that the relay has not acknowledged.
     unacknowledged: VecDeque<Unacknowledged>,
     /// Own operations below this counter are known to be with the relay, where
     /// it tells.
-    confirmed: Counter,
+    acked_end: Counter,
     next_update: UpdateId,
     /// When the current attempt to join was due to begin.
     joining_since: Nanos,
@@ -103,7 +103,7 @@ struct Unacknowledged {
 
 impl Member {
     pub(super) fn new(
-        setting: &Setting,
+        context: &RoomContext,
         client: u32,
         plan: &ClientPlan,
         writer: Option<usize>,
@@ -112,21 +112,21 @@ impl Member {
             client,
             plan: plan.clone(),
             writer,
-            status: Status::Absent,
+            status: MemberState::Absent,
             control: Rc::default(),
-            arrival: Arrival::default(),
+            arrival: ArrivalStamp::default(),
             wake: Rc::default(),
             copy: None,
             editor: None,
-            protocol: session(setting.scenario.protocol, &room_name(plan.room)),
+            protocol: session(context.scenario.protocol, &room_name(plan.room)),
             events: Vec::new(),
             awaited: None,
             outgoing: VecDeque::new(),
-            made: 0,
-            framed: 0,
-            written: 0,
+            created_end: 0,
+            queued_end: 0,
+            written_end: 0,
             unacknowledged: VecDeque::new(),
-            confirmed: 0,
+            acked_end: 0,
             next_update: 0,
             joining_since: 0,
             has_been_live: false,
@@ -136,24 +136,24 @@ impl Member {
         }
     }
 
-    pub(super) fn come(&mut self, setting: &Setting, planned: Nanos) {
-        let mut copy = Copy::new(setting.engine, peer_of(self.client), self.plan.full);
-        if let Some(ground) = &setting.ground
-            && !setting.scenario.protocol.remembers()
+    pub(super) fn arrive(&mut self, context: &RoomContext, planned: Nanos) {
+        let mut copy = ClientDoc::new(context.engine, peer_of(self.client), self.plan.full);
+        if let Some(initial_document) = &context.initial_document
+            && !context.scenario.protocol.remembers()
         {
             // There is no relay to get it from: everyone has it stored.
             match &mut copy {
-                Copy::Full(replica) => drop(replica.import(&ground.bytes)),
-                Copy::Light(light) => drop(light.receive(&ground.ranges)),
+                ClientDoc::Full(replica) => drop(replica.import(&initial_document.bytes)),
+                ClientDoc::VersionOnly(light) => drop(light.receive(&initial_document.ranges)),
             }
         }
-        let (scenario, trace) = (&setting.scenario, &setting.trace);
+        let (scenario, trace) = (&context.scenario, &context.trace);
         self.copy = Some(copy);
         self.editor = self.writer.map(|_| {
             let writers = scenario.writers.max(1) as usize;
             Box::new(Editor::new(scenario, trace, self.client as usize, writers))
         });
-        self.status = Status::Offline;
+        self.status = MemberState::Offline;
         self.joining_since = planned;
         if self.plan.joins.is_some() {
             self.away.push((planned, Nanos::MAX));
@@ -173,7 +173,7 @@ impl Member {
     /// # Panics
     /// Before it has come and after it has left.
     #[allow(clippy::expect_used)] // held by the life of a client
-    pub fn copy(&self) -> &Copy {
+    pub fn copy(&self) -> &ClientDoc {
         self.copy
             .as_ref()
             .expect("a client that is there has a copy")
@@ -184,7 +184,7 @@ impl Member {
     /// # Panics
     /// Before it has come and after it has left.
     #[allow(clippy::expect_used)] // held by the life of a client
-    pub fn copy_mut(&mut self) -> &mut Copy {
+    pub fn copy_mut(&mut self) -> &mut ClientDoc {
         self.copy
             .as_mut()
             .expect("a client that is there has a copy")
@@ -208,7 +208,7 @@ impl Member {
     }
 
     /// Whether it is there, connected or not.
-    pub fn is_there(&self) -> bool {
+    pub fn is_present(&self) -> bool {
         self.copy.is_some()
     }
 
@@ -223,17 +223,17 @@ impl Member {
         let (Some(editor), Some(copy)) = (&mut self.editor, &mut self.copy) else {
             return Ok(None);
         };
-        let before = self.made;
+        let before = self.created_end;
         copy.edit(editor)?;
-        self.made = copy.own_counter();
-        Ok((self.made > before).then_some(self.made))
+        self.created_end = copy.own_counter();
+        Ok((self.created_end > before).then_some(self.created_end))
     }
 
     /// Makes the next edit before its time, if it can be known by then;
     /// whether that was so.
-    pub(super) fn edit_ahead(&mut self) -> Result<bool, EngineError> {
+    pub(super) fn prepare_edit(&mut self) -> Result<bool, EngineError> {
         match (&mut self.editor, &mut self.copy) {
-            (Some(editor), Some(copy)) if self.has_been_live => copy.edit_ahead(editor),
+            (Some(editor), Some(copy)) if self.has_been_live => copy.prepare_edit(editor),
             _ => Ok(false),
         }
     }
@@ -241,7 +241,7 @@ impl Member {
     /// The own operations that have not been sent, as an update: with an
     /// editor that sends everything, everything.
     pub(super) fn export(&mut self, edits: EditKind, end: Counter) -> Result<Vec<u8>, EngineError> {
-        let framed = self.framed;
+        let framed = self.queued_end;
         if edits == EditKind::ReplaceAll {
             let since = &VersionVector::new();
             return self.copy_mut().writable().export(Export::Updates { since });
@@ -252,9 +252,9 @@ impl Member {
     /// Whether an update can be queued now.
     pub(super) fn may_send(&self) -> bool {
         let joined = match self.status {
-            Status::Live => true,
-            Status::Joining => self.awaited.is_some(),
-            Status::Absent | Status::Offline | Status::Gone => false,
+            MemberState::Live => true,
+            MemberState::Joining => self.awaited.is_some(),
+            MemberState::Absent | MemberState::Offline | MemberState::Gone => false,
         };
         joined && self.outgoing.len() < OUTGOING_FRAMES
     }
@@ -308,13 +308,13 @@ impl Member {
 
     /// Whether it made edits that were due to leave and found the queue full.
     pub fn has_unsent_edits(&self) -> bool {
-        !self.batching && self.made > self.framed
+        !self.batching && self.created_end > self.queued_end
     }
 
     /// The next message to write.
     pub fn next_outgoing(&mut self) -> Option<Frame> {
         let Outgoing { frame, completes } = self.outgoing.pop_front()?;
-        self.written = completes.unwrap_or(self.written);
+        self.written_end = completes.unwrap_or(self.written_end);
         Some(frame)
     }
 
@@ -323,25 +323,25 @@ impl Member {
     pub fn has_sent_all(&self) -> bool {
         self.outgoing.is_empty()
             && self.unacknowledged.is_empty()
-            && (!self.is_there() || self.made == self.written)
+            && (!self.is_present() || self.created_end == self.written_end)
     }
 
     /// Own operations below this counter have left: to the relay, where it
     /// tells, and else to the socket.
     pub(super) fn handed_over(&self) -> Counter {
         match self.protocol.acknowledges() {
-            true => self.confirmed,
-            false => self.written,
+            true => self.acked_end,
+            false => self.written_end,
         }
     }
 
     /// The relay has the own operations below `end`.
     pub(super) fn confirm(&mut self, end: Counter) {
-        self.confirmed = self.confirmed.max(end);
+        self.acked_end = self.acked_end.max(end);
     }
 
     pub(super) fn begin_session(&mut self, frames: Vec<Frame>) {
-        self.status = Status::Joining;
+        self.status = MemberState::Joining;
         self.awaited = None;
         self.outgoing.clear();
         let queue = frames.into_iter().map(|frame| Outgoing {
@@ -350,13 +350,13 @@ impl Member {
         });
         self.outgoing.extend(queue);
         // What a lost connection had not taken goes out again.
-        self.framed = self.written;
+        self.queued_end = self.written_end;
         self.wake.notify_one();
     }
 
     pub(super) fn caught_up(&mut self, now: Nanos, metrics: &mut Metrics) {
         self.awaited = None;
-        self.status = Status::Live;
+        self.status = MemberState::Live;
         let took = now.saturating_sub(self.joining_since);
         match std::mem::replace(&mut self.has_been_live, true) {
             false => metrics.join.record(took),
@@ -384,12 +384,12 @@ impl Member {
 
     /// The connection is gone; the client may come back from `back` on.
     pub fn disconnected(&mut self, back: Nanos) {
-        self.status = Status::Offline;
+        self.status = MemberState::Offline;
         self.awaited = None;
         self.outgoing.clear();
         // The next session finds out what the relay has of them.
         self.unacknowledged.clear();
-        self.framed = self.written;
+        self.queued_end = self.written_end;
         self.joining_since = back;
         self.missed_some = true;
     }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{ScenarioError, seconds};
-use crate::link::Quality;
-use crate::target::UrlTemplate;
+use crate::net::link::LinkConditions;
+use crate::net::target::UrlTemplate;
 
 /// The relay to load.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -242,7 +242,7 @@ pub struct LinkClass {
     /// Share of the clients, above 0 and at most 1.
     pub share: f64,
     /// Its delay, jitter and bandwidth.
-    pub quality: Quality,
+    pub quality: LinkConditions,
     /// What goes wrong on it.
     pub faults: Vec<LinkFault>,
 }

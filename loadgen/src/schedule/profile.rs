@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::clock::Nanos;
 use crate::scenario::Scenario;
+use crate::time::clock::Nanos;
 
 /// Where the number of clients changes as well, the rate of one is no straight
 /// line: it is taken as one within so many nanoseconds.
@@ -49,7 +49,7 @@ impl Line {
 impl Profile {
     /// The rate of one writer of `scenario`: that of all by the number of
     /// writers who are there.
-    pub fn of(scenario: &Scenario) -> Self {
+    pub fn new(scenario: &Scenario) -> Self {
         if scenario.stages.is_empty() {
             return Self::constant(scenario.rate_per_writer(), scenario.duration);
         }

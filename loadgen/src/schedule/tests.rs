@@ -20,7 +20,7 @@ fn scenario(clients: u32, rate: f64, seconds: u64) -> Scenario {
 }
 
 fn schedule(scenario: &Scenario, clients: impl IntoIterator<Item = u32>) -> Schedule {
-    Schedule::new(scenario, &Plan::of(scenario), None, clients)
+    Schedule::new(scenario, &Plan::new(scenario), None, clients)
 }
 
 fn times(scenario: &Scenario) -> Vec<Nanos> {
@@ -130,7 +130,7 @@ fn a_stage_without_edits_is_silent_and_the_next_is_not() {
 #[test]
 fn a_client_intends_nothing_before_it_comes_and_after_it_leaves() {
     let scenario = scenario(2, 20.0, 4);
-    let mut plan = Plan::of(&scenario);
+    let mut plan = Plan::new(&scenario);
     plan.clients[1].joins = Some(1_000_000_000);
     plan.clients[1].leaves = Some(3_000_000_000);
     let arrivals: Vec<_> = Schedule::new(&scenario, &plan, None, [1]).collect();
@@ -150,7 +150,7 @@ fn the_rhythm_of_a_trace_keeps_its_pauses_and_has_the_rate_asked_for() {
         ..scenario(1, 10.0, 400)
     };
     let rhythm = Rhythm(Arc::from([0.5f32, 0.5, 2.0]));
-    let plan = Plan::of(&scenario);
+    let plan = Plan::new(&scenario);
     let times: Vec<_> = Schedule::new(&scenario, &plan, Some(&rhythm), [0])
         .map(|a| a.intended)
         .collect();
@@ -161,7 +161,7 @@ fn the_rhythm_of_a_trace_keeps_its_pauses_and_has_the_rate_asked_for() {
     );
 }
 
-fn fingerprint(arrivals: impl Iterator<Item = Arrival>) -> u64 {
+fn fingerprint(arrivals: impl Iterator<Item = ScheduledAction>) -> u64 {
     arrivals.fold(0, |sum, arrival| sum.wrapping_add(arrival.fingerprint()))
 }
 

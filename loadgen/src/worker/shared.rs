@@ -8,21 +8,21 @@ use syncbench_engines::EngineError;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
 use tokio_tungstenite::tungstenite::http::Uri;
 
-use super::{ConnectFailure, LostConnection};
-use crate::clock::{Clock, Nanos};
-use crate::connection::ConnectError;
-use crate::link::{Control, Quality};
+use crate::client::connection::{ConnectError, ConnectFailure};
+use crate::client::disconnect::{Disconnect, LostConnection, SessionEnd};
 use crate::metrics::{Metrics, Staleness};
-use crate::network::{Arrival, Network, Wire};
+use crate::net::link::{LinkConditions, LinkHandle};
+use crate::net::network::{ArrivalStamp, Network, Wire};
+use crate::net::target::{UrlError, UrlTemplate};
+use crate::net::tls::Tls;
 use crate::plan::ClientPlan;
 use crate::protocol::Frame;
-use crate::room::{Edited, Member, Room, Setting, Status};
+use crate::room::MemberRef;
+use crate::room::{Edited, Member, MemberState, Room, RoomContext};
 use crate::scenario::{Access, client_name};
-use crate::schedule::{Action, Arrival as Intended};
-use crate::session::{Ended, Lost, Seat};
-use crate::target::{UrlError, UrlTemplate};
-use crate::timer::Timer;
-use crate::tls::Tls;
+use crate::schedule::{Action, ScheduledAction};
+use crate::time::clock::{Clock, Nanos};
+use crate::time::timer::Timer;
 
 /// Connections that one worker opens at a time.
 const CONNECTING_AT_ONCE: usize = 64;
@@ -35,7 +35,7 @@ const KEPT_LOSSES: usize = 100;
 pub struct Shared {
     /// Tells the time, and wakes.
     pub timer: Timer,
-    pub(super) setting: Rc<Setting>,
+    pub(super) context: Rc<RoomContext>,
     pub(super) rooms: RefCell<Vec<Room>>,
     pub(super) metrics: RefCell<Metrics>,
     pub(super) expected: Cell<u64>,
@@ -49,7 +49,7 @@ pub struct Shared {
     pub(super) lost: RefCell<Vec<LostConnection>>,
     pub(super) failure: RefCell<Option<ConnectFailure>>,
     /// Batches that are due, in the order in which they are.
-    pub(super) batches: RefCell<std::collections::VecDeque<(Nanos, Seat, Nanos)>>,
+    pub(super) batches: RefCell<std::collections::VecDeque<(Nanos, MemberRef, Nanos)>>,
     pub(super) batch_begun: Notify,
     clock: watch::Sender<Option<Clock>>,
     plan_over: watch::Sender<bool>,
@@ -63,7 +63,7 @@ pub struct Shared {
 
 impl Shared {
     pub(super) fn new(
-        setting: Rc<Setting>,
+        context: Rc<RoomContext>,
         rooms: Vec<Room>,
         timer: Timer,
         network: Rc<dyn Network>,
@@ -73,7 +73,7 @@ impl Shared {
         Self {
             before_start: Clock::starting_in(timer.source(), 0),
             timer,
-            setting,
+            context,
             rooms: RefCell::new(rooms),
             metrics: RefCell::default(),
             expected: Cell::new(0),
@@ -140,29 +140,33 @@ impl Shared {
         self.closing.send_replace(true);
     }
 
-    fn member<T>(&self, seat: Seat, with: impl FnOnce(&mut Member) -> T) -> T {
-        with(&mut self.rooms.borrow_mut()[seat.room].members[seat.slot])
+    fn member<T>(&self, member: MemberRef, with: impl FnOnce(&mut Member) -> T) -> T {
+        with(&mut self.rooms.borrow_mut()[member.room].members[member.slot])
     }
 
     /// Does something in the room of `seat`, and keeps count of the deliveries
     /// that are owed and made, and of who is live.
-    fn room<T>(&self, seat: Seat, with: impl FnOnce(&mut Room, Clock, &mut Metrics) -> T) -> T {
+    fn room<T>(
+        &self,
+        member: MemberRef,
+        with: impl FnOnce(&mut Room, Clock, &mut Metrics) -> T,
+    ) -> T {
         let mut rooms = self.rooms.borrow_mut();
-        let room = &mut rooms[seat.room];
+        let room = &mut rooms[member.room];
         let (expected, visible) = (room.ledger.expected(), room.ledger.visible());
-        let status = room.members[seat.slot].status;
+        let status = room.members[member.slot].status;
         let result = with(room, self.clock(), &mut self.metrics.borrow_mut());
         let owed = self.expected.get() + room.ledger.expected() - expected;
         self.expected.set(owed);
         let seen = room.ledger.visible() - visible;
         self.visible.set(self.visible.get() + seen);
-        let member = &room.members[seat.slot];
+        let member = &room.members[member.slot];
         if seen > 0 || member.status != status {
             self.progress.notify_one();
         }
         if member.plan.joins.is_none() && member.status != status && !self.has_started() {
-            let live = usize::from(member.status == Status::Live);
-            let was_live = usize::from(status == Status::Live);
+            let live = usize::from(member.status == MemberState::Live);
+            let was_live = usize::from(status == MemberState::Live);
             self.initial_live
                 .set(self.initial_live.get() + live - was_live);
         }
@@ -177,19 +181,19 @@ impl Shared {
     }
 
     /// Does what a client intends to do.
-    pub(super) fn act(&self, seat: Seat, arrival: Intended) {
+    pub(super) fn act(&self, member: MemberRef, arrival: ScheduledAction) {
         let intended = arrival.intended;
         match arrival.action {
-            Action::Presence => self.room(seat, |room, _, metrics| {
-                room.presence(seat.slot, intended, metrics);
+            Action::Presence => self.room(member, |room, _, metrics| {
+                room.presence(member.slot, intended, metrics);
             }),
             Action::Edit => {
-                let edited = self.room(seat, |room, clock, metrics| {
-                    room.edit(seat.slot, intended, clock, metrics)
+                let edited = self.room(member, |room, clock, metrics| {
+                    room.edit(member.slot, intended, clock, metrics)
                 });
                 match edited {
                     Ok(Edited::Done) => {}
-                    Ok(Edited::BeginsBatch) => self.begin_batch(seat, intended),
+                    Ok(Edited::BeginsBatch) => self.begin_batch(member, intended),
                     Err(error) => {
                         self.engine_error.borrow_mut().get_or_insert(error);
                     }
@@ -200,22 +204,24 @@ impl Shared {
 
     /// The next edit of the client is made before its time, if it is one that
     /// can be.
-    pub(super) fn edit_ahead(&self, seat: Seat) {
-        let made = self.room(seat, |room, _, metrics| room.edit_ahead(seat.slot, metrics));
+    pub(super) fn prepare_edit(&self, member: MemberRef) {
+        let made = self.room(member, |room, _, metrics| {
+            room.prepare_edit(member.slot, metrics)
+        });
         self.engine(made);
     }
 
-    fn begin_batch(&self, seat: Seat, intended: Nanos) {
-        let batch = self.setting.scenario.batch.as_nanos() as Nanos;
+    fn begin_batch(&self, member: MemberRef, intended: Nanos) {
+        let batch = self.context.scenario.batch.as_nanos() as Nanos;
         let due = self.timer.now() + batch;
-        self.batches.borrow_mut().push_back((due, seat, intended));
+        self.batches.borrow_mut().push_back((due, member, intended));
         self.batch_begun.notify_one();
     }
 
-    pub(super) fn flush(&self, seat: Seat, intended: Nanos) {
-        let flushed = self.room(seat, |room, clock, metrics| {
-            match room.members[seat.slot].is_there() {
-                true => room.flush(seat.slot, intended, clock, metrics),
+    pub(super) fn flush(&self, member: MemberRef, intended: Nanos) {
+        let flushed = self.room(member, |room, clock, metrics| {
+            match room.members[member.slot].is_present() {
+                true => room.flush(member.slot, intended, clock, metrics),
                 false => Ok(()),
             }
         });
@@ -223,13 +229,13 @@ impl Shared {
     }
 
     /// The client comes, as planned for `planned`.
-    pub fn come(&self, seat: Seat, planned: Nanos) {
-        self.room(seat, |room, _, _| room.come(seat.slot, planned));
+    pub fn arrive(&self, member: MemberRef, planned: Nanos) {
+        self.room(member, |room, _, _| room.arrive(member.slot, planned));
     }
 
     /// The client leaves for good.
-    pub fn leave(&self, seat: Seat) {
-        self.room(seat, |room, _, metrics| room.leave(seat.slot, metrics));
+    pub fn depart(&self, member: MemberRef) {
+        self.room(member, |room, _, metrics| room.depart(member.slot, metrics));
         self.progress.notify_one();
     }
 
@@ -237,17 +243,17 @@ impl Shared {
     ///
     /// # Errors
     /// When the engine refuses what that takes, in words.
-    pub fn open(&self, seat: Seat) -> Result<(), String> {
-        let opened = self.room(seat, |room, clock, metrics| {
-            room.open(seat.slot, clock, metrics)
+    pub fn open(&self, member: MemberRef) -> Result<(), String> {
+        let opened = self.room(member, |room, clock, metrics| {
+            room.open(member.slot, clock, metrics)
         });
         opened.map_err(|error| error.to_string())
     }
 
     /// Takes a message for the client; why the session cannot go on, if so.
-    pub fn receive(&self, seat: Seat, frame: Frame) -> Option<String> {
-        let received = self.room(seat, |room, clock, metrics| {
-            room.receive(seat.slot, frame, clock, metrics)
+    pub fn receive(&self, member: MemberRef, frame: Frame) -> Option<String> {
+        let received = self.room(member, |room, clock, metrics| {
+            room.receive(member.slot, frame, clock, metrics)
         });
         if let Some(reason) = received.rejected {
             self.rejected.borrow_mut().get_or_insert(reason);
@@ -257,24 +263,24 @@ impl Shared {
 
     /// The next message for the client's socket: what is queued, or an update
     /// with the edits that found the queue full.
-    pub fn next_outgoing(&self, seat: Seat) -> Option<Frame> {
-        let queued = self.member(seat, Member::next_outgoing);
+    pub fn next_outgoing(&self, member: MemberRef) -> Option<Frame> {
+        let queued = self.member(member, Member::next_outgoing);
         if queued.is_some() {
             return queued;
         }
-        let waits = self.member(seat, |member| member.has_unsent_edits());
-        if waits {
-            self.flush(seat, self.clock().now());
+        let backoff = self.member(member, |member| member.has_unsent_edits());
+        if backoff {
+            self.flush(member, self.clock().now());
         }
-        self.member(seat, Member::next_outgoing)
+        self.member(member, Member::next_outgoing)
     }
 
     /// The client's connection has ended.
-    pub fn disconnected(&self, seat: Seat, ended: &Ended) {
+    pub fn disconnected(&self, member: MemberRef, ended: &SessionEnd) {
         let now = self.clock().now();
-        self.room(seat, |room, _, metrics| {
-            let member = &mut room.members[seat.slot];
-            if let Ended::Outage(_) = ended {
+        self.room(member, |room, _, metrics| {
+            let member = &mut room.members[member.slot];
+            if let SessionEnd::Outage(_) = ended {
                 metrics.outages += 1;
                 member.go_away(now);
             }
@@ -283,25 +289,25 @@ impl Shared {
     }
 
     /// The client may come back from `back` on.
-    pub fn back_from(&self, seat: Seat, back: Nanos) {
-        self.member(seat, |member| member.disconnected(back));
+    pub fn back_from(&self, member: MemberRef, back: Nanos) {
+        self.member(member, |member| member.disconnected(back));
     }
 
     /// The scenario takes the client away now.
-    pub fn go_away(&self, seat: Seat) {
+    pub fn go_away(&self, member: MemberRef) {
         let now = self.clock().now();
-        self.member(seat, |member| member.go_away(now));
+        self.member(member, |member| member.go_away(now));
     }
 
     /// Counts a connection that was lost, or not to be had.
-    pub fn lost(&self, seat: Seat, lost: Lost) {
+    pub fn lost(&self, member: MemberRef, lost: Disconnect) {
         let mut metrics = self.metrics.borrow_mut();
         metrics.error(&lost.kind);
         metrics.disconnects += 1;
         let mut kept = self.lost.borrow_mut();
         if kept.len() < KEPT_LOSSES {
             kept.push(LostConnection {
-                client: self.client(seat),
+                client: self.client(member),
                 at: self.clock().now(),
                 reason: lost.reason,
             });
@@ -315,8 +321,8 @@ impl Shared {
     }
 
     /// A client of the start that was not let in.
-    pub fn not_joined(&self, seat: Seat, reason: String) -> ConnectFailure {
-        match self.url(seat) {
+    pub fn not_joined(&self, member: MemberRef, reason: String) -> ConnectFailure {
+        match self.url(member) {
             Ok(url) => ConnectError::NotJoined { url, reason }.into(),
             Err(error) => error.into(),
         }
@@ -328,16 +334,16 @@ impl Shared {
     }
 
     /// Completes when the client has nothing left to send.
-    pub async fn has_sent_all(&self, seat: Seat) {
-        while !self.member(seat, |member| member.has_sent_all()) {
+    pub async fn has_sent_all(&self, member: MemberRef) {
+        while !self.member(member, |member| member.has_sent_all()) {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
     }
 
     /// Queues the frame that asks the relay whether it is there.
-    pub fn queue_keepalive(&self, seat: Seat) {
-        self.room(seat, |room, _, metrics| {
-            room.members[seat.slot].queue_keepalive(metrics);
+    pub fn queue_keepalive(&self, member: MemberRef) {
+        self.room(member, |room, _, metrics| {
+            room.members[member.slot].queue_keepalive(metrics);
         });
     }
 
@@ -349,10 +355,10 @@ impl Shared {
             room.ledger.forget_seen();
             let complete = room.ledger.is_complete();
             for (slot, member) in room.members.iter().enumerate() {
-                metrics.live += u64::from(member.status == Status::Live);
-                let cut_off = matches!(member.status, Status::Offline | Status::Joining);
+                metrics.live += u64::from(member.status == MemberState::Live);
+                let cut_off = matches!(member.status, MemberState::Offline | MemberState::Joining);
                 metrics.unreachable += u64::from(cut_off && !member.is_away());
-                if complete || !member.is_there() {
+                if complete || !member.is_present() {
                     continue;
                 }
                 staleness.edits += room.ledger.outstanding(slot);
@@ -371,14 +377,19 @@ impl Shared {
         }
         let rooms = self.rooms.borrow();
         let mut members = rooms.iter().flat_map(|room| &room.members);
-        members.all(|member| matches!(member.status, Status::Live | Status::Gone | Status::Absent))
+        members.all(|member| {
+            matches!(
+                member.status,
+                MemberState::Live | MemberState::Gone | MemberState::Absent
+            )
+        })
     }
 
     /// Whether every client is without a session.
     pub(super) fn nobody_is_live(&self) -> bool {
         let rooms = self.rooms.borrow();
         let mut members = rooms.iter().flat_map(|room| &room.members);
-        !members.any(|member| member.status == Status::Live)
+        !members.any(|member| member.status == MemberState::Live)
     }
 
     /// How far everyone has come: deliveries, then clients that are live, but
@@ -386,15 +397,15 @@ impl Shared {
     pub(super) fn standing(&self) -> (u64, usize) {
         let rooms = self.rooms.borrow();
         let members = rooms.iter().flat_map(|room| &room.members);
-        let live = members.filter(|member| member.status == Status::Live && !member.is_away());
+        let live = members.filter(|member| member.status == MemberState::Live && !member.is_away());
         (self.visible.get(), live.count())
     }
 
     /// Whether the scenario keeps anyone away now.
-    pub(super) fn is_anyone_away(&self) -> bool {
+    pub(super) fn any_away(&self) -> bool {
         let rooms = self.rooms.borrow();
         let mut members = rooms.iter().flat_map(|room| &room.members);
-        members.any(|member| member.is_there() && member.is_away())
+        members.any(|member| member.is_present() && member.is_away())
     }
 
     /// Waits for its turn to open a connection.
@@ -406,36 +417,36 @@ impl Shared {
     ///
     /// # Errors
     /// When the names make it no URL.
-    pub fn url(&self, seat: Seat) -> Result<Uri, UrlError> {
-        let room = self.rooms.borrow()[seat.room].name();
-        self.relay.url(&room, &client_name(self.client(seat)))
+    pub fn url(&self, member: MemberRef) -> Result<Uri, UrlError> {
+        let room = self.rooms.borrow()[member.room].name();
+        self.relay.url(&room, &client_name(self.client(member)))
     }
 
     /// The client's number within the run.
-    pub fn client(&self, seat: Seat) -> u32 {
-        let room = self.setting.rooms[seat.room];
-        self.setting.plan.rooms[room as usize].clients[seat.slot]
+    pub fn client(&self, member: MemberRef) -> u32 {
+        let room = self.context.rooms[member.room];
+        self.context.plan.rooms[room as usize].clients[member.slot]
     }
 
     /// A place from 0 to 1 among all clients, evenly spread.
-    pub fn place_of(&self, seat: Seat) -> f64 {
+    pub fn place_of(&self, member: MemberRef) -> f64 {
         const GOLDEN: f64 = 0.618_033_988_749_894_9;
-        (f64::from(self.client(seat)) * GOLDEN).fract()
+        (f64::from(self.client(member)) * GOLDEN).fract()
     }
 
     /// When the client comes and goes, and what happens to it.
-    pub fn plan_of(&self, seat: Seat) -> ClientPlan {
-        self.setting.plan.clients[self.client(seat) as usize].clone()
+    pub fn plan_of(&self, member: MemberRef) -> ClientPlan {
+        self.context.plan.clients[self.client(member) as usize].clone()
     }
 
     /// Seed of everything random.
     pub fn seed(&self) -> u64 {
-        self.setting.scenario.seed
+        self.context.scenario.seed
     }
 
     /// What a connection needs besides its address.
     pub fn access(&self) -> &Access {
-        &self.setting.scenario.access
+        &self.context.scenario.access
     }
 
     /// What opens connections.
@@ -455,41 +466,41 @@ impl Shared {
     }
 
     /// The quality of the client's link, if it has one.
-    pub fn link_quality(&self, seat: Seat) -> Option<Quality> {
-        let link = self.plan_of(seat).link?;
-        Some(self.setting.scenario.links[link].quality)
+    pub fn link_quality(&self, member: MemberRef) -> Option<LinkConditions> {
+        let link = self.plan_of(member).link?;
+        Some(self.context.scenario.links[link].quality)
     }
 
     /// What tells when the client's last bytes had arrived.
-    pub fn arrival(&self, seat: Seat) -> Arrival {
-        self.member(seat, |member| member.arrival.clone())
+    pub fn arrival(&self, member: MemberRef) -> ArrivalStamp {
+        self.member(member, |member| member.arrival.clone())
     }
 
     /// The handle of the client's link.
-    pub fn control(&self, seat: Seat) -> Rc<Control> {
-        self.member(seat, |member| Rc::clone(&member.control))
+    pub fn control(&self, member: MemberRef) -> Rc<LinkHandle> {
+        self.member(member, |member| Rc::clone(&member.control))
     }
 
     /// A handle without faults, for a new connection.
-    pub fn fresh_control(&self, seat: Seat) -> Rc<Control> {
-        self.member(seat, |member| {
+    pub fn fresh_control(&self, member: MemberRef) -> Rc<LinkHandle> {
+        self.member(member, |member| {
             member.control = Rc::default();
             Rc::clone(&member.control)
         })
     }
 
     /// Rung when the client has something to send.
-    pub fn wake(&self, seat: Seat) -> Rc<Notify> {
-        self.member(seat, |member| Rc::clone(&member.wake))
+    pub fn wake(&self, member: MemberRef) -> Rc<Notify> {
+        self.member(member, |member| Rc::clone(&member.wake))
     }
 
     /// Where the client stands.
-    pub fn status(&self, seat: Seat) -> Status {
-        self.member(seat, |member| member.status)
+    pub fn status(&self, member: MemberRef) -> MemberState {
+        self.member(member, |member| member.status)
     }
 
     /// The protocol's name.
     pub fn protocol_name(&self) -> &'static str {
-        self.setting.scenario.protocol.name()
+        self.context.scenario.protocol.name()
     }
 }

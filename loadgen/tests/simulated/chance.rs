@@ -5,7 +5,7 @@ use std::time::Duration;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
-use syncbench_loadgen::link::Quality;
+use syncbench_loadgen::net::link::LinkConditions;
 use syncbench_loadgen::scenario::{
     Arrivals, Churn, Document, DocumentForm, EditKind, LinkClass, LinkFault, LinkFaultKind,
     Presence, ProtocolKind, ReplicaKind, RoomClass, Scenario, Verify,
@@ -118,7 +118,7 @@ fn presence(rng: &mut Xoshiro256PlusPlus, protocol: ProtocolKind) -> Option<Pres
 }
 
 fn link(rng: &mut Xoshiro256PlusPlus, faults: Vec<LinkFault>) -> Vec<LinkClass> {
-    let quality = Quality {
+    let quality = LinkConditions {
         delay: rng.random_range(0..80) * MILLISECOND,
         jitter: rng.random_range(0..40) * MILLISECOND,
         bandwidth: pick(rng, &[None, Some(20_000), Some(1_000_000)]),

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
-use syncbench_loadgen::clock::TimeSource;
-use syncbench_loadgen::network::{Arrival, Network, Opening, Stream, Wire};
+use syncbench_loadgen::net::network::{ArrivalStamp, ConnectFuture, Duplex, Network, Wire};
 use syncbench_loadgen::plan::Plan;
 use syncbench_loadgen::relay::{Listener, broadcast, loro};
 use syncbench_loadgen::scenario::{ProtocolKind, Scenario};
+use syncbench_loadgen::time::clock::TimeSource;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use turmoil::net::{TcpListener, TcpStream};
 use turmoil::{Builder, Sim};
@@ -53,7 +53,7 @@ pub fn play_at_a_distance(scenario: &Scenario, what: Disturbance, times: u32) ->
     let clients = scenario.clone();
     sim.client("clients", async move {
         let network = Rc::new(Turmoil(TimeSource::simulated()));
-        let plan = Plan::of(&clients);
+        let plan = Plan::new(&clients);
         let run = play_and_tell(clients, plan, network, || begins.set(true)).await;
         result.replace(Some(run));
         Ok(())
@@ -113,7 +113,13 @@ impl Listener for Accepting {
 struct Turmoil(TimeSource);
 
 impl Network for Turmoil {
-    fn open<'a>(&'a self, host: &'a str, port: u16, _: u32, arrival: Arrival) -> Opening<'a> {
+    fn open<'a>(
+        &'a self,
+        host: &'a str,
+        port: u16,
+        _: u32,
+        arrival: ArrivalStamp,
+    ) -> ConnectFuture<'a> {
         Box::pin(async move {
             let tcp = TcpStream::connect((host, port)).await?;
             let source = self.0;
@@ -128,11 +134,11 @@ impl Network for Turmoil {
 
 struct Connection {
     tcp: TcpStream,
-    arrival: Arrival,
+    arrival: ArrivalStamp,
     source: TimeSource,
 }
 
-impl Stream for Connection {}
+impl Duplex for Connection {}
 
 impl AsyncRead for Connection {
     fn poll_read(

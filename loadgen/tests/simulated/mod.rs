@@ -15,14 +15,14 @@ use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
 use syncbench_datasets::Trace;
-use syncbench_loadgen::clock::{Clock, TimeSource};
-use syncbench_loadgen::ground;
 use syncbench_loadgen::load::Usage;
-use syncbench_loadgen::network::Network;
+use syncbench_loadgen::net::network::Network;
 use syncbench_loadgen::outcome::{Outcome, Tally};
 use syncbench_loadgen::plan::Plan;
+use syncbench_loadgen::room::initial_document;
 use syncbench_loadgen::scenario::Scenario;
-use syncbench_loadgen::worker::{self, Assignment, Report, Stage};
+use syncbench_loadgen::time::clock::{Clock, TimeSource};
+use syncbench_loadgen::worker::{self, Assignment, RunPhase, WorkerEvent};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{LocalSet, spawn_local};
 
@@ -68,24 +68,24 @@ pub async fn play_and_tell(
     begun: impl FnOnce(),
 ) -> Run {
     let (scenario, plan) = (Arc::new(scenario), Arc::new(plan));
-    let ground = ground::found(&scenario, &plan, &trace(), &Watched).unwrap();
+    let initial_document = initial_document::prepare(&scenario, &plan, &trace(), &Watched).unwrap();
     let assignment = Assignment {
         rooms: (0..scenario.room_count()).collect(),
         scenario: Arc::clone(&scenario),
         plan: Arc::clone(&plan),
         trace: trace(),
         engine: &Watched,
-        ground: ground.map(Arc::new),
+        initial_document: initial_document.map(Arc::new),
         relay: "ws://relay:80/{room}?client={client}".parse().unwrap(),
     };
     truth::forget();
     let source = TimeSource::simulated();
-    let (stage, stages) = watch::channel(Stage::Connect);
+    let (stage, stages) = watch::channel(RunPhase::Connect);
     let (report, reports) = mpsc::channel(16);
-    let playing = worker::play(0, assignment, network, source, stages, report);
-    let worker = spawn_local(playing);
+    let pacer = worker::play(0, assignment, network, source, stages, report);
+    let worker = spawn_local(pacer);
     let tally = Tally::new(scenario, Arc::clone(&plan), 1);
-    let tally = conduct(tally, source, &stage, reports, begun).await;
+    let tally = coordinate(tally, source, &stage, reports, begun).await;
     worker.await.unwrap().unwrap();
     Run {
         outcome: tally.outcome(Usage::default()),
@@ -94,22 +94,22 @@ pub async fn play_and_tell(
 }
 
 /// Lets the run begin when everyone is connected, and hears its reports.
-async fn conduct(
+async fn coordinate(
     mut tally: Tally,
     source: TimeSource,
-    stage: &watch::Sender<Stage>,
-    mut reports: mpsc::Receiver<Report>,
+    stage: &watch::Sender<RunPhase>,
+    mut reports: mpsc::Receiver<WorkerEvent>,
     begun: impl FnOnce(),
 ) -> Tally {
     let mut begun = Some(begun);
     while let Some(report) = reports.recv().await {
-        if let Report::ConnectFailed(failure) = &report {
+        if let WorkerEvent::ConnectFailed(failure) = &report {
             panic!("{failure}");
         }
         let _ = tally.take(report, &mut |_| ControlFlow::Continue(()));
-        if tally.is_connected() && *stage.borrow() == Stage::Connect {
+        if tally.is_connected() && *stage.borrow() == RunPhase::Connect {
             let clock = Clock::starting_in(source, START_DELAY);
-            stage.send_replace(Stage::Run(clock));
+            stage.send_replace(RunPhase::Run(clock));
             begun.take().into_iter().for_each(|begun| begun());
         }
     }

@@ -6,10 +6,10 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use syncbench_loadgen::clock::TimeSource;
-use syncbench_loadgen::network::{Arrival, Network, Opening, Stream, Wire};
+use syncbench_loadgen::net::network::{ArrivalStamp, ConnectFuture, Duplex, Network, Wire};
 use syncbench_loadgen::relay::{broadcast, loro};
 use syncbench_loadgen::scenario::ProtocolKind;
+use syncbench_loadgen::time::clock::TimeSource;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_local;
@@ -56,7 +56,7 @@ impl Pipes {
     }
 
     /// The client's end of a connection.
-    pub fn wire(&self, near: DuplexStream, arrival: Arrival) -> Wire {
+    pub fn wire(&self, near: DuplexStream, arrival: ArrivalStamp) -> Wire {
         Box::new(Pipe {
             near,
             arrival,
@@ -87,7 +87,7 @@ fn start(kind: ProtocolKind) -> Running {
 }
 
 impl Network for Pipes {
-    fn open<'a>(&'a self, _: &'a str, _: u16, _: u32, arrival: Arrival) -> Opening<'a> {
+    fn open<'a>(&'a self, _: &'a str, _: u16, _: u32, arrival: ArrivalStamp) -> ConnectFuture<'a> {
         Box::pin(async move { Ok(self.wire(self.connect().await?, arrival)) })
     }
 }
@@ -95,11 +95,11 @@ impl Network for Pipes {
 /// The client's end of a pipe.
 struct Pipe {
     near: DuplexStream,
-    arrival: Arrival,
+    arrival: ArrivalStamp,
     source: TimeSource,
 }
 
-impl Stream for Pipe {}
+impl Duplex for Pipe {}
 
 impl AsyncRead for Pipe {
     fn poll_read(

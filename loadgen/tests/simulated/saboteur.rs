@@ -14,7 +14,7 @@ use loro_protocol::{CrdtType, ProtocolMessage};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use syncbench_engines::{Engine, Loro, OpRange};
-use syncbench_loadgen::network::{Arrival, Network, Opening};
+use syncbench_loadgen::net::network::{ArrivalStamp, ConnectFuture, Network};
 use syncbench_loadgen::scenario::ProtocolKind;
 use tokio::io::{DuplexStream, duplex};
 use tokio::sync::mpsc;
@@ -136,7 +136,7 @@ impl Sabotage {
 }
 
 impl Network for Saboteur {
-    fn open<'a>(&'a self, _: &'a str, _: u16, _: u32, arrival: Arrival) -> Opening<'a> {
+    fn open<'a>(&'a self, _: &'a str, _: u16, _: u32, arrival: ArrivalStamp) -> ConnectFuture<'a> {
         Box::pin(async move {
             let upstream = self.pipes.connect().await?;
             let (near, far) = duplex(64 * 1024);

@@ -135,7 +135,7 @@ impl Case {
     /// When the verdict is not right, in words.
     pub fn trial(&self, seed: u64) -> Result<Named, String> {
         let scenario = self.scenario(seed);
-        let mut plan = Plan::of(&scenario);
+        let mut plan = Plan::new(&scenario);
         if self.circumstance == Circumstance::OnlyVersions {
             plan.clients[0].leaves = Some(300_000_000);
         }
@@ -282,7 +282,7 @@ pub fn needle(deliveries: u64, one: impl Fn(u64) -> Sabotage, seed: u64) -> (Out
         // A little less than there are, so that one surely falls into the run.
         let sabotage = one(deliveries - deliveries / 100);
         let network = Saboteur::before_relay(ProtocolKind::Broadcast, sabotage, seed);
-        let plan = Plan::of(&scenario);
+        let plan = Plan::new(&scenario);
         let run = play(scenario, plan, Rc::clone(&network) as Rc<_>).await;
         (run.outcome, network.touched())
     })

@@ -13,9 +13,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use syncbench_engines::Loro;
-use syncbench_loadgen::connection::{Socket, connect};
+use syncbench_loadgen::client::connection::{Socket, connect};
 use syncbench_loadgen::load::{self, Inputs, LoadError, Progress};
-use syncbench_loadgen::network::{Arrival, Network, Tcp};
+use syncbench_loadgen::net::network::{ArrivalStamp, Network, Tcp};
 use syncbench_loadgen::outcome::Outcome;
 use syncbench_loadgen::relay::{RelayCommand, broadcast, loro};
 use syncbench_loadgen::scenario::{Access, RelayTarget, Scenario};
@@ -133,7 +133,7 @@ impl RelayThread {
     pub async fn connect(&self, path: &str) -> Socket {
         let url = format!("ws://{}/{path}", self.address).parse().unwrap();
         let tcp = Tcp::default();
-        let wire = tcp.open("127.0.0.1", self.address.port(), 0, Arrival::default());
+        let wire = tcp.open("127.0.0.1", self.address.port(), 0, ArrivalStamp::default());
         connect(&url, &Access::default(), wire).await.unwrap()
     }
 

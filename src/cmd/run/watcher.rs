@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use syncbench_loadgen::load::Progress;
-use syncbench_loadgen::metrics_server;
-use syncbench_loadgen::record::so_far;
+use syncbench_loadgen::load::metrics_server;
+use syncbench_loadgen::load::record::so_far;
 use syncbench_loadgen::scenario::Scenario;
 use syncbench_reports::export::Prometheus;
 use syncbench_reports::record::Run;

@@ -35,7 +35,7 @@ fn it_opens_with_the_version_and_joins_the_presence_too() {
     let mut out = Vec::new();
     assert_eq!(
         Loro::new("r").open(vec![1, 2, 3], &mut out),
-        Opening::Joining
+        JoinMode::Joining
     );
     assert_eq!(
         out,

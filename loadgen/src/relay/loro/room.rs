@@ -73,8 +73,8 @@ impl Room {
         Loro.encode_version(&version)
     }
 
-    pub(super) fn leave(&self, id: u64) {
-        lock(&self.document).members.leave(id);
+    pub(super) fn depart(&self, id: u64) {
+        lock(&self.document).members.depart(id);
     }
 
     /// Keeps `updates`, and forwards the frames that carried them unless
@@ -103,7 +103,7 @@ impl Room {
     }
 
     pub(super) fn leave_presence(&self, id: u64) {
-        lock(&self.presence).leave(id);
+        lock(&self.presence).depart(id);
     }
 
     /// Forwards a frame that says where a user is. It is not kept.
@@ -124,12 +124,12 @@ struct Member {
 
 impl Members {
     fn join(&mut self, id: u64, queue: &Queue) {
-        self.leave(id);
+        self.depart(id);
         let queue = queue.clone();
         self.0.push(Member { id, queue });
     }
 
-    fn leave(&mut self, id: u64) {
+    fn depart(&mut self, id: u64) {
         self.0.retain(|member| member.id != id);
     }
 

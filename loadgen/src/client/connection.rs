@@ -1,0 +1,188 @@
+//! Opening a client's WebSocket.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Error as WsError;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::handshake::client::Request;
+use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue, Uri, header};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+
+use crate::client::disconnect::Disconnect;
+use crate::net::network::Wire;
+use crate::net::target::UrlError;
+use crate::scenario::Access;
+
+/// A connection that is not open by then has failed.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A client's open WebSocket.
+pub type Socket = WebSocketStream<Wire>;
+
+/// Why a client could not connect.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// No TCP connection.
+    #[error("cannot connect to {url}: {error}; is the relay running there?")]
+    Tcp {
+        /// Where to.
+        url: Uri,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The process ran out of descriptors or ports half-way.
+    #[error("cannot connect to {url}: {error}; use fewer clients, or raise the limit (ulimit -n)")]
+    Exhausted {
+        /// Where to.
+        url: Uri,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// Someone listens, but does not speak WebSocket there.
+    #[error("{url} is not a WebSocket server: {reason}; check the address and the path")]
+    NotWebSocket {
+        /// Where to.
+        url: Uri,
+        /// What was wrong with the answer.
+        reason: String,
+    },
+    /// A header of the scenario cannot be sent.
+    #[error("header `{name}`: {reason}")]
+    Header {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// No answer.
+    #[error("{0} did not answer the WebSocket handshake within 10 s; is it a WebSocket relay?")]
+    Timeout(Uri),
+    /// The relay opened the WebSocket, and then did not let the client in.
+    #[error("{url}: {reason}")]
+    NotJoined {
+        /// Where to.
+        url: Uri,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl ConnectError {
+    /// In a word or two, and in words.
+    pub fn loss(&self) -> Disconnect {
+        let kind = match self {
+            Self::Tcp { error, .. } if error.kind() == io::ErrorKind::ConnectionRefused => {
+                "connection refused"
+            }
+            Self::Tcp { .. } => "connect",
+            Self::Exhausted { .. } => "descriptors or ports exhausted",
+            Self::NotWebSocket { .. } | Self::Header { .. } => "handshake",
+            Self::Timeout(_) => "connect timeout",
+            Self::NotJoined { .. } => "join timeout",
+        };
+        Disconnect::new(kind, self.to_string())
+    }
+}
+
+/// Opens a WebSocket over what `wire` opens.
+///
+/// # Errors
+/// When there is no relay at `url`, or it does not speak WebSocket.
+pub async fn connect(
+    url: &Uri,
+    access: &Access,
+    wire: impl Future<Output = io::Result<Wire>>,
+) -> Result<Socket, ConnectError> {
+    match timeout(CONNECT_TIMEOUT, open(url, access, wire)).await {
+        Ok(opened) => opened,
+        Err(_) => Err(ConnectError::Timeout(url.clone())),
+    }
+}
+
+async fn open(
+    url: &Uri,
+    access: &Access,
+    wire: impl Future<Output = io::Result<Wire>>,
+) -> Result<Socket, ConnectError> {
+    let request = request(url, access)?;
+    let wire = wire.await.map_err(|error| tcp_error(url, error))?;
+    // The default of 128 KiB would be most of a client's memory.
+    let config = WebSocketConfig::default().read_buffer_size(4096);
+    let (socket, _) = client_async_with_config(request, wire, Some(config))
+        .await
+        .map_err(|error| handshake_error(url, error))?;
+    Ok(socket)
+}
+
+fn request(url: &Uri, access: &Access) -> Result<Request, ConnectError> {
+    let request = url.clone().into_client_request();
+    let mut request = request.map_err(|error| handshake_error(url, error))?;
+    let mut add = |name: &str, value: &str| {
+        let fault = |reason: String| ConnectError::Header {
+            name: name.to_owned(),
+            reason,
+        };
+        let header = HeaderName::try_from(name).map_err(|e| fault(e.to_string()))?;
+        // The value may be a secret: it is not part of the message.
+        let value = HeaderValue::try_from(value)
+            .map_err(|_| fault("its value has characters that headers cannot have".to_owned()))?;
+        request.headers_mut().insert(header, value);
+        Ok(())
+    };
+    for (name, value) in &access.headers {
+        add(name, value)?;
+    }
+    if let Some(token) = &access.token {
+        add(header::AUTHORIZATION.as_str(), &format!("Bearer {token}"))?;
+    }
+    if let Some(subprotocol) = &access.subprotocol {
+        add(header::SEC_WEBSOCKET_PROTOCOL.as_str(), subprotocol)?;
+    }
+    Ok(request)
+}
+
+fn tcp_error(url: &Uri, error: io::Error) -> ConnectError {
+    let url = url.clone();
+    match error.kind() {
+        io::ErrorKind::AddrNotAvailable => ConnectError::Exhausted { url, error },
+        // EMFILE and ENFILE have no stable kind.
+        _ if matches!(error.raw_os_error(), Some(23 | 24)) => {
+            ConnectError::Exhausted { url, error }
+        }
+        _ => ConnectError::Tcp { url, error },
+    }
+}
+
+fn handshake_error(url: &Uri, error: WsError) -> ConnectError {
+    let reason = match error {
+        WsError::Http(response) => format!("it answered HTTP {}", response.status()),
+        other => format!("{other}"),
+    };
+    ConnectError::NotWebSocket {
+        url: url.clone(),
+        reason,
+    }
+}
+
+/// Why a worker could not connect its clients.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectFailure {
+    /// The URL does not work for this room or client.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    /// The relay does not take the client.
+    #[error(transparent)]
+    Connect(Box<ConnectError>),
+    /// `wss://` cannot be spoken here.
+    #[error("cannot use wss://: {0}")]
+    Tls(String),
+}
+
+impl From<ConnectError> for ConnectFailure {
+    fn from(error: ConnectError) -> Self {
+        Self::Connect(Box::new(error))
+    }
+}

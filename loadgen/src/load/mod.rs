@@ -1,0 +1,210 @@
+//! One load run from its first connection to its outcome.
+
+mod coordinate;
+pub mod metrics_server;
+mod processes;
+pub mod record;
+pub mod verdict;
+
+use std::io;
+use std::ops::ControlFlow;
+use std::process::ExitStatus;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use syncbench_datasets::Trace;
+use syncbench_engines::Engine;
+use tokio::sync::{mpsc, watch};
+
+use crate::client::connection::ConnectFailure;
+use crate::metrics::Metrics;
+use crate::net::network::Tcp;
+use crate::net::target::{UrlError, UrlTemplate};
+use crate::outcome::{Outcome, Row};
+use crate::plan::Plan;
+use crate::process::{TooFewDescriptors, reserve_descriptors};
+use crate::relay::{OwnedRelay, RelayCommand, RelayError, Start};
+use crate::room::initial_document::{self, InitialDocumentError};
+use crate::scenario::{RelayTarget, Scenario};
+use crate::worker::{self, Assignment, RunPhase, WorkerEvent};
+
+pub use processes::{Processes, Usage};
+
+/// Reports that may wait; workers that are ahead wait for the rest.
+const REPORTS: usize = 1024;
+
+/// Everything a run needs besides its scenario.
+pub struct Inputs {
+    /// What the clients type.
+    pub trace: Arc<Trace>,
+    /// What their replicas are made of.
+    pub engine: &'static dyn Engine,
+    /// How to start the embedded relay, where the scenario wants it.
+    pub embedded_relay: RelayCommand,
+}
+
+/// Where a run stands, for whoever watches.
+#[derive(Debug, Clone, Copy)]
+pub enum Progress<'a> {
+    /// Clients connect.
+    Connecting {
+        /// Clients of the start that are live.
+        connected: usize,
+        /// How many there are.
+        of: usize,
+    },
+    /// Another second is over.
+    Running {
+        /// What it came to.
+        second: &'a Row,
+        /// The sum of all so far.
+        total: &'a Metrics,
+    },
+    /// The schedule is over; the last deliveries are awaited.
+    Draining,
+}
+
+/// Why a run came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// Too few descriptors.
+    #[error(transparent)]
+    Descriptors(#[from] TooFewDescriptors),
+    /// The own relay did not start.
+    #[error(transparent)]
+    Relay(#[from] RelayError),
+    /// The relay's address does not work.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    /// The relay does not take the clients.
+    #[error(transparent)]
+    Connect(#[from] ConnectFailure),
+    /// The document to start with could not be made.
+    #[error(transparent)]
+    InitialDocument(#[from] InitialDocumentError),
+    /// The data set has no times to take a rhythm from.
+    #[error("data set {0} has no times: use constant or poisson arrivals, or another data set")]
+    NoRhythm(String),
+    /// The relay died before the first edit.
+    #[error("the relay process ended before the run began ({0})")]
+    RelayEnded(ExitStatus),
+    /// Stopped by the user before the first edit.
+    #[error("interrupted before the first edit: nothing was measured")]
+    Interrupted,
+    /// A worker thread could not run.
+    #[error("a worker thread failed: {0}")]
+    Worker(String),
+    /// The system refused a thread.
+    #[error("cannot start a worker thread: {0}")]
+    Thread(#[from] io::Error),
+}
+
+/// Runs `scenario`, which must be valid. `interrupt` ends it early when it
+/// completes, and `watcher` by breaking, with a reason; what was measured until
+/// then is the outcome.
+///
+/// # Errors
+/// When the run never got as far as its first edit.
+pub async fn run(
+    scenario: Scenario,
+    inputs: Inputs,
+    interrupt: impl Future<Output = ()>,
+    mut watcher: impl FnMut(Progress<'_>) -> ControlFlow<String>,
+) -> Result<Outcome, LoadError> {
+    let plan = Plan::new(&scenario);
+    reserve_descriptors(plan.clients.len() as u32)?;
+    check_rhythm(&scenario, &inputs.trace)?;
+    let (mut relay, url) = start_relay(&scenario, &inputs).await?;
+    let processes = Processes::new(relay.as_ref(), &url);
+    let workers = Workers::start(Arc::new(scenario), Arc::new(plan), &inputs, url)?;
+    tokio::pin!(interrupt);
+    let outcome = workers
+        .coordinate(relay.as_mut(), processes, interrupt, &mut watcher)
+        .await;
+    if let Some(relay) = relay {
+        relay.stop().await;
+    }
+    outcome
+}
+
+fn check_rhythm(scenario: &Scenario, trace: &Trace) -> Result<(), LoadError> {
+    use crate::scenario::Arrivals;
+    use crate::schedule::Rhythm;
+    if scenario.arrivals == Arrivals::Trace && Rhythm::from_trace(trace).is_none() {
+        return Err(LoadError::NoRhythm(trace.name().to_owned()));
+    }
+    Ok(())
+}
+
+/// Starts the relay, if the run is to own one; where it listens.
+async fn start_relay(
+    scenario: &Scenario,
+    inputs: &Inputs,
+) -> Result<(Option<OwnedRelay>, UrlTemplate), LoadError> {
+    let start = match &scenario.relay {
+        RelayTarget::Url(url) => return Ok((None, url.clone())),
+        RelayTarget::Embedded => Start::Embedded {
+            command: inputs.embedded_relay.clone(),
+        },
+        RelayTarget::Command { command, url } => Start::Command {
+            command: command.clone(),
+            url: url.clone(),
+            ready_timeout: scenario.ready_timeout,
+        },
+    };
+    let relay = OwnedRelay::start(start).await?;
+    let url = relay.url().clone();
+    Ok((Some(relay), url))
+}
+
+struct Workers {
+    scenario: Arc<Scenario>,
+    plan: Arc<Plan>,
+    threads: Vec<JoinHandle<io::Result<()>>>,
+    stage: watch::Sender<RunPhase>,
+    reports: mpsc::Receiver<WorkerEvent>,
+}
+
+impl Workers {
+    fn start(
+        scenario: Arc<Scenario>,
+        plan: Arc<Plan>,
+        inputs: &Inputs,
+        url: UrlTemplate,
+    ) -> Result<Self, LoadError> {
+        let stage = watch::Sender::new(RunPhase::Connect);
+        let (report, reports) = mpsc::channel(REPORTS);
+        let initial_document =
+            initial_document::prepare(&scenario, &plan, &inputs.trace, inputs.engine)?
+                .map(Arc::new);
+        let rooms = scenario.room_count();
+        let count = scenario.workers.clamp(1, rooms as usize);
+        let threads = (0..count)
+            .map(|number| {
+                let assignment = Assignment {
+                    scenario: Arc::clone(&scenario),
+                    plan: Arc::clone(&plan),
+                    rooms: (number as u32..rooms).step_by(count).collect(),
+                    trace: Arc::clone(&inputs.trace),
+                    engine: inputs.engine,
+                    initial_document: initial_document.clone(),
+                    relay: url.clone(),
+                };
+                let network = Tcp {
+                    sources: scenario.sources.clone(),
+                };
+                let (stage, report) = (stage.subscribe(), report.clone());
+                std::thread::Builder::new()
+                    .name(format!("worker-{number}"))
+                    .spawn(move || worker::run(number, assignment, network, stage, report))
+            })
+            .collect::<io::Result<_>>()?;
+        Ok(Self {
+            scenario,
+            plan,
+            threads,
+            stage,
+            reports,
+        })
+    }
+}

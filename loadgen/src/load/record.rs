@@ -1,0 +1,173 @@
+//! The outcome of a load run in the shape of a record.
+
+use std::collections::BTreeMap;
+
+use syncbench_reports::record::{
+    Convergence, Counts, Distribution, Kind, Record, Resources, Run, SCHEMA, Series, Status,
+    Verdict,
+};
+
+use crate::metrics::{Group, Latency, Metrics};
+use crate::outcome::{Outcome, Row};
+
+/// What a run has measured so far, and in its last second, as a record without
+/// a verdict of its own: for those who watch.
+pub fn so_far(total: &Metrics, last: &Row, run: Run) -> Record {
+    Record {
+        schema: SCHEMA.to_owned(),
+        kind: Kind::Load,
+        run,
+        verdict: Verdict {
+            exit_code: 0,
+            status: Status::Ok,
+            reasons: Vec::new(),
+        },
+        convergence: Some(Convergence {
+            duplicated: total.duplicated,
+            corrupt: total.corrupt,
+            leaked: total.leaked,
+            ..Convergence::default()
+        }),
+        counts: Some(counted(total)),
+        cell: None,
+        latency: latency(total),
+        groups: BTreeMap::new(),
+        attribution: attribution(total),
+        errors: total.errors.clone(),
+        resources: None,
+        series: Some(series(std::slice::from_ref(last))),
+        thresholds: Vec::new(),
+        artifacts: Vec::new(),
+    }
+}
+
+impl Outcome {
+    /// The record of this run, made under the conditions of `run`.
+    pub fn record(&self, run: Run) -> Record {
+        Record {
+            schema: SCHEMA.to_owned(),
+            kind: Kind::Load,
+            run,
+            verdict: self.verdict(),
+            convergence: Some(self.convergence.clone()),
+            counts: Some(self.counts()),
+            cell: None,
+            latency: latency(&self.total),
+            groups: self.groups(),
+            attribution: attribution(&self.total),
+            errors: self.total.errors.clone(),
+            resources: self.resources(),
+            series: Some(series(&self.rows)),
+            thresholds: Vec::new(),
+            artifacts: Vec::new(),
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        Counts {
+            clients: self.plan.clients.len() as u64,
+            rooms: self.scenario.room_count().into(),
+            scheduled: self.scheduled,
+            expected: self.expected,
+            connecting_us: Some(self.connecting.as_micros() as u64),
+            schedule: self.fingerprint.map(|print| format!("{print:016x}")),
+            ..counted(&self.total)
+        }
+    }
+
+    fn groups(&self) -> BTreeMap<String, BTreeMap<String, Distribution>> {
+        let mut groups: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+        for (group, latency) in &self.total.groups {
+            let (kind, name) = self.name_of(*group);
+            let of_kind = groups.entry(kind.to_owned()).or_default();
+            of_kind.insert(name, distribution(latency));
+        }
+        groups
+    }
+
+    fn name_of(&self, group: Group) -> (&'static str, String) {
+        let scenario = &self.scenario;
+        match group {
+            Group::Stage(index) => ("stage", scenario.stages[index].name.clone()),
+            Group::RoomSize(index) => ("room_size", scenario.rooms[index].size.to_string()),
+            Group::Link(None) => ("link", "none".to_owned()),
+            Group::Link(Some(index)) => ("link", scenario.links[index].name.clone()),
+        }
+    }
+
+    fn resources(&self) -> Option<Resources> {
+        let (edit, import) = (self.total.edit_cpu, self.total.import_cpu);
+        let other = self.worker_cpu.saturating_sub(edit + import);
+        let activities = [("edit", edit), ("import", import), ("other", other)];
+        Some(Resources {
+            generator: self.usage.generator.clone()?,
+            relay: self.usage.relay.clone(),
+            generator_cpu_by_activity: activities
+                .map(|(name, cpu)| (name.to_owned(), cpu as f64 / 1e9))
+                .into(),
+        })
+    }
+}
+
+/// The rows as columns; where one does not have a figure, there is a gap.
+fn series(rows: &[Row]) -> Series {
+    let mut columns: BTreeMap<String, Vec<Option<f64>>> = BTreeMap::new();
+    for (index, row) in rows.iter().enumerate() {
+        for (name, value) in row.columns() {
+            let column = columns.entry(name).or_default();
+            column.resize(index, None);
+            column.push(value);
+        }
+    }
+    for column in columns.values_mut() {
+        column.resize(rows.len(), None);
+    }
+    Series {
+        interval_s: 1.0,
+        t: rows.iter().map(|row| row.second as f64).collect(),
+        columns,
+    }
+}
+
+fn distribution(latency: &Latency) -> Distribution {
+    Distribution::from_histogram(latency.histogram())
+}
+
+/// What was counted while the run went on.
+fn counted(total: &Metrics) -> Counts {
+    Counts {
+        sent: total.sent,
+        visible: total.visible,
+        frames_in: total.frames_in,
+        frames_out: total.frames_out,
+        bytes_in: total.bytes_in,
+        bytes_out: total.bytes_out,
+        bytes_typed: total.bytes_typed,
+        disconnects: total.disconnects,
+        outages: total.outages,
+        withdrawn: total.never_sent,
+        ..Counts::default()
+    }
+}
+
+/// The distributions that have samples, and those that every run has.
+fn latency(total: &Metrics) -> BTreeMap<String, Distribution> {
+    let always = ["propagation", "propagation_from_send", "generator_lag"];
+    let named = total.distributions().into_iter();
+    named
+        .filter(|(name, latency)| always.contains(name) || !latency.histogram().is_empty())
+        .map(|(name, latency)| (name.to_owned(), distribution(latency)))
+        .collect()
+}
+
+/// Shares of the sum of all propagation latencies.
+fn attribution(total: &Metrics) -> BTreeMap<String, f64> {
+    let parts = total.shares.named();
+    let sum: u64 = parts.iter().map(|(_, nanos)| nanos).sum();
+    if sum == 0 {
+        return BTreeMap::new();
+    }
+    parts
+        .map(|(name, nanos)| (name.to_owned(), nanos as f64 / sum as f64))
+        .into()
+}

@@ -1,0 +1,7 @@
+//! The network between clients and relay: addresses, connections, encryption,
+//! and the simulated links that clients are behind.
+
+pub mod link;
+pub mod network;
+pub mod target;
+pub mod tls;

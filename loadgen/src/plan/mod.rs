@@ -1,0 +1,498 @@
+//! The plan of a run: which client is in which room, when it comes and goes,
+//! and what its link does to it. It follows from the scenario and its seed
+//! alone, so that it is the same in every run and in every shard.
+
+use std::ops::Range;
+
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt, SeedableRng};
+
+use crate::scenario::ReplicaKind;
+use crate::scenario::{LinkClass, LinkFault, LinkFaultKind, Scenario, Verify};
+use crate::time::clock::Nanos;
+
+/// Full replicas in each room where the others are light and documents are
+/// compared.
+const FULL_A_ROOM: usize = 2;
+
+/// Who is where, and when.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// By room number.
+    pub rooms: Vec<RoomPlan>,
+    /// By client number: first those of the start.
+    pub clients: Vec<ClientPlan>,
+}
+
+/// One room.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RoomPlan {
+    /// Index of its size among the scenario's room classes.
+    pub class: usize,
+    /// Its clients, ascending: those of the start and all who come later.
+    pub clients: Vec<u32>,
+}
+
+/// One client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientPlan {
+    /// Number of its room.
+    pub room: u32,
+    /// Whether it edits.
+    pub writes: bool,
+    /// Whether its replica is a document, and not a version alone.
+    pub full: bool,
+    /// Index of its link among the scenario's, if it has one.
+    pub link: Option<usize>,
+    /// When it comes; none if it is there from the start.
+    pub joins: Option<Nanos>,
+    /// When it leaves for good, if it does.
+    pub leaves: Option<Nanos>,
+    /// When its link fails it: ascending, not overlapping.
+    pub outages: Vec<Outage>,
+}
+
+/// A time in which a link fails its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outage {
+    /// How.
+    pub kind: LinkFaultKind,
+    /// From when until when.
+    pub from: Nanos,
+    /// The client may come back from then on.
+    pub until: Nanos,
+}
+
+impl ClientPlan {
+    /// When the client is there, within a run of this length.
+    pub fn stay(&self, end: Nanos) -> Range<Nanos> {
+        self.joins.unwrap_or(0)..self.leaves.unwrap_or(end)
+    }
+}
+
+impl Plan {
+    /// The plan of `scenario`.
+    pub fn new(scenario: &Scenario) -> Self {
+        let mut population = Population::new(scenario);
+        for change in changes(scenario) {
+            population.apply(change);
+        }
+        let mut plan = population.plan;
+        for (number, client) in (0..).zip(&mut plan.clients) {
+            client.link = link_of(&scenario.links, number);
+            let end = scenario.duration.as_nanos() as Nanos;
+            if let Some(link) = client.link {
+                let faults = &scenario.links[link].faults;
+                client.outages = outages(faults, client.stay(end), end, scenario.seed, number);
+            }
+            plan.rooms[client.room as usize].clients.push(number);
+        }
+        if scenario.replica == ReplicaKind::Light {
+            plan.make_light(scenario.verify);
+        }
+        plan
+    }
+
+    fn make_light(&mut self, verify: Verify) {
+        let full = match verify {
+            Verify::Sample => FULL_A_ROOM,
+            Verify::Versions => 0,
+        };
+        for room in &self.rooms {
+            for &client in room.clients.iter().skip(full) {
+                self.clients[client as usize].full = false;
+            }
+        }
+    }
+
+    /// The clients that are there from the start.
+    pub fn initial_clients(&self) -> usize {
+        let initial = self.clients.iter().filter(|client| client.joins.is_none());
+        initial.count()
+    }
+}
+
+/// Someone comes or goes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Change {
+    at: Nanos,
+    what: PopulationChange,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum PopulationChange {
+    /// One more, to this seat in turn.
+    Late(u32),
+    /// The one that came last leaves.
+    Fewer,
+    /// One more, to a free seat.
+    More,
+    /// Someone leaves and another comes: this share of the way through all.
+    Replaced(f64),
+}
+
+/// Everyone who comes and goes, ascending by time.
+fn changes(scenario: &Scenario) -> Vec<Change> {
+    let end = scenario.duration.as_nanos() as Nanos;
+    let late = (0..scenario.late).map(|number| Change {
+        at: end / u64::from(scenario.late + 1) * u64::from(number + 1),
+        what: PopulationChange::Late(number),
+    });
+    let mut changes: Vec<Change> = late.collect();
+    changes.extend(replacements(scenario, end));
+    changes.extend(steps(scenario));
+    changes.sort_by_key(|change| change.at);
+    changes
+}
+
+fn replacements(scenario: &Scenario, end: Nanos) -> Vec<Change> {
+    let rate = scenario.churn.per_second;
+    if rate <= 0.0 {
+        return Vec::new();
+    }
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(scenario.seed ^ 0xC0FF_EE00);
+    let mut at = 0.0;
+    let mut found = Vec::new();
+    loop {
+        let uniform: f64 = rng.random();
+        at -= (1.0 - uniform).ln() / rate * 1e9;
+        if at >= end as f64 {
+            return found;
+        }
+        found.push(Change {
+            at: at as Nanos,
+            what: PopulationChange::Replaced(rng.random()),
+        });
+    }
+}
+
+/// The comings and goings that let the number of clients follow the stages.
+fn steps(scenario: &Scenario) -> Vec<Change> {
+    let mut found = Vec::new();
+    let mut start = 0;
+    let mut present = initial(scenario);
+    for stage in &scenario.stages {
+        let lasts = stage.duration.as_nanos() as Nanos;
+        let target = stage.clients.unwrap_or(present);
+        let number = target.abs_diff(present);
+        let what = match target > present {
+            true => PopulationChange::More,
+            false => PopulationChange::Fewer,
+        };
+        found.extend((0..number).map(|step| Change {
+            // The last of them at the end of the stage.
+            at: start + lasts * u64::from(step + 1) / u64::from(number),
+            what,
+        }));
+        present = target;
+        start += lasts;
+    }
+    found
+}
+
+/// Clients of the start: as many as the first stage has, if it says so.
+fn initial(scenario: &Scenario) -> u32 {
+    let first = scenario.stages.first().and_then(|stage| stage.clients);
+    first.unwrap_or(scenario.clients)
+}
+
+/// Builds the plan, one coming or going after the other.
+struct Population {
+    plan: Plan,
+    /// Rooms of the seats, in the order in which they are taken: one in each
+    /// room, then a second one, and so on.
+    members: Vec<u32>,
+    /// Who is there, by the time they came.
+    present: Vec<u32>,
+    writers: u32,
+    everyone_writes: bool,
+    full: bool,
+}
+
+impl Population {
+    fn new(scenario: &Scenario) -> Self {
+        let sizes: Vec<(usize, u32)> = scenario
+            .rooms
+            .iter()
+            .enumerate()
+            .flat_map(|(class, rooms)| (0..rooms.count).map(move |_| (class, rooms.size)))
+            .collect();
+        let rooms = sizes.iter().map(|&(class, _)| RoomPlan {
+            class,
+            clients: Vec::new(),
+        });
+        let mut population = Self {
+            plan: Plan {
+                rooms: rooms.collect(),
+                clients: Vec::new(),
+            },
+            members: members(&sizes),
+            present: Vec::new(),
+            writers: scenario.writers,
+            everyone_writes: scenario.writers == scenario.clients,
+            full: true,
+        };
+        for _ in 0..initial(scenario) {
+            population.take_seat(None);
+        }
+        population
+    }
+
+    fn apply(&mut self, Change { at, what }: Change) {
+        match what {
+            PopulationChange::Late(number) => {
+                let rooms = self.plan.rooms.len() as u32;
+                let writes = self.everyone_writes;
+                self.arrive(number % rooms, writes, Some(at));
+            }
+            PopulationChange::More => self.take_seat(Some(at)),
+            PopulationChange::Fewer => {
+                if let Some(last) = self.present.pop() {
+                    self.plan.clients[last as usize].leaves = Some(at);
+                }
+            }
+            PopulationChange::Replaced(share) => self.replace(share, at),
+        }
+    }
+
+    /// Someone comes to the seat after those that are taken.
+    fn take_seat(&mut self, at: Option<Nanos>) {
+        let taken = self.present.len();
+        let room = self.members[taken % self.members.len()];
+        let writes = (taken as u32) < self.writers;
+        self.arrive(room, writes, at);
+    }
+
+    fn replace(&mut self, share: f64, at: Nanos) {
+        if self.present.is_empty() {
+            return;
+        }
+        let index = (share * self.present.len() as f64) as usize % self.present.len();
+        let leaving = &mut self.plan.clients[self.present[index] as usize];
+        leaving.leaves = Some(at);
+        let (room, writes) = (leaving.room, leaving.writes);
+        self.arrive(room, writes, Some(at));
+        // The new one has the old one's place, and so its turn to leave.
+        self.present.swap_remove(index);
+    }
+
+    fn arrive(&mut self, room: u32, writes: bool, joins: Option<Nanos>) {
+        self.present.push(self.plan.clients.len() as u32);
+        self.plan.clients.push(ClientPlan {
+            room,
+            writes,
+            full: self.full,
+            link: None,
+            joins,
+            leaves: None,
+            outages: Vec::new(),
+        });
+    }
+}
+
+/// One seat in each room that has one left, again and again.
+fn members(sizes: &[(usize, u32)]) -> Vec<u32> {
+    let largest = sizes.iter().map(|&(_, size)| size).max().unwrap_or(0);
+    (0..largest)
+        .flat_map(|round| {
+            let rooms = (0..).zip(sizes);
+            rooms.filter_map(move |(room, &(_, size))| (round < size).then_some(room))
+        })
+        .collect()
+}
+
+/// The link of a client: shares are kept evenly, also among few clients.
+fn link_of(links: &[LinkClass], client: u32) -> Option<usize> {
+    const GOLDEN: f64 = 0.618_033_988_749_894_9;
+    let place = (f64::from(client) * GOLDEN).fract();
+    let mut upto = 0.0;
+    links.iter().position(|link| {
+        upto += link.share;
+        place < upto
+    })
+}
+
+/// What befalls one client, from the faults of its link.
+fn outages(
+    faults: &[LinkFault],
+    stay: Range<Nanos>,
+    end: Nanos,
+    seed: u64,
+    client: u32,
+) -> Vec<Outage> {
+    let mut rng = client_rng(seed ^ 0xFA17, client);
+    let mut found: Vec<Outage> = Vec::new();
+    for fault in faults {
+        let lasting = fault.lasting.as_nanos() as Nanos;
+        let outage = |from: Nanos| Outage {
+            kind: fault.kind,
+            from,
+            until: (from + lasting).min(end),
+        };
+        found.extend(fault.at.map(|at| outage(at.as_nanos() as Nanos)));
+        if let Some(every) = fault.every {
+            let every = every.as_nanos() as Nanos;
+            let first = rng.random_range(0..every);
+            found.extend(
+                (0..)
+                    .map(|n| first + n * every)
+                    .take_while(|&at| at < end)
+                    .map(outage),
+            );
+        }
+    }
+    found.retain(|outage| stay.start < outage.from && outage.until <= stay.end);
+    found.sort_by_key(|outage| outage.from);
+    // Who is away already cannot be cut off.
+    let mut free_from = 0;
+    found.retain(|outage| {
+        let free = outage.from > free_from;
+        if free {
+            free_from = outage.until;
+        }
+        free
+    });
+    found
+}
+
+/// The random numbers of one client: a named algorithm, so that a seed means
+/// the same on every machine and in every version.
+pub fn client_rng(seed: u64, client: u32) -> Xoshiro256PlusPlus {
+    const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+    Xoshiro256PlusPlus::seed_from_u64(seed ^ GOLDEN.wrapping_mul(u64::from(client) + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::scenario::{Churn, RoomClass, Stage};
+
+    fn scenario(rooms: &[(u32, u32)]) -> Scenario {
+        let rooms = rooms.iter().map(|&(count, size)| RoomClass { count, size });
+        let rooms: Vec<RoomClass> = rooms.collect();
+        let clients = rooms.iter().map(|class| class.count * class.size).sum();
+        Scenario {
+            rooms,
+            clients,
+            writers: clients,
+            ..Scenario::default()
+        }
+    }
+
+    #[test]
+    fn rooms_have_the_sizes_asked_for_and_every_client_one_room() {
+        let plan = Plan::new(&scenario(&[(3, 2), (1, 10)]));
+        let sizes: Vec<_> = plan.rooms.iter().map(|room| room.clients.len()).collect();
+        assert_eq!(sizes, [2, 2, 2, 10]);
+        let mut clients: Vec<u32> = plan.rooms.iter().flat_map(|r| r.clients.clone()).collect();
+        clients.sort_unstable();
+        assert_eq!(clients, (0..16).collect::<Vec<_>>());
+        assert_eq!(plan.rooms[0].clients, [0, 4]);
+    }
+
+    #[test]
+    fn who_leaves_is_replaced_in_the_same_room_at_the_same_time() {
+        let scenario = Scenario {
+            churn: Churn { per_second: 5.0 },
+            ..scenario(&[(4, 5)])
+        };
+        let plan = Plan::new(&scenario);
+        let left: Vec<_> = plan.clients.iter().filter(|c| c.leaves.is_some()).collect();
+        assert!((20..90).contains(&left.len()), "{}", left.len());
+        assert_eq!(plan.clients.len(), 20 + left.len());
+        for gone in left {
+            let successor = plan.clients.iter().find(|c| c.joins == gone.leaves);
+            assert_eq!(successor.map(|c| c.room), Some(gone.room));
+        }
+        assert_eq!(plan, Plan::new(&scenario), "the same seed, the same plan");
+    }
+
+    #[test]
+    fn the_number_of_clients_follows_the_stages() {
+        let stage = |clients| Stage {
+            name: String::new(),
+            duration: Duration::from_secs(10),
+            rate: 10.0,
+            ramp: false,
+            clients: Some(clients),
+        };
+        let scenario = Scenario {
+            duration: Duration::from_secs(30),
+            stages: vec![stage(5), stage(20), stage(10)],
+            ..scenario(&[(4, 5)])
+        };
+        let plan = Plan::new(&scenario);
+        let there = |seconds: u64| {
+            let at = seconds * 1_000_000_000;
+            let end = 30_000_000_000;
+            plan.clients
+                .iter()
+                .filter(|c| c.stay(end).contains(&at))
+                .count()
+        };
+        assert_eq!(plan.initial_clients(), 5);
+        assert_eq!([there(1), there(9), there(20), there(29)], [5, 5, 20, 11]);
+    }
+
+    #[test]
+    fn outages_lie_within_the_stay_and_do_not_overlap() {
+        let fault = |kind, every, lasting| LinkFault {
+            kind,
+            at: None,
+            every: Some(Duration::from_millis(every)),
+            lasting: Duration::from_millis(lasting),
+        };
+        let scenario = Scenario {
+            links: vec![LinkClass {
+                name: "train".to_owned(),
+                share: 0.5,
+                quality: Default::default(),
+                faults: vec![
+                    fault(LinkFaultKind::Cut, 900, 300),
+                    fault(LinkFaultKind::Offline, 2_000, 1_000),
+                ],
+            }],
+            churn: Churn { per_second: 2.0 },
+            ..scenario(&[(4, 5)])
+        };
+        let plan = Plan::new(&scenario);
+        let with_link = plan.clients[..20]
+            .iter()
+            .filter(|c| c.link.is_some())
+            .count();
+        assert_eq!(with_link, 10);
+        let mut outages = 0;
+        for client in &plan.clients {
+            let stay = client.stay(10_000_000_000);
+            for outage in &client.outages {
+                assert!(stay.start < outage.from && outage.until <= stay.end);
+            }
+            assert!(
+                client
+                    .outages
+                    .windows(2)
+                    .all(|two| two[0].until < two[1].from)
+            );
+            outages += client.outages.len();
+        }
+        assert!(outages > 30, "{outages}");
+    }
+
+    #[test]
+    fn a_sample_of_each_room_is_full_where_the_rest_is_light() {
+        let light = Scenario {
+            replica: ReplicaKind::Light,
+            ..scenario(&[(3, 6)])
+        };
+        let plan = Plan::new(&light);
+        for room in &plan.rooms {
+            let full = room
+                .clients
+                .iter()
+                .filter(|&&c| plan.clients[c as usize].full);
+            assert_eq!(full.count(), 2);
+        }
+    }
+}

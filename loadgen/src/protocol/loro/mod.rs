@@ -1,0 +1,242 @@
+//! `loro`: loro-protocol version 1, the client's side.
+//!
+//! The document is the room's `%LOR`, where each update is acknowledged by its
+//! batch id; where the users are is the same room's `%EPH`.
+
+pub(crate) mod fragments;
+#[cfg(test)]
+mod tests;
+pub(crate) mod wire;
+
+use bytes::Bytes;
+use loro_protocol::{
+    BatchId, CrdtType, JoinErrorCode, ProtocolMessage, RoomErrorCode, UpdateStatusCode,
+};
+
+use self::fragments::Fragments;
+use self::wire::{PING, PONG, WireError};
+use super::{Event, Frame, JoinMode, Protocol, ProtocolError, UpdateId};
+
+/// What may come in fragments and not be whole yet, bytes: more than the
+/// snapshot of any document that one would load a browser with.
+const MAX_INCOMPLETE: u64 = 256 << 20;
+
+/// The state of a session.
+#[derive(Debug)]
+pub(super) struct Loro {
+    room: String,
+    fragments: Fragments<BatchId>,
+    /// Presence states sent, for their batch ids. Nobody waits for their acks.
+    presences: u64,
+}
+
+impl Loro {
+    /// A session in `room`.
+    pub(super) fn new(room: &str) -> Self {
+        Self {
+            room: room.to_owned(),
+            fragments: Fragments::new(MAX_INCOMPLETE),
+            presences: 0,
+        }
+    }
+
+    fn join(&self, crdt: CrdtType, version: Vec<u8>) -> Result<Bytes, WireError> {
+        wire::encode(&ProtocolMessage::JoinRequest {
+            crdt,
+            room_id: self.room.clone(),
+            auth: Vec::new(),
+            version,
+        })
+    }
+
+    fn message(&mut self, frame: &[u8], events: &mut Vec<Event>) -> Result<(), ProtocolError> {
+        let message = wire::decode(frame).map_err(|error| damaged(&error))?;
+        let (crdt, room) = about(&message);
+        if room != self.room {
+            return Err(damaged(&format!("one for the room `{room}`")));
+        }
+        match crdt {
+            CrdtType::Loro => self.document(message, events),
+            CrdtType::LoroEphemeralStore => {
+                presence(message, events);
+                Ok(())
+            }
+            _ => Err(damaged(&"one for another kind of document")),
+        }
+    }
+
+    fn document(
+        &mut self,
+        message: ProtocolMessage,
+        events: &mut Vec<Event>,
+    ) -> Result<(), ProtocolError> {
+        use ProtocolMessage as Message;
+        match message {
+            Message::JoinResponseOk { version, .. } => events.push(Event::Joined { version }),
+            Message::JoinError { code, message, .. } => {
+                events.push(Event::Refused(format!("{}: {message}", refusal(code))));
+            }
+            Message::DocUpdate { updates, .. } => {
+                events.extend(
+                    updates
+                        .into_iter()
+                        .map(|update| Event::Update(update.into())),
+                );
+            }
+            Message::DocUpdateFragmentHeader {
+                batch_id,
+                fragment_count,
+                total_size_bytes,
+                ..
+            } => self
+                .fragments
+                .begin(batch_id, fragment_count, total_size_bytes)
+                .map_err(|error| damaged(&error))?,
+            Message::DocUpdateFragment {
+                batch_id,
+                index,
+                fragment,
+                ..
+            } => {
+                let whole = self.fragments.add(&batch_id, index, fragment);
+                let whole = whole.map_err(|error| damaged(&error))?;
+                events.extend(whole.map(|update| Event::Update(update.into())));
+            }
+            Message::Ack { ref_id, status, .. } => events.push(answer(ref_id, status)),
+            Message::RoomError { code, message, .. } => {
+                events.push(Event::Evicted(format!("{}: {message}", eviction(code))));
+            }
+            Message::JoinRequest { .. } | Message::Leave { .. } => {
+                return Err(damaged(&"one that only clients send"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Protocol for Loro {
+    fn open(&mut self, version: Vec<u8>, out: &mut Vec<Frame>) -> JoinMode {
+        self.fragments.clear();
+        // A version of some 20,000 peers fits no frame. To know nothing is
+        // always true enough: the relay then sends everything.
+        let document = self
+            .join(CrdtType::Loro, version)
+            .or_else(|_| self.join(CrdtType::Loro, Vec::new()));
+        let presence = self.join(CrdtType::LoroEphemeralStore, Vec::new());
+        out.extend(
+            [document, presence]
+                .into_iter()
+                .flatten()
+                .map(Frame::Binary),
+        );
+        JoinMode::Joining
+    }
+
+    fn send(&mut self, id: UpdateId, update: Vec<u8>, out: &mut Vec<Frame>) {
+        let frames = wire::update_frames(&self.room, BatchId(id.to_be_bytes()), update);
+        out.extend(frames.into_iter().flatten().map(Frame::Binary));
+    }
+
+    fn presence(&mut self, state: &[u8]) -> Option<Frame> {
+        self.presences += 1;
+        let update = ProtocolMessage::DocUpdate {
+            crdt: CrdtType::LoroEphemeralStore,
+            room_id: self.room.clone(),
+            updates: vec![state.to_vec()],
+            batch_id: BatchId(self.presences.to_be_bytes()),
+        };
+        wire::encode(&update).ok().map(Frame::Binary)
+    }
+
+    fn acknowledges(&self) -> bool {
+        true
+    }
+
+    fn keepalive(&self) -> Frame {
+        Frame::Text(PING.to_owned())
+    }
+
+    fn receive(&mut self, frame: Frame, events: &mut Vec<Event>) -> Result<(), ProtocolError> {
+        match frame {
+            Frame::Binary(frame) => return self.message(&frame, events),
+            Frame::Text(text) if text == PONG => events.push(Event::Alive),
+            Frame::Text(text) if text == PING => {
+                events.push(Event::Answer(Frame::Text(PONG.to_owned())));
+            }
+            other => {
+                return Err(damaged(&format!("a text of {} bytes", other.len())));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Presence is worth no more than what it shows: that it is refused, or its
+/// acks, are nothing to act on.
+fn presence(message: ProtocolMessage, events: &mut Vec<Event>) {
+    if let ProtocolMessage::DocUpdate { updates, .. } = message {
+        events.extend(
+            updates
+                .into_iter()
+                .map(|state| Event::Presence(state.into())),
+        );
+    }
+}
+
+fn answer(batch: BatchId, status: UpdateStatusCode) -> Event {
+    let id = UpdateId::from_be_bytes(batch.0);
+    let reason = match status {
+        UpdateStatusCode::Ok => return Event::Acknowledged(id),
+        UpdateStatusCode::Unknown => "unknown",
+        UpdateStatusCode::PermissionDenied => "permission denied",
+        UpdateStatusCode::InvalidUpdate => "invalid update",
+        UpdateStatusCode::PayloadTooLarge => "payload too large",
+        UpdateStatusCode::RateLimited => "rate limited",
+        UpdateStatusCode::FragmentTimeout => "fragment timeout",
+        UpdateStatusCode::AppError => "application error",
+    };
+    Event::Rejected {
+        id,
+        reason: reason.to_owned(),
+    }
+}
+
+fn refusal(code: JoinErrorCode) -> &'static str {
+    match code {
+        JoinErrorCode::Unknown => "unknown",
+        JoinErrorCode::VersionUnknown => "version unknown",
+        JoinErrorCode::AuthFailed => "authentication failed",
+        JoinErrorCode::AppError => "application error",
+    }
+}
+
+fn eviction(code: RoomErrorCode) -> &'static str {
+    match code {
+        RoomErrorCode::RejoinSuggested => "rejoin suggested",
+        RoomErrorCode::Evicted => "evicted",
+        RoomErrorCode::Unknown => "unknown",
+    }
+}
+
+/// What a message is about.
+pub(crate) fn about(message: &ProtocolMessage) -> (CrdtType, &str) {
+    use ProtocolMessage as Message;
+    match message {
+        Message::JoinRequest { crdt, room_id, .. }
+        | Message::JoinResponseOk { crdt, room_id, .. }
+        | Message::JoinError { crdt, room_id, .. }
+        | Message::DocUpdate { crdt, room_id, .. }
+        | Message::DocUpdateFragmentHeader { crdt, room_id, .. }
+        | Message::DocUpdateFragment { crdt, room_id, .. }
+        | Message::RoomError { crdt, room_id, .. }
+        | Message::Ack { crdt, room_id, .. }
+        | Message::Leave { crdt, room_id } => (*crdt, room_id),
+    }
+}
+
+fn damaged(reason: &dyn std::fmt::Display) -> ProtocolError {
+    ProtocolError {
+        protocol: "loro",
+        reason: reason.to_string(),
+    }
+}

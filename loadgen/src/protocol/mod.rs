@@ -1,0 +1,134 @@
+//! How client and relay speak: state machines without I/O, so that they are
+//! tested with bytes and run over any stream.
+
+mod broadcast;
+pub(crate) mod loro;
+
+use bytes::Bytes;
+
+use crate::scenario::ProtocolKind;
+
+/// One WebSocket message that a session sends or receives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Frame {
+    /// A binary message.
+    Binary(Bytes),
+    /// A text message.
+    Text(String),
+    /// A ping of WebSocket itself, to be sent only.
+    Ping,
+}
+
+impl Frame {
+    /// Size of its payload, bytes.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Binary(bytes) => bytes.len(),
+            Self::Text(text) => text.len(),
+            Self::Ping => 0,
+        }
+    }
+
+    /// Whether it has no payload.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Identifies an update until the relay has acknowledged it: the number of
+/// updates that this client sent before it, over all its sessions.
+pub type UpdateId = u64;
+
+/// One client's side of a session with a relay, in one room. It outlives
+/// connections: after a lost one, [`Protocol::open`] begins the next session.
+pub trait Protocol {
+    /// Begins a session over a new connection, of a replica at `version` (in
+    /// the engine's encoding). The frames to send go to `out`. What was half
+    /// received before is forgotten.
+    fn open(&mut self, version: Vec<u8>, out: &mut Vec<Frame>) -> JoinMode;
+
+    /// The frames that send `update` to the room go to `out`. Where the relay
+    /// acknowledges updates, [`Event::Acknowledged`] will name the id given.
+    fn send(&mut self, id: UpdateId, update: Vec<u8>, out: &mut Vec<Frame>);
+
+    /// Whether the relay acknowledges updates.
+    fn acknowledges(&self) -> bool;
+
+    /// The frame that tells the room where this client's user is and what they
+    /// look at; `None` where the protocol has no such thing.
+    fn presence(&mut self, state: &[u8]) -> Option<Frame>;
+
+    /// The frame that asks the relay whether it is still there; whatever it
+    /// sends next is an answer.
+    fn keepalive(&self) -> Frame {
+        Frame::Ping
+    }
+
+    /// Takes a frame from the relay. What it means goes to `events`.
+    ///
+    /// # Errors
+    /// When the frame is not of this protocol, or is damaged. The session can
+    /// go on with the next one.
+    fn receive(&mut self, frame: Frame, events: &mut Vec<Event>) -> Result<(), ProtocolError>;
+}
+
+/// Whether a session may send at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JoinMode {
+    /// There is nothing to wait for.
+    Joined,
+    /// [`Event::Joined`] will come.
+    Joining,
+}
+
+/// What a frame from the relay means to the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The relay has let the client in, and has the operations of this version
+    /// (in the engine's encoding); those that the client lacks will come as
+    /// updates.
+    Joined {
+        /// What the relay has.
+        version: Vec<u8>,
+    },
+    /// The relay does not let the client in.
+    Refused(String),
+    /// An update to import.
+    Update(Bytes),
+    /// The relay has taken the update that was sent under this id.
+    Acknowledged(UpdateId),
+    /// The relay has refused the update that was sent under this id.
+    Rejected {
+        /// Which.
+        id: UpdateId,
+        /// Why.
+        reason: String,
+    },
+    /// Where another user of the room is.
+    Presence(Bytes),
+    /// The relay is still there.
+    Alive,
+    /// The relay asks for this frame: send it, before anything that waits.
+    Answer(Frame),
+    /// The relay has put the client out of the room.
+    Evicted(String),
+}
+
+/// A frame that does not belong to the protocol.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the relay sent what is no frame of the {protocol} protocol: {reason}")]
+pub struct ProtocolError {
+    /// The protocol's name.
+    pub protocol: &'static str,
+    /// What is wrong with the frame.
+    pub reason: String,
+}
+
+/// The client's side of `kind` in `room`. Names of more than 128 bytes cannot be
+/// said in `loro`: such a session sends nothing, and never joins.
+pub fn session(kind: ProtocolKind, room: &str) -> Box<dyn Protocol> {
+    match kind {
+        ProtocolKind::Broadcast => Box::new(broadcast::Broadcast),
+        ProtocolKind::Loro => Box::new(loro::Loro::new(room)),
+    }
+}

@@ -1,0 +1,235 @@
+//! What the simulated users do: edits of one kind, made in their replica.
+
+use std::sync::Arc;
+
+use rand::RngExt;
+use rand::rngs::Xoshiro256PlusPlus;
+use syncbench_datasets::Trace;
+use syncbench_engines::{Edit, EngineError, NodeId, Replica, Value};
+
+use crate::plan::client_rng;
+use crate::room::typist::Typist;
+use crate::scenario::{EditKind, Scenario};
+
+/// Keys of the map, so that writers meet at some of them.
+const KEYS: u32 = 100;
+
+/// Every so many keystrokes, something is made bold.
+const TYPED_PER_MARK: u64 = 5;
+
+/// Every so many inserts, an element of the list is deleted.
+const INSERTS_PER_DELETE: u64 = 4;
+
+/// One simulated user's hands.
+#[derive(Debug)]
+pub struct Editor {
+    kind: EditKind,
+    typist: Typist,
+    /// Inserted by each edit, instead of what the trace says.
+    payload: Option<String>,
+    rng: Xoshiro256PlusPlus,
+    made: u64,
+    nodes: Vec<NodeId>,
+}
+
+impl Editor {
+    /// The editor of writer `number` of so many.
+    pub fn new(scenario: &Scenario, trace: &Arc<Trace>, number: usize, writers: usize) -> Self {
+        Self {
+            kind: scenario.edits,
+            typist: Typist::new(Arc::clone(trace), number % writers, writers),
+            payload: scenario.payload.map(|bytes| "x".repeat(bytes as usize)),
+            rng: client_rng(scenario.seed ^ 0xED17, number as u32),
+            made: 0,
+            nodes: Vec::new(),
+        }
+    }
+
+    /// Makes the next edit and commits it; whether there was one to make.
+    ///
+    /// # Errors
+    /// When the engine refuses it.
+    pub fn edit(&mut self, replica: &mut dyn Replica) -> Result<bool, EngineError> {
+        let made = match self.kind {
+            EditKind::Trace => self.type_next(replica)?,
+            EditKind::RichText => self.type_or_mark(replica)?,
+            EditKind::ReplaceAll => self.replace_all(replica)?,
+            EditKind::List => self.edit_list(replica)?,
+            EditKind::Map => self.set_key(replica)?,
+            EditKind::MovableList => self.arrange(replica)?,
+            EditKind::Tree => self.grow(replica)?,
+        };
+        if made {
+            replica.commit();
+            self.made += 1;
+        }
+        Ok(made)
+    }
+
+    fn type_next(&mut self, replica: &mut dyn Replica) -> Result<bool, EngineError> {
+        let len = replica.text_len();
+        if let Some(payload) = &self.payload {
+            replica.splice(len, 0, payload)?;
+            return Ok(true);
+        }
+        let Some(edit) = self.typist.next_edit(len) else {
+            return Ok(false);
+        };
+        replica.splice(edit.pos, edit.del, edit.ins)?;
+        Ok(true)
+    }
+
+    fn type_or_mark(&mut self, replica: &mut dyn Replica) -> Result<bool, EngineError> {
+        let len = replica.text_len();
+        if self.made % TYPED_PER_MARK != TYPED_PER_MARK - 1 || len < 2 {
+            return self.type_next(replica);
+        }
+        let start = self.rng.random_range(0..len - 1);
+        let end = self.rng.random_range(start + 1..=len.min(start + 12));
+        let before = replica.own_counter();
+        replica.edit(&Edit::Bold { start, end })?;
+        replica.commit();
+        // Making bold what is bold changes nothing.
+        match replica.own_counter() > before {
+            true => Ok(true),
+            false => self.type_next(replica),
+        }
+    }
+
+    fn replace_all(&mut self, replica: &mut dyn Replica) -> Result<bool, EngineError> {
+        let text: Vec<char> = replica.text().chars().collect();
+        let Some(edit) = self.typist.next_edit(text.len()) else {
+            return Ok(false);
+        };
+        let (before, after) = (&text[..edit.pos], &text[edit.pos + edit.del..]);
+        let before = before.iter().copied().chain(edit.ins.chars());
+        let content: String = before.chain(after.iter().copied()).collect();
+        replica.splice(0, text.len(), &content)?;
+        Ok(true)
+    }
+
+    /// Each writer deletes less than it inserted before, so that there always
+    /// is something to delete.
+    fn edit_list(&mut self, replica: &mut dyn Replica) -> Result<bool, EngineError> {
+        match self.made % INSERTS_PER_DELETE {
+            3 => replica.edit(&Edit::ListDelete { pos: 0, len: 1 })?,
+            _ => {
+                let value = Value::Int(self.rng.random_range(0..1_000_000));
+                replica.edit(&Edit::ListInsert {
+                    pos: 0,
+                    values: &[value],
+                })?;
+            }
+        }
+        Ok(true)
+    }
+
+    fn set_key(&mut self, replica: &mut dyn Replica) -> Result<bool, EngineError> {
+        let key = format!("key-{}", self.rng.random_range(0..KEYS));
+        let value = Value::Int(self.rng.random_range(0..1_000_000));
+        replica.edit(&Edit::MapSet { key: &key, value })?;
+        Ok(true)
+    }
+
+    /// Nobody deletes, so that at least as many elements are there as this
+    /// writer has inserted.
+    fn arrange(&mut self, replica: &mut dyn Replica) -> Result<bool, EngineError> {
+        let inserted = self.made.div_ceil(3) as usize;
+        let value = Value::Int(self.rng.random_range(0..1_000_000));
+        if inserted < 2 || self.made.is_multiple_of(3) {
+            replica.edit(&Edit::MovableInsert { pos: 0, value })?;
+            return Ok(true);
+        }
+        let pos = self.rng.random_range(0..inserted);
+        let edit = match self.made % 3 {
+            1 => Edit::MovableSet { pos, value },
+            _ => Edit::MovableMove {
+                from: pos,
+                to: (pos + 1) % inserted,
+            },
+        };
+        replica.edit(&edit)?;
+        Ok(true)
+    }
+
+    /// Own nodes are only moved below older own ones, so that none becomes its
+    /// own ancestor.
+    fn grow(&mut self, replica: &mut dyn Replica) -> Result<bool, EngineError> {
+        let nodes = self.nodes.len();
+        if self.made.is_multiple_of(2) || nodes < 2 {
+            let parent = (nodes > 0).then(|| self.nodes[self.rng.random_range(0..nodes)]);
+            self.nodes.push(replica.tree_create(parent)?);
+        } else {
+            let node = self.rng.random_range(1..nodes);
+            let parent = Some(self.nodes[self.rng.random_range(0..node)]);
+            // Moving a node to where it is changes nothing.
+            match replica.tree_parent(self.nodes[node])? == parent {
+                true => self.nodes.push(replica.tree_create(parent)?),
+                false => replica.tree_move(self.nodes[node], parent)?,
+            }
+        }
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use syncbench_engines::Export;
+
+    use super::*;
+
+    /// Several writers of each kind, who hear of each other now and then.
+    #[test]
+    fn writers_of_every_kind_always_find_something_to_do() {
+        let trace = Arc::new(syncbench_datasets::load("automerge-paper").unwrap());
+        let engine = syncbench_engines::engines()[0];
+        for edits in [
+            EditKind::Trace,
+            EditKind::RichText,
+            EditKind::List,
+            EditKind::Map,
+            EditKind::MovableList,
+            EditKind::Tree,
+            EditKind::ReplaceAll,
+        ] {
+            let scenario = Scenario {
+                edits,
+                duration: Duration::from_secs(1),
+                ..Scenario::default()
+            };
+            let mut replicas: Vec<_> = (1..=3).map(|peer| engine.replica(peer)).collect();
+            let mut editors: Vec<_> = (0..3)
+                .map(|number| Editor::new(&scenario, &trace, number, 3))
+                .collect();
+            for round in 0..40 {
+                for (replica, editor) in replicas.iter_mut().zip(&mut editors) {
+                    let before = replica.own_counter();
+                    assert!(editor.edit(replica.as_mut()).unwrap(), "{edits:?}");
+                    assert!(replica.own_counter() > before, "{edits:?}");
+                }
+                if round % 7 == 6 {
+                    exchange(&mut replicas);
+                }
+            }
+            exchange(&mut replicas);
+            assert_eq!(replicas[0].state_hash(), replicas[2].state_hash());
+        }
+    }
+
+    fn exchange(replicas: &mut [Box<dyn Replica>]) {
+        let all: Vec<_> = replicas
+            .iter_mut()
+            .map(|replica| {
+                let since = &Default::default();
+                replica.export(Export::Updates { since }).unwrap()
+            })
+            .collect();
+        for replica in replicas {
+            for update in &all {
+                replica.import(update).unwrap();
+            }
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! What rooms contain before the first edit: a part of the data set, typed, or
+//! a document from a file.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use syncbench_datasets::Trace;
+use syncbench_engines::{Engine, EngineError, Export, PeerId, Replica, VersionVector};
+
+use crate::plan::Plan;
+use crate::room::typist::Typist;
+use crate::room::{InitialDocument, peer_of};
+use crate::scenario::{DocumentForm, EditKind, ReplicaKind, Scenario};
+
+/// The peer that has typed what was in the rooms before the first edit.
+const FOUNDER: PeerId = 1 << 52;
+
+/// Why rooms cannot contain what they should.
+#[derive(Debug, thiserror::Error)]
+pub enum InitialDocumentError {
+    /// It cannot be typed or stored.
+    #[error("cannot make the document to start with: {0}")]
+    Make(#[from] EngineError),
+    /// The file cannot be read.
+    #[error("cannot read the document to start with, {}: {reason}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        reason: std::io::Error,
+    },
+    /// The file is no document.
+    #[error(
+        "{} is no document that {engine} can open: {reason}; document.file takes an export of it: \
+         snapshot, shallow snapshot or updates",
+        path.display()
+    )]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// The engine's name.
+        engine: &'static str,
+        /// What it says.
+        reason: EngineError,
+    },
+    /// The file lacks something.
+    #[error(
+        "{} holds updates that build on others: document.file takes a whole document",
+        path.display()
+    )]
+    Partial {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The document's history does not reach back far enough for this run.
+    #[error(
+        "{} is a shallow document, and {why}: use a snapshot with its history",
+        path.display()
+    )]
+    Shallow {
+        /// The file.
+        path: PathBuf,
+        /// Who needs the history.
+        why: &'static str,
+    },
+    /// Somebody of the run has written in it already.
+    #[error(
+        "{} was edited by peer {peer}, which is a client of this run: use another document",
+        path.display()
+    )]
+    Taken {
+        /// The file.
+        path: PathBuf,
+        /// Whose operations it contains.
+        peer: PeerId,
+    },
+}
+
+/// Makes what the rooms of `scenario` contain; `None` if that is nothing.
+///
+/// # Errors
+/// When the engine refuses an edit or the file, cannot store it in that form,
+/// or the run could not edit it.
+pub fn prepare(
+    scenario: &Scenario,
+    plan: &Plan,
+    trace: &Arc<Trace>,
+    engine: &dyn Engine,
+) -> Result<Option<InitialDocument>, InitialDocumentError> {
+    match &scenario.document.file {
+        Some(path) => open(path, scenario, plan, engine).map(Some),
+        None => Ok(typed(scenario, trace, engine)?),
+    }
+}
+
+fn typed(
+    scenario: &Scenario,
+    trace: &Arc<Trace>,
+    engine: &dyn Engine,
+) -> Result<Option<InitialDocument>, EngineError> {
+    let document = &scenario.document;
+    let edits = (document.typed * trace.patch_count() as f64) as usize;
+    if edits == 0 {
+        return Ok(None);
+    }
+    let mut replica = engine.replica(FOUNDER);
+    let mut typist = Typist::new(Arc::clone(trace), 0, 1);
+    for _ in 0..edits {
+        let Some(edit) = typist.next_edit(replica.text_len()) else {
+            break;
+        };
+        replica.splice(edit.pos, edit.del, edit.ins)?;
+        replica.commit();
+    }
+    let since = &VersionVector::new();
+    let bytes = replica.export(match document.form {
+        DocumentForm::Snapshot => Export::Snapshot,
+        DocumentForm::Shallow => Export::ShallowSnapshot,
+        DocumentForm::Updates => Export::Updates { since },
+    })?;
+    Ok(Some(InitialDocument {
+        ranges: engine.ranges_of(&bytes)?,
+        bytes: bytes.into(),
+        version: replica.version_vector(),
+    }))
+}
+
+fn open(
+    path: &Path,
+    scenario: &Scenario,
+    plan: &Plan,
+    engine: &dyn Engine,
+) -> Result<InitialDocument, InitialDocumentError> {
+    let bytes = std::fs::read(path).map_err(|reason| InitialDocumentError::Read {
+        path: path.to_owned(),
+        reason,
+    })?;
+    let no_document = |reason| InitialDocumentError::Open {
+        path: path.to_owned(),
+        engine: engine.name(),
+        reason,
+    };
+    let mut replica = engine.replica(FOUNDER);
+    replica.import(&bytes).map_err(no_document)?;
+    let ranges = engine.ranges_of(&bytes).map_err(no_document)?;
+    if replica.has_pending() {
+        let path = path.to_owned();
+        return Err(InitialDocumentError::Partial { path });
+    }
+    check_history(path, replica.as_mut(), scenario)?;
+    let version = replica.version_vector();
+    let mut clients = (0..plan.clients.len() as u32).map(peer_of);
+    if let Some(peer) = clients.find(|&peer| version.get(peer) > 0) {
+        let path = path.to_owned();
+        return Err(InitialDocumentError::Taken { path, peer });
+    }
+    Ok(InitialDocument {
+        ranges,
+        bytes: bytes.into(),
+        version,
+    })
+}
+
+/// Refuses a document without the history that the run's edits need.
+fn check_history(
+    path: &Path,
+    replica: &mut dyn Replica,
+    scenario: &Scenario,
+) -> Result<(), InitialDocumentError> {
+    let why = match (scenario.replica, scenario.edits) {
+        (ReplicaKind::Light, _) => "light replicas make edits that do not build on it",
+        (_, EditKind::ReplaceAll) => "edits replace-all send the whole history",
+        _ => return Ok(()),
+    };
+    let since = &VersionVector::new();
+    match replica.export(Export::Updates { since }) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(InitialDocumentError::Shallow {
+            path: path.to_owned(),
+            why,
+        }),
+    }
+}

@@ -1,0 +1,272 @@
+//! The open-loop schedule: when each client intends to do what.
+//!
+//! Arrival times come from the scenario and the seed alone and never wait for
+//! an answer, so a slow relay or generator cannot hide behind them
+//! (coordinated omission, Gil Tene).
+
+mod profile;
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+
+use rand::RngExt;
+use rand::rngs::Xoshiro256PlusPlus;
+use syncbench_datasets::Trace;
+
+use crate::plan::{ClientPlan, Plan, client_rng};
+use crate::scenario::{Arrivals, Phase, Scenario};
+use crate::time::clock::Nanos;
+
+pub use profile::Profile;
+
+/// Something that a client intends to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ScheduledAction {
+    /// When, since the schedule's start.
+    pub intended: Nanos,
+    /// Who.
+    pub client: u32,
+    /// What.
+    pub action: Action,
+}
+
+/// What a client intends to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Action {
+    /// An edit.
+    Edit,
+    /// Saying where it is.
+    Presence,
+}
+
+impl ScheduledAction {
+    /// A number for this arrival. Their sum over a whole schedule, wrapping,
+    /// tells schedules apart and does not depend on how it was divided.
+    pub fn fingerprint(&self) -> u64 {
+        let mut bits = self.intended ^ (u64::from(self.client) << 40);
+        bits ^= (self.action as u64) << 63;
+        // The finaliser of splitmix64 (Steele, Lea, Flood, 2014).
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        bits ^ (bits >> 31)
+    }
+}
+
+/// The arrivals of a set of clients, ascending by intended time. Lazy: memory
+/// is one entry per client, however long the run.
+#[derive(Debug)]
+pub struct Schedule {
+    next: BinaryHeap<Reverse<(ScheduledAction, usize)>>,
+    streams: Vec<ClientTimes>,
+}
+
+impl Schedule {
+    /// The schedule of `clients` within `scenario` and its `plan`. Every
+    /// client's arrivals are its own: they do not depend on which other clients
+    /// are asked for. `rhythm` is that of the data set, for arrivals like its.
+    pub fn new(
+        scenario: &Scenario,
+        plan: &Plan,
+        rhythm: Option<&Rhythm>,
+        clients: impl IntoIterator<Item = u32>,
+    ) -> Self {
+        let mut schedule = Self {
+            next: BinaryHeap::new(),
+            streams: Vec::new(),
+        };
+        let profile = Arc::new(Profile::new(scenario));
+        for client in clients {
+            let planned = &plan.clients[client as usize];
+            if planned.writes {
+                let stream = ClientTimes::edits(scenario, &profile, rhythm, planned, client);
+                schedule.add(client, Action::Edit, stream);
+            }
+            if let Some(stream) = ClientTimes::presence(scenario, planned, client) {
+                schedule.add(client, Action::Presence, stream);
+            }
+        }
+        schedule
+    }
+
+    fn add(&mut self, client: u32, action: Action, mut stream: ClientTimes) {
+        let first = stream.next();
+        self.streams.push(stream);
+        self.push(first, client, action, self.streams.len() - 1);
+    }
+
+    fn push(&mut self, at: Option<Nanos>, client: u32, action: Action, stream: usize) {
+        if let Some(intended) = at {
+            let arrival = ScheduledAction {
+                intended,
+                client,
+                action,
+            };
+            self.next.push(Reverse((arrival, stream)));
+        }
+    }
+}
+
+impl Iterator for Schedule {
+    type Item = ScheduledAction;
+
+    fn next(&mut self) -> Option<ScheduledAction> {
+        let Reverse((arrival, stream)) = self.next.pop()?;
+        let next = self.streams[stream].next();
+        self.push(next, arrival.client, arrival.action, stream);
+        Some(arrival)
+    }
+}
+
+/// The distances between the edits of a data set, where it has times: their
+/// mean is 1.
+#[derive(Debug, Clone)]
+pub struct Rhythm(Arc<[f32]>);
+
+/// Pauses are cut to so many milliseconds: a night between two sessions of writing
+/// is not part of a rhythm of typing.
+const LONGEST_PAUSE: f64 = 30_000.0;
+
+impl Rhythm {
+    /// The rhythm of `trace`; `None` if it has no times, or they do not move.
+    pub fn from_trace(trace: &Trace) -> Option<Self> {
+        let times: Vec<i64> = trace.txns().map_while(|txn| txn.time()).collect();
+        if times.len() < trace.txn_count() {
+            return None;
+        }
+        let pause = |two: &[i64]| (two[1].saturating_sub(two[0]).max(0) as f64).min(LONGEST_PAUSE);
+        let pauses: Vec<f64> = times.windows(2).map(pause).collect();
+        let mean = pauses.iter().sum::<f64>() / pauses.len().max(1) as f64;
+        if mean <= 0.0 {
+            return None;
+        }
+        Some(Self(pauses.iter().map(|p| (p / mean) as f32).collect()))
+    }
+}
+
+/// The arrival times of one client for one kind of thing.
+#[derive(Debug)]
+struct ClientTimes {
+    pattern: Pattern,
+    /// Turns the count of arrivals, which patterns speak in, into time.
+    profile: Arc<Profile>,
+    from: Nanos,
+    until: Nanos,
+}
+
+#[derive(Debug)]
+enum Pattern {
+    Even {
+        phase: f64,
+        made: u64,
+    },
+    Poisson {
+        at: f64,
+        rng: Box<Xoshiro256PlusPlus>,
+    },
+    Rhythm {
+        at: f64,
+        next: usize,
+        pauses: Arc<[f32]>,
+    },
+}
+
+impl ClientTimes {
+    fn edits(
+        scenario: &Scenario,
+        profile: &Arc<Profile>,
+        rhythm: Option<&Rhythm>,
+        planned: &ClientPlan,
+        client: u32,
+    ) -> Self {
+        // Of the writers, who come first: between them nobody edits.
+        let share = f64::from(client) / f64::from(scenario.writers.max(1));
+        let pattern = match (scenario.arrivals, scenario.phase, rhythm) {
+            (Arrivals::Poisson, ..) => Pattern::Poisson {
+                at: 0.0,
+                rng: Box::new(client_rng(scenario.seed, client)),
+            },
+            (Arrivals::Trace, _, Some(Rhythm(pauses))) => Pattern::Rhythm {
+                at: 0.0,
+                // Everyone is somewhere else in it.
+                next: (share.fract() * pauses.len() as f64) as usize,
+                pauses: Arc::clone(pauses),
+            },
+            (_, Phase::Locked, _) => Pattern::Even {
+                phase: 0.0,
+                made: 0,
+            },
+            _ => Pattern::Even {
+                phase: share.fract(),
+                made: 0,
+            },
+        };
+        Self::within(pattern, Arc::clone(profile), scenario, planned)
+    }
+
+    fn presence(scenario: &Scenario, planned: &ClientPlan, client: u32) -> Option<Self> {
+        let every = scenario.presence?.every.as_secs_f64();
+        let pattern = Pattern::Even {
+            phase: f64::from(client) / f64::from(scenario.clients) % 1.0,
+            made: 0,
+        };
+        let profile = Arc::new(Profile::constant(1.0 / every, scenario.duration));
+        Some(Self::within(pattern, profile, scenario, planned))
+    }
+
+    fn within(
+        pattern: Pattern,
+        profile: Arc<Profile>,
+        scenario: &Scenario,
+        planned: &ClientPlan,
+    ) -> Self {
+        let stay = planned.stay(scenario.duration.as_nanos() as Nanos);
+        Self {
+            pattern,
+            profile,
+            from: stay.start,
+            until: stay.end,
+        }
+    }
+
+    /// The next arrival within the client's stay.
+    fn next(&mut self) -> Option<Nanos> {
+        loop {
+            let at = self.profile.time_of(self.pattern.next())?;
+            if at >= self.until {
+                return None;
+            }
+            if at >= self.from {
+                return Some(at);
+            }
+        }
+    }
+}
+
+impl Pattern {
+    /// The place of the next arrival: as many arrivals as an even stream would
+    /// have made until then.
+    fn next(&mut self) -> f64 {
+        match self {
+            Pattern::Even { phase, made } => {
+                // Added once, not summed, so that rounding does not drift.
+                let at = *phase + *made as f64;
+                *made += 1;
+                at
+            }
+            Pattern::Poisson { at, rng } => {
+                let uniform: f64 = rng.random();
+                *at -= (1.0 - uniform).ln();
+                *at
+            }
+            Pattern::Rhythm { at, next, pauses } => {
+                *at += f64::from(pauses[*next % pauses.len()]);
+                *next += 1;
+                *at
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
