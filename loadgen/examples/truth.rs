@@ -39,7 +39,7 @@ fn main() -> Result {
     };
     println!("| injected | figure | expected, ms | measured, ms | difference | n |");
     println!("|---|---|---:|---:|---:|---:|");
-    let floor = Floor::new(&bench.run("nothing", &[])?)?;
+    let floor = Floor::of(&bench.run("nothing", &[])?)?;
     bench.delays(&floor)?;
     bench.jitter(&floor)?;
     bench.bandwidth(&floor)?;
