@@ -14,7 +14,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 use crate::client::connection::{ConnectFailure, Socket, connect};
 use crate::client::disconnect::{Disconnect, PendingOutages, SessionEnd};
 use crate::client::session::serve;
-use crate::net::link::Link;
+use crate::net::link::{Link, LinkSetup};
 use crate::net::network::Wire;
 use crate::net::target::host_and_port;
 use crate::plan::{Outage, client_rng};
@@ -148,10 +148,15 @@ async fn wire(
     let (arrival, control) = (shared.arrival(member), shared.fresh_control(member));
     let opening = shared.network().open(host, port, client, arrival.clone());
     let mut wire = opening.await?;
-    if let Some(quality) = shared.link_quality(member) {
-        let rng = client_rng(shared.seed() ^ 0x117C, client);
-        let timer = shared.timer.clone();
-        wire = Box::new(Link::new(wire, quality, control, arrival, timer, rng));
+    if let Some(conditions) = shared.link_quality(member) {
+        let setup = LinkSetup {
+            conditions,
+            handle: control,
+            arrival,
+            timer: shared.timer.clone(),
+            rng: client_rng(shared.seed() ^ 0x117C, client),
+        };
+        wire = Box::new(Link::new(wire, setup));
     }
     shared.encrypted(host, wire).await
 }

@@ -118,7 +118,9 @@ fn tls(scenario: &Scenario) -> Result<Option<Tls>, String> {
         RelayTarget::Url(url) | RelayTarget::Command { url, .. } => url,
     };
     match url.is_secure() {
-        true => Tls::new(scenario.access.insecure).map(Some),
+        true => Tls::new(scenario.access.insecure)
+            .map(Some)
+            .map_err(|error| error.to_string()),
         false => Ok(None),
     }
 }
