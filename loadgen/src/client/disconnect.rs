@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 
+use super::connection::ConnectFailure;
 use crate::plan::{ClientPlan, Outage};
 use crate::time::clock::Nanos;
 
 /// How a connection ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum SessionEnd {
     /// The run is over.
     Closing,
@@ -14,7 +15,9 @@ pub enum SessionEnd {
     Left,
     /// The plan keeps it away for a time.
     Outage(Outage),
-    /// Against the plan.
+    /// The connection could not be opened.
+    Unopened(ConnectFailure),
+    /// The connection was lost against the plan.
     Lost(Disconnect),
 }
 

@@ -11,13 +11,13 @@ use tokio::task::coop::consume_budget;
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message};
 
-use crate::client::connection::Socket;
-use crate::client::disconnect::{Disconnect, PendingOutages, SessionEnd};
+use super::Client;
+use super::connection::Socket;
+use super::disconnect::{Disconnect, PendingOutages, SessionEnd};
 use crate::protocol::Frame;
-use crate::room::{MemberRef, MemberState};
+use crate::room::MemberState;
 use crate::scenario::LinkFaultKind;
 use crate::time::clock::Nanos;
-use crate::worker::Shared;
 
 /// After so long without a word from the relay, it is asked for one.
 const KEEPALIVE: Duration = Duration::from_secs(10);
@@ -32,25 +32,27 @@ const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long who leaves waits for what it sent to be acknowledged.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The time between two looks at whether a leaving client has sent everything.
+const SENT_POLL: Duration = Duration::from_millis(5);
+
 /// How long an orderly end of a connection may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Serves the client at `seat` until its connection ends.
 pub async fn serve(
-    shared: &Shared,
-    member: MemberRef,
+    client: &Client,
     socket: Socket,
     pending_outages: &mut PendingOutages,
 ) -> SessionEnd {
     let (mut sink, mut frames) = socket.split();
     let heard = Cell::new(0u64);
     let ended = tokio::select! {
-        lost = read_frames(shared, member, &mut frames, &heard) => SessionEnd::Lost(lost),
-        error = write_frames(shared, member, &mut sink) => SessionEnd::Lost(loss_of(&error)),
-        lost = keep_alive(shared, member, &heard) => SessionEnd::Lost(lost),
-        lost = join_in_time(shared, member) => SessionEnd::Lost(lost),
-        ended = follow_plan(shared, member, pending_outages) => ended,
-        () = shared.closing() => SessionEnd::Closing,
+        lost = read_frames(client, &mut frames, &heard) => SessionEnd::Lost(lost),
+        error = write_frames(client, &mut sink) => SessionEnd::Lost(loss_of(&error)),
+        lost = keep_alive(client, &heard) => SessionEnd::Lost(lost),
+        lost = join_in_time(client) => SessionEnd::Lost(lost),
+        ended = follow_plan(client, pending_outages) => ended,
+        () = client.signals.closing() => SessionEnd::Closing,
     };
     let ended = match (ended, pending_outages.unnoticed.take()) {
         (SessionEnd::Lost(_), Some(outage)) => SessionEnd::Outage(outage),
@@ -76,7 +78,7 @@ async fn end(mut socket: Socket, ended: &SessionEnd) {
             LinkFaultKind::Reset => socket.get_ref().reset_when_dropped(),
             _ => {}
         },
-        SessionEnd::Lost(_) => {}
+        SessionEnd::Unopened(_) | SessionEnd::Lost(_) => {}
     }
 }
 
@@ -91,18 +93,14 @@ async fn close_in_order(mut socket: Socket) {
 }
 
 /// Lets happen to the connection what the plan has for it.
-async fn follow_plan(
-    shared: &Shared,
-    member: MemberRef,
-    pending_outages: &mut PendingOutages,
-) -> SessionEnd {
-    let clock = shared.started().await;
-    let until = |at: Nanos| shared.timer.sleep_until(clock.absolute(at));
+async fn follow_plan(client: &Client, pending_outages: &mut PendingOutages) -> SessionEnd {
+    let clock = client.signals.started().await;
+    let until = |at: Nanos| client.timer.sleep_until(clock.absolute(at));
     let over_by = async |at: Nanos| {
         tokio::select! {
             biased;
             () = until(at) => false,
-            () = shared.plan_over() => true,
+            () = client.signals.plan_over() => true,
         }
     };
     loop {
@@ -117,26 +115,26 @@ async fn follow_plan(
             return pending().await;
         }
         if leaves {
-            let _ = timeout(LEAVE_TIMEOUT, shared.has_sent_all(member)).await;
+            let _ = timeout(LEAVE_TIMEOUT, has_sent_all(client)).await;
             return SessionEnd::Left;
         }
         let Some(outage) = pending_outages.outages.pop_front() else {
             continue;
         };
-        let control = shared.control(member);
+        let link = client.rooms.link(client.member);
         match outage.kind {
-            LinkFaultKind::Stall => control.stalled_until.set(clock.absolute(outage.until)),
+            LinkFaultKind::Stall => link.stalled_until.set(clock.absolute(outage.until)),
             LinkFaultKind::HalfOpen => {
-                shared.go_away(member);
-                control.half_open.set(true);
+                client.rooms.go_away(client.member);
+                link.half_open.set(true);
                 pending_outages.unnoticed = Some(outage);
                 // Whoever has not noticed until then is told by their system.
                 over_by(outage.until).await;
                 return SessionEnd::Outage(outage);
             }
             LinkFaultKind::CutMidFrame => {
-                shared.go_away(member);
-                control.cut_next_frame.set(true);
+                client.rooms.go_away(client.member);
+                link.cut_next_frame.set(true);
                 pending_outages.unnoticed = Some(outage);
                 // Whoever writes nothing until then is cut off all the same.
                 over_by(outage.until).await;
@@ -149,17 +147,30 @@ async fn follow_plan(
     }
 }
 
+/// Completes when the client has nothing left to send.
+async fn has_sent_all(client: &Client) {
+    while !client.rooms.has_sent_all(client.member) {
+        sleep(SENT_POLL).await;
+    }
+}
+
+/// Returns a place from 0 to 1 among all clients, evenly spread.
+fn place_of(client: &Client) -> f64 {
+    const GOLDEN: f64 = 0.618_033_988_749_894_9;
+    (f64::from(client.number()) * GOLDEN).fract()
+}
+
 /// Ends when the relay does not answer for too long.
-async fn keep_alive(shared: &Shared, member: MemberRef, heard: &Cell<u64>) -> Disconnect {
+async fn keep_alive(client: &Client, heard: &Cell<u64>) -> Disconnect {
     // Clients that came together must not all ask at the same time.
-    sleep(KEEPALIVE.mul_f64(shared.place_of(member))).await;
+    sleep(KEEPALIVE.mul_f64(place_of(client))).await;
     loop {
         let before = heard.get();
         sleep(KEEPALIVE).await;
         if heard.get() != before {
             continue;
         }
-        shared.queue_keepalive(member);
+        client.rooms.queue_keepalive(client.member);
         sleep(KEEPALIVE).await;
         if heard.get() == before {
             let silent = (2 * KEEPALIVE).as_secs();
@@ -169,11 +180,11 @@ async fn keep_alive(shared: &Shared, member: MemberRef, heard: &Cell<u64>) -> Di
 }
 
 /// Ends when the relay does not let the client in.
-async fn join_in_time(shared: &Shared, member: MemberRef) -> Disconnect {
+async fn join_in_time(client: &Client) -> Disconnect {
     sleep(JOIN_TIMEOUT).await;
-    match shared.status(member) {
+    match client.rooms.state(client.member) {
         MemberState::Joining => {
-            let protocol = shared.protocol_name();
+            let protocol = client.rooms.context.scenario.protocol.name();
             let reason = format!(
                 "the relay opened the WebSocket, but did not let the client catch up within \
                  {} s; does it speak the {protocol} protocol?",
@@ -186,8 +197,7 @@ async fn join_in_time(shared: &Shared, member: MemberRef) -> Disconnect {
 }
 
 async fn read_frames(
-    shared: &Shared,
-    member: MemberRef,
+    client: &Client,
     frames: &mut SplitStream<Socket>,
     heard: &Cell<u64>,
 ) -> Disconnect {
@@ -195,16 +205,13 @@ async fn read_frames(
         let message = frames.next().await;
         heard.set(heard.get() + 1);
         let frame = match message {
-            Some(Ok(Message::Binary(frame))) => Some(Frame::Binary(frame)),
-            Some(Ok(Message::Text(text))) => Some(Frame::Text(text.as_str().to_owned())),
             Some(Ok(Message::Close(close))) => return closed_by_relay(close),
-            // Pings answer themselves.
-            Some(Ok(_)) => None,
+            Some(Ok(message)) => frame(message),
             Some(Err(error)) => return loss_of(&error),
             None => return Disconnect::new("closed", "the relay closed the connection"),
         };
         if let Some(frame) = frame
-            && let Some(reason) = shared.receive(member, frame)
+            && let Some(reason) = client.rooms.receive(client.member, frame)
         {
             return Disconnect::new("refused", reason);
         }
@@ -243,14 +250,10 @@ fn loss_of(error: &WsError) -> Disconnect {
 }
 
 /// Writes what the client queues, one flush for all frames that wait.
-async fn write_frames(
-    shared: &Shared,
-    member: MemberRef,
-    sink: &mut SplitSink<Socket, Message>,
-) -> WsError {
-    let wake = shared.wake(member);
+async fn write_frames(client: &Client, sink: &mut SplitSink<Socket, Message>) -> WsError {
+    let wake = client.rooms.wake(client.member);
     loop {
-        if let Err(error) = write_waiting(shared, member, sink).await {
+        if let Err(error) = write_waiting(client, sink).await {
             return error;
         }
         wake.notified().await;
@@ -258,12 +261,11 @@ async fn write_frames(
 }
 
 async fn write_waiting(
-    shared: &Shared,
-    member: MemberRef,
+    client: &Client,
     sink: &mut SplitSink<Socket, Message>,
 ) -> Result<(), WsError> {
     let mut wrote = false;
-    while let Some(frame) = shared.next_outgoing(member) {
+    while let Some(frame) = client.rooms.next_outgoing(client.member) {
         sink.feed(message(frame)).await?;
         wrote = true;
     }
@@ -273,6 +275,17 @@ async fn write_waiting(
     }
 }
 
+/// Returns what a message says; `None` for one of the WebSocket itself, which
+/// the socket answers.
+pub(crate) fn frame(message: Message) -> Option<Frame> {
+    match message {
+        Message::Binary(bytes) => Some(Frame::Binary(bytes)),
+        Message::Text(text) => Some(Frame::Text(text.as_str().to_owned())),
+        _ => None,
+    }
+}
+
+/// Returns a frame as a message of the WebSocket.
 pub(crate) fn message(frame: Frame) -> Message {
     match frame {
         Frame::Binary(bytes) => Message::Binary(bytes),

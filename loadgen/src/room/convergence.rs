@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use syncbench_engines::{Counter, OpRange, PeerId, StateHash, VersionVector};
 use syncbench_reports::record::{Convergence, ConvergenceFailure};
 
-use crate::room::{Member, Room, made, written};
+use crate::room::Room;
+use crate::room::present::PresentMember;
 use crate::scenario::client_name;
 
 /// Failures kept with their details; a thousand equal ones help nobody.
@@ -18,7 +19,7 @@ const KEPT_NAMES: usize = 20;
 
 /// Checks one room, which must be quiet, and adds the result to `total`.
 pub fn check(room: &Room, total: &mut Convergence) {
-    let findings = Findings::of(room);
+    let findings = Findings::new(room);
     total.rooms += 1;
     total.lost += findings.lost;
     total.lost_by_absence += findings.lost_by_absence;
@@ -58,17 +59,17 @@ struct Findings {
 }
 
 impl Findings {
-    fn of(room: &Room) -> Self {
+    fn new(room: &Room) -> Self {
         let mut findings = Self::default();
-        let sent = with_ground(room, written(room).map(|(_, peer, end)| (peer, end)));
-        let made = with_ground(room, made(room));
-        for (slot, member) in there(room) {
-            let has = member.copy().version_vector();
+        let sent = with_initial(room, room.edited().map(|(_, peer, end)| (peer, end)));
+        let made = with_initial(room, room.created());
+        for (slot, present) in present(room) {
+            let has = present.doc.version_vector();
             let (lacks, extra) = (sent.missing_from(&has), has.missing_from(&made));
             if !lacks.is_empty() {
                 let lost = lost(room, slot, &has);
                 findings.lost += lost;
-                if member.was_ever_absent() {
+                if room.members[slot].was_ever_absent() {
                     findings.lost_by_absence += lost;
                 }
                 findings.lacking.push((slot, lacks));
@@ -76,7 +77,7 @@ impl Findings {
             if !extra.is_empty() {
                 findings.foreign.push((slot, extra));
             }
-            if member.copy().has_pending() {
+            if present.doc.has_pending() {
                 findings.pending.push(slot);
             }
         }
@@ -90,7 +91,7 @@ impl Findings {
 
     fn failure(&self, room: &Room) -> Option<ConvergenceFailure> {
         let mut reasons = Vec::new();
-        let replicas = there(room).count();
+        let replicas = present(room).count();
         let count = |slots: usize| format!("{slots} of {replicas} replicas");
         if !self.lacking.is_empty() {
             reasons.push(format!(
@@ -154,23 +155,22 @@ impl Findings {
     }
 }
 
-/// The members who are there at the end.
-fn there(room: &Room) -> impl Iterator<Item = (usize, &Member)> {
+/// The members who are present at the end, by slot.
+fn present(room: &Room) -> impl Iterator<Item = (usize, &PresentMember)> {
     let members = room.members.iter().enumerate();
-    members.filter(|(_, member)| member.is_present())
+    members.filter_map(|(slot, member)| Some((slot, member.present()?)))
 }
 
-/// `operations`, and what the room contained before the first edit.
-fn with_ground(room: &Room, operations: impl Iterator<Item = (PeerId, Counter)>) -> VersionVector {
-    let initial_document = room.initial_document();
-    let initial_document = initial_document.iter().collect::<Vec<_>>();
-    initial_document.into_iter().chain(operations).collect()
+/// Adds the operations that the room contained before the first edit.
+fn with_initial(room: &Room, operations: impl Iterator<Item = (PeerId, Counter)>) -> VersionVector {
+    let initial = room.initial_version();
+    initial.iter().chain(operations).collect()
 }
 
 /// Edits sent in the room that the replica of `slot`, at version `has`, does
 /// not contain.
 fn lost(room: &Room, slot: usize, has: &VersionVector) -> u64 {
-    let others = written(room).filter(|&(writer, ..)| writer != slot);
+    let others = room.edited().filter(|&(writer, ..)| writer != slot);
     others
         .filter_map(|(writer, peer, _)| {
             let writer = room.members[writer].writer?;
@@ -183,7 +183,7 @@ fn lost(room: &Room, slot: usize, has: &VersionVector) -> u64 {
 /// that of the majority.
 fn differing(room: &Room) -> (u64, Vec<usize>) {
     let documents =
-        there(room).filter_map(|(slot, member)| Some((slot, member.copy().state_hash()?)));
+        present(room).filter_map(|(slot, present)| Some((slot, present.doc.state_hash()?)));
     let hashes: Vec<(usize, StateHash)> = documents.collect();
     let mut votes: HashMap<StateHash, usize> = HashMap::new();
     for (_, hash) in &hashes {

@@ -6,7 +6,6 @@
 mod messages;
 mod pacer;
 mod seed_rooms;
-mod shared;
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -14,29 +13,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use syncbench_datasets::Trace;
-use syncbench_engines::{Engine, EngineError};
+use syncbench_engines::Engine;
 use syncbench_reports::record::Convergence;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::{JoinSet, LocalSet, spawn_local};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::client;
 use crate::client::connection::ConnectFailure;
+use crate::client::dialer::Dialer;
 use crate::client::session::LONGEST_SILENCE;
+use crate::client::signals::RunSignals;
+use crate::client::{Client, run_client};
 use crate::net::network::Network;
 use crate::net::target::UrlTemplate;
-use crate::net::tls::Tls;
 use crate::plan::Plan;
-use crate::room::convergence;
-use crate::room::{InitialDocument, MemberRef, Room, RoomContext};
-use crate::scenario::{Arrivals, RelayTarget, Scenario};
+use crate::room::meter::Meter;
+use crate::room::rooms::Rooms;
+use crate::room::{InitialDocument, MemberRef, RoomContext, convergence};
+use crate::scenario::{Arrivals, Scenario};
 use crate::schedule::{Rhythm, Schedule};
 use crate::time::clock::{Clock, Nanos, TimeSource, sharpen_timers, thread_cpu};
 use crate::time::timer::Timer;
 
 pub use messages::{Finished, RunPhase, WorkerEvent};
 use pacer::{Paced, Pacer, flush_batches};
-pub use shared::Shared;
+use seed_rooms::seed_rooms;
 
 /// After the last delivery: lets duplicates and strays arrive and be counted.
 const SETTLE: Duration = Duration::from_millis(100);
@@ -98,36 +99,35 @@ pub async fn play(
     reports: mpsc::Sender<WorkerEvent>,
 ) -> std::io::Result<()> {
     let timer = Timer::new(source)?;
-    let tls = match tls(&assignment.scenario) {
-        Ok(tls) => tls,
-        Err(error) => {
-            let failure = ConnectFailure::Tls(error);
-            let _ = reports.send(WorkerEvent::ConnectFailed(failure)).await;
-            return Ok(());
-        }
-    };
-    let worker = Worker::new(number, assignment, timer, network, tls, stage, reports);
-    worker.run().await;
+    match Worker::new(number, assignment, (timer, network), stage, reports.clone()) {
+        Ok(worker) => worker.run().await,
+        // Nobody listens any more where the run was aborted.
+        Err(failure) => drop(reports.send(WorkerEvent::ConnectFailed(failure)).await),
+    }
     Ok(())
 }
 
-/// What encrypts connections, where the relay's address asks for it.
-fn tls(scenario: &Scenario) -> Result<Option<Tls>, String> {
-    let url = match &scenario.relay {
-        RelayTarget::Embedded => return Ok(None),
-        RelayTarget::Url(url) | RelayTarget::Command { url, .. } => url,
-    };
-    match url.is_secure() {
-        true => Tls::new(scenario.access.insecure).map(Some),
-        false => Ok(None),
-    }
+/// Ends of the stages, since the schedule's start.
+fn stage_ends(scenario: &Scenario) -> Vec<Nanos> {
+    let mut end = 0;
+    let lasts = scenario.stages.iter().map(|stage| stage.duration);
+    let ends = lasts.map(|lasts| {
+        end += lasts.as_nanos() as Nanos;
+        end
+    });
+    // What is intended in the last stage is never after it.
+    let mut ends: Vec<Nanos> = ends.collect();
+    ends.pop();
+    ends
 }
 
 struct Worker {
     number: usize,
-    scenario: Arc<Scenario>,
     context: Rc<RoomContext>,
-    shared: Rc<Shared>,
+    rooms: Rc<Rooms>,
+    signals: Rc<RunSignals>,
+    dialer: Rc<Dialer>,
+    timer: Timer,
     stage: watch::Receiver<RunPhase>,
     reports: mpsc::Sender<WorkerEvent>,
     clients: JoinSet<()>,
@@ -137,15 +137,14 @@ impl Worker {
     fn new(
         number: usize,
         assignment: Assignment,
-        timer: Timer,
-        network: Rc<dyn Network>,
-        tls: Option<Tls>,
+        (timer, network): (Timer, Rc<dyn Network>),
         stage: watch::Receiver<RunPhase>,
         reports: mpsc::Sender<WorkerEvent>,
-    ) -> Self {
+    ) -> Result<Self, ConnectFailure> {
         let scenario = Arc::clone(&assignment.scenario);
+        let dialer = Dialer::new(scenario, network, assignment.relay.clone(), timer.clone())?;
         let context = Rc::new(RoomContext {
-            stage_ends: stage_ends(&scenario),
+            stage_ends: stage_ends(&assignment.scenario),
             scenario: assignment.scenario,
             plan: assignment.plan,
             trace: assignment.trace,
@@ -153,25 +152,20 @@ impl Worker {
             initial_document: assignment.initial_document,
             rooms: assignment.rooms,
         });
-        let rooms = context.rooms.iter().map(|&room| Room::new(&context, room));
-        let rooms = rooms.collect();
-        let shared = Shared::new(
-            Rc::clone(&context),
-            rooms,
-            timer,
-            network,
-            assignment.relay,
-            tls,
-        );
-        Self {
+        let before_start = Clock::starting_in(timer.source(), 0);
+        let meter = Rc::new(Meter::new(before_start));
+        let progress = Rc::new(Notify::new());
+        Ok(Self {
             number,
-            scenario,
+            rooms: Rc::new(Rooms::new(Rc::clone(&context), meter, Rc::clone(&progress))),
             context,
-            shared: Rc::new(shared),
+            signals: Rc::new(RunSignals::new(before_start, progress)),
+            dialer: Rc::new(dialer),
+            timer,
             stage,
             reports,
             clients: JoinSet::new(),
-        }
+        })
     }
 
     async fn run(mut self) {
@@ -182,19 +176,21 @@ impl Worker {
         let Some(clock) = self.started().await else {
             return;
         };
-        self.shared.start(clock);
+        self.rooms.meter.start(clock);
+        self.signals.start(clock);
         let (settled, until_settled) = oneshot::channel();
         let seconds = spawn_local(report_seconds(
-            Rc::clone(&self.shared),
-            clock,
+            Rc::clone(&self.rooms),
+            self.timer.clone(),
             self.reports.clone(),
             until_settled,
         ));
-        let batches = spawn_local(flush_batches(Rc::clone(&self.shared)));
-        self.shared.timer.sleep_until(clock.absolute(0)).await;
+        let batches = flush_batches(Rc::clone(&self.rooms), self.timer.clone());
+        let batches = spawn_local(batches);
+        self.timer.sleep_until(clock.absolute(0)).await;
         let (cpu, start) = (thread_cpu(), clock.now());
         let paced = self.follow_schedule(clock).await;
-        self.shared.end_plan();
+        self.signals.end_plan();
         self.report(WorkerEvent::Draining).await;
         self.drain().await;
         let (busy, elapsed) = (thread_cpu() - cpu, clock.now() - start);
@@ -205,7 +201,7 @@ impl Worker {
         // Nothing in it panics; an error means that nobody listens any more.
         let _ = seconds.await;
         let finished = self.finish(paced, busy, elapsed);
-        self.shared.close();
+        self.signals.close();
         while self.clients.join_next().await.is_some() {}
         self.report(WorkerEvent::Finished(Box::new(finished))).await;
     }
@@ -215,67 +211,71 @@ impl Worker {
         let _ = self.reports.send(report).await;
     }
 
-    fn members(&self) -> Vec<MemberRef> {
-        let rooms = self.shared.rooms.borrow();
-        let members = rooms.iter().enumerate();
-        members
-            .flat_map(|(room, r)| (0..r.members.len()).map(move |slot| MemberRef { room, slot }))
-            .collect()
-    }
-
-    /// Brings every client to life, and waits until those of the start are
-    /// live.
+    /// Starts every client, and waits until the initial ones are live.
     async fn connect_all(&mut self) -> Result<(), ConnectFailure> {
-        if let Some(initial_document) = &self.context.initial_document
-            && self.scenario.protocol.remembers()
+        if let Some(document) = &self.context.initial_document
+            && self.context.scenario.protocol.remembers()
         {
-            seed_rooms::seed_rooms(&self.shared, initial_document).await?;
+            seed_rooms(&self.context, &self.dialer, document).await?;
         }
-        let mut initial = 0;
-        for member in self.members() {
-            initial += usize::from(self.shared.plan_of(member).joins.is_none());
-            let ramp = self.ramp_up_of(member);
-            let shared = Rc::clone(&self.shared);
-            self.clients.spawn_local(async move {
-                if !ramp.is_zero() {
-                    tokio::select! {
-                        () = sleep(ramp) => {}
-                        () = shared.closing() => return,
-                    }
-                }
-                client::run_client(shared, member).await;
-            });
-        }
-        let mut told = 0;
+        let initial = self.start_clients();
+        let mut reported = 0;
         loop {
-            let live = self.shared.initial_live.get();
-            if live != told || live == initial {
-                told = live;
+            let live = self.rooms.initial_live();
+            if live != reported || live == initial {
+                reported = live;
                 let worker = self.number;
                 self.report(WorkerEvent::Connected { worker, live }).await;
             }
             if live == initial {
                 return Ok(());
             }
-            if let Some(failure) = self.shared.failure.borrow_mut().take() {
+            if let Some(failure) = self.signals.take_failure() {
                 return Err(failure);
             }
             if self.reports.is_closed() {
                 return Ok(());
             }
-            self.shared.progress.notified().await;
+            self.rooms.progress.notified().await;
         }
     }
 
-    /// How long after the others the client of the start comes.
+    /// Starts every client and returns the number of initial ones.
+    fn start_clients(&mut self) -> usize {
+        let mut initial = 0;
+        for member in self.rooms.members() {
+            initial += usize::from(self.rooms.plan_of(member).joins.is_none());
+            let ramp = self.ramp_up_of(member);
+            let client = Client {
+                member,
+                rooms: Rc::clone(&self.rooms),
+                signals: Rc::clone(&self.signals),
+                dialer: Rc::clone(&self.dialer),
+                timer: self.timer.clone(),
+            };
+            self.clients.spawn_local(async move {
+                if !ramp.is_zero() {
+                    tokio::select! {
+                        () = sleep(ramp) => {}
+                        () = client.signals.closing() => return,
+                    }
+                }
+                run_client(client).await;
+            });
+        }
+        initial
+    }
+
+    /// The delay of an initial client's first connection.
     fn ramp_up_of(&self, member: MemberRef) -> Duration {
-        let client = self.shared.client(member);
-        if self.scenario.ramp_up.is_zero() || self.shared.plan_of(member).joins.is_some() {
+        let scenario = &self.context.scenario;
+        if scenario.ramp_up.is_zero() || self.rooms.plan_of(member).joins.is_some() {
             return Duration::ZERO;
         }
-        self.scenario
+        let client = self.rooms.client(member);
+        scenario
             .ramp_up
-            .mul_f64(f64::from(client) / f64::from(self.scenario.clients))
+            .mul_f64(f64::from(client) / f64::from(scenario.clients))
     }
 
     /// Waits until the run starts; `None` when it never does.
@@ -293,22 +293,28 @@ impl Worker {
 
     /// Does everything at its time.
     async fn follow_schedule(&mut self, clock: Clock) -> Paced {
-        let members = self.seats_by_client();
+        let members = self.members_by_client();
         let clients = (0..)
             .zip(&members)
             .filter_map(|(client, member)| member.map(|_| client));
-        let rhythm = match self.scenario.arrivals {
-            Arrivals::Trace => Rhythm::from_trace(&self.context.trace),
+        let RoomContext {
+            scenario,
+            plan,
+            trace,
+            ..
+        } = self.context.as_ref();
+        let rhythm = match scenario.arrivals {
+            Arrivals::Trace => Rhythm::from_trace(trace),
             Arrivals::Constant | Arrivals::Poisson => None,
         };
-        let plan = &self.context.plan;
-        let schedule = Schedule::new(&self.scenario, plan, rhythm.as_ref(), clients);
+        let schedule = Schedule::new(scenario, plan, rhythm.as_ref(), clients);
         let mut pacer = Pacer {
-            shared: Rc::clone(&self.shared),
+            rooms: Rc::clone(&self.rooms),
+            timer: self.timer.clone(),
             stage: self.stage.clone(),
             clock,
             members,
-            end: self.scenario.duration.as_nanos() as Nanos,
+            end: scenario.duration.as_nanos() as Nanos,
             paced: Paced::default(),
             ahead: VecDeque::new(),
         };
@@ -316,11 +322,11 @@ impl Worker {
         pacer.paced
     }
 
-    /// For each client of the run its seat, if it is this worker's.
-    fn seats_by_client(&self) -> Vec<Option<MemberRef>> {
+    /// The place of each client of the run in this worker, if it has one.
+    fn members_by_client(&self) -> Vec<Option<MemberRef>> {
         let mut members = vec![None; self.context.plan.clients.len()];
-        for member in self.members() {
-            members[self.shared.client(member) as usize] = Some(member);
+        for member in self.rooms.members() {
+            members[self.rooms.client(member) as usize] = Some(member);
         }
         members
     }
@@ -332,18 +338,19 @@ impl Worker {
     /// comes back only to be lost again makes nothing better.
     async fn drain(&self) {
         let stopped = matches!(*self.stage.borrow(), RunPhase::Stop(..));
-        let nobody = || stopped && self.shared.nobody_is_live();
-        let (mut best, mut since) = (self.shared.standing(), Instant::now());
-        while !self.shared.is_settled() && !nobody() {
-            let patience = match self.shared.any_away() {
-                true => self.scenario.drain_timeout + LONGEST_SILENCE,
-                false => self.scenario.drain_timeout,
+        let nobody = || stopped && self.rooms.nobody_is_live();
+        let drain_timeout = self.context.scenario.drain_timeout;
+        let (mut best, mut since) = (self.rooms.standing(), Instant::now());
+        while !self.rooms.is_settled() && !nobody() {
+            let patience = match self.rooms.any_away() {
+                true => drain_timeout + LONGEST_SILENCE,
+                false => drain_timeout,
             };
-            let progress = self.shared.progress.notified();
+            let progress = self.rooms.progress.notified();
             if timeout_at(since + patience, progress).await.is_err() {
                 return;
             }
-            let standing = self.shared.standing();
+            let standing = self.rooms.standing();
             if standing > best {
                 (best, since) = (standing, Instant::now());
             }
@@ -351,64 +358,50 @@ impl Worker {
     }
 
     fn record_convergence_times(&self) {
-        let mut metrics = self.shared.metrics.borrow_mut();
-        for room in self.shared.rooms.borrow().iter() {
+        self.rooms.for_each(|room| {
             if let Some(time) = room.convergence_time() {
-                metrics.convergence_time.record(time);
+                let meter = &self.rooms.meter;
+                meter.record(|metrics| metrics.convergence_time.record(time));
             }
-        }
+        });
     }
 
     fn finish(&self, paced: Paced, busy: Nanos, elapsed: Nanos) -> Finished {
         let mut convergence = Convergence::default();
-        for room in self.shared.rooms.borrow().iter() {
-            convergence::check(room, &mut convergence);
-        }
-        let engine_error = self.shared.engine_error.borrow();
+        self.rooms
+            .for_each(|room| convergence::check(room, &mut convergence));
+        let errors = self.rooms.take_errors();
         Finished {
             unsent: paced.unsent,
-            expected: self.shared.expected.get(),
+            expected: self.rooms.expected(),
             convergence,
             busy,
             elapsed,
-            engine_error: engine_error.as_ref().map(EngineError::to_string),
-            rejected: self.shared.rejected.take(),
-            lost: self.shared.lost.take(),
+            engine_error: errors.engine.map(|error| error.to_string()),
+            rejected: errors.rejected,
+            lost: self.signals.take_losses(),
             fingerprint: paced.is_complete.then_some(paced.fingerprint),
         }
     }
 }
 
-/// Ends of the stages, since the schedule's start.
-fn stage_ends(scenario: &Scenario) -> Vec<Nanos> {
-    let mut end = 0;
-    let lasts = scenario.stages.iter().map(|stage| stage.duration);
-    let ends = lasts.map(|lasts| {
-        end += lasts.as_nanos() as Nanos;
-        end
-    });
-    // What is intended in the last stage is never after it.
-    let mut ends: Vec<Nanos> = ends.collect();
-    ends.pop();
-    ends
-}
-
-/// Sends what each second measured when it is over, and the rest when
+/// Reports what each second measured when it is over, and the rest when
 /// `settled` is dropped.
 async fn report_seconds(
-    shared: Rc<Shared>,
-    clock: Clock,
+    rooms: Rc<Rooms>,
+    timer: Timer,
     reports: mpsc::Sender<WorkerEvent>,
     mut settled: oneshot::Receiver<()>,
 ) {
+    let clock = rooms.meter.clock();
     for second in 0.. {
         let over = clock.absolute((second + 1) * 1_000_000_000);
         let is_last = tokio::select! {
-            () = shared.timer.sleep_until(over) => false,
+            () = timer.sleep_until(over) => false,
             _ = &mut settled => true,
         };
-        let mut metrics = Box::new(shared.metrics.take());
-        shared.sample(&mut metrics);
+        let mut metrics = Box::new(rooms.meter.take());
+        rooms.sample(&mut metrics);
         let report = WorkerEvent::Second { second, metrics };
         if reports.send(report).await.is_err() || is_last {
             return;

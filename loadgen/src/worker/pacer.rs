@@ -6,11 +6,13 @@ use std::rc::Rc;
 use tokio::sync::watch;
 use tokio::task::yield_now;
 
-use super::{RunPhase, Shared};
+use super::RunPhase;
 use crate::room::MemberRef;
+use crate::room::rooms::Rooms;
 use crate::scenario::ReplicaKind;
 use crate::schedule::{Action, Schedule, ScheduledAction};
 use crate::time::clock::{Clock, Nanos};
+use crate::time::timer::Timer;
 
 /// Edits made in a row before those who have something to read get their
 /// turn. Under overload this makes the generator fall behind in sending, where
@@ -39,7 +41,8 @@ pub struct Paced {
 
 /// The schedule, while it is played.
 pub struct Pacer {
-    pub shared: Rc<Shared>,
+    pub rooms: Rc<Rooms>,
+    pub timer: Timer,
     pub stage: watch::Receiver<RunPhase>,
     pub clock: Clock,
     /// By client, if it is this worker's.
@@ -79,8 +82,8 @@ impl Pacer {
 
     fn act(&mut self, arrival: ScheduledAction) {
         if let Some(member) = self.members[arrival.client as usize] {
-            self.shared.act(member, arrival);
-            let is_light = self.shared.context.scenario.replica == ReplicaKind::Light;
+            self.rooms.act(member, arrival);
+            let is_light = self.rooms.context.scenario.replica == ReplicaKind::Light;
             // A schedule without pauses must not fill the memory.
             let has_room = self.ahead.len() < self.members.len();
             if arrival.action == Action::Edit && is_light && has_room {
@@ -98,11 +101,11 @@ impl Pacer {
     }
 
     async fn sleep_until(&mut self, at: Nanos) {
-        if self.shared.timer.now() < at {
+        if self.timer.now() < at {
             tokio::select! {
                 biased;
                 () = stopped(&mut self.stage) => {}
-                () = self.shared.timer.sleep_until(at) => {}
+                () = self.timer.sleep_until(at) => {}
             }
             self.notice_stop();
         }
@@ -112,15 +115,15 @@ impl Pacer {
     /// first belongs to what the last edits have set off, and one by one, so
     /// that what arrives meanwhile is read.
     async fn work_ahead(&mut self, at: Nanos) {
-        let now = self.shared.timer.now();
+        let now = self.timer.now();
         if self.ahead.is_empty() || at.saturating_sub(now) < LONG_PAUSE {
             return;
         }
         self.sleep_until(now + (at - now) / 2).await;
-        while self.shared.timer.now() + READY_BEFORE < at
+        while self.timer.now() + READY_BEFORE < at
             && let Some(member) = self.ahead.pop_front()
         {
-            self.shared.prepare_edit(member);
+            self.rooms.prepare_edit(member);
             yield_now().await;
         }
     }
@@ -144,15 +147,10 @@ async fn stopped(stage: &mut watch::Receiver<RunPhase>) {
 }
 
 /// Sends batches of edits when they are due.
-pub async fn flush_batches(shared: Rc<Shared>) {
+pub async fn flush_batches(rooms: Rc<Rooms>, timer: Timer) {
     loop {
-        let due = shared.batches.borrow().front().copied();
-        let Some((due, member, intended)) = due else {
-            shared.batch_begun.notified().await;
-            continue;
-        };
-        shared.timer.sleep_until(due).await;
-        shared.batches.borrow_mut().pop_front();
-        shared.flush(member, intended);
+        let batch = rooms.next_batch().await;
+        timer.sleep_until(batch.due).await;
+        rooms.flush_batch();
     }
 }
