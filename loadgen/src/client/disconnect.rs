@@ -1,4 +1,4 @@
-//! How connections end: as planned, or against the plan.
+//! The ends of connections: as planned, or against the plan.
 
 use std::collections::VecDeque;
 
@@ -6,14 +6,14 @@ use super::connection::ConnectFailure;
 use crate::plan::{ClientPlan, Outage};
 use crate::time::clock::Nanos;
 
-/// How a connection ended.
+/// The end of a connection, or of the attempt to open one.
 #[derive(Debug)]
 pub enum SessionEnd {
     /// The run is over.
     Closing,
     /// The client has left for good.
     Left,
-    /// The plan keeps it away for a time.
+    /// The plan keeps the client away for a time.
     Outage(Outage),
     /// The connection could not be opened.
     Unopened(ConnectFailure),
@@ -21,17 +21,17 @@ pub enum SessionEnd {
     Lost(Disconnect),
 }
 
-/// Why a connection ended that should not have.
+/// The loss of a connection that should have lasted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disconnect {
-    /// In a word or two, to be counted.
+    /// The kind of loss in a word or two, to be counted by.
     pub kind: String,
-    /// In words, for people.
+    /// The reason as a sentence.
     pub reason: String,
 }
 
 impl Disconnect {
-    /// A loss of this kind.
+    /// Creates a loss of this kind.
     pub fn new(kind: &str, reason: impl Into<String>) -> Self {
         Self {
             kind: kind.to_owned(),
@@ -43,25 +43,25 @@ impl Disconnect {
 /// A connection that ended before the run did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LostConnection {
-    /// Whose.
+    /// The client's number in the run.
     pub client: u32,
-    /// When, since the schedule's start.
+    /// The time of the loss, nanoseconds since the start of the schedule.
     pub at: Nanos,
-    /// Why.
+    /// The reason as a sentence.
     pub reason: String,
 }
 
-/// What the plan still has for a client.
+/// The part of a client's plan that is yet to happen.
 #[derive(Debug)]
 pub struct PendingOutages {
     pub(super) outages: VecDeque<Outage>,
     pub(super) leaves: Option<Nanos>,
-    /// The outage that has begun without the client's knowing.
+    /// The outage that has begun and that the client has not noticed.
     pub(super) unnoticed: Option<Outage>,
 }
 
 impl PendingOutages {
-    /// Everything that the plan has for a client.
+    /// Creates the whole plan of a client.
     pub fn new(plan: &ClientPlan) -> Self {
         Self {
             outages: plan.outages.iter().copied().collect(),
@@ -70,7 +70,8 @@ impl PendingOutages {
         }
     }
 
-    /// Drops what has passed by `now`: who has no connection cannot lose it.
+    /// Drops outages that have begun by `now`: a client without a connection
+    /// cannot lose it.
     pub fn skip_until(&mut self, now: Nanos) {
         self.outages.retain(|outage| outage.from > now);
         self.unnoticed = None;

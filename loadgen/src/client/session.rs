@@ -1,5 +1,5 @@
-//! One client's socket while it is open: frames out, frames in, and what the
-//! plan does to it.
+//! One client's socket while it is open: frames out, frames in, and the faults
+//! that the plan has for it.
 
 use std::cell::Cell;
 use std::future::pending;
@@ -19,26 +19,26 @@ use crate::room::MemberState;
 use crate::scenario::LinkFaultKind;
 use crate::time::clock::Nanos;
 
-/// After so long without a word from the relay, it is asked for one.
+/// The silence after which the relay is asked for a sign of life.
 const KEEPALIVE: Duration = Duration::from_secs(10);
 
-/// A connection without a word from the relay for so long has been given up:
-/// it takes up to one [`KEEPALIVE`] to see that there was none in the next.
+/// The longest silence of a relay on a connection that has not been closed: it
+/// takes up to one [`KEEPALIVE`] to see that the next brought nothing.
 pub(crate) const LONGEST_SILENCE: Duration = Duration::from_secs(3 * KEEPALIVE.as_secs());
 
-/// A relay that has not let a client in by then never will.
+/// The time within which a relay must let a client in.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long who leaves waits for what it sent to be acknowledged.
+/// The time that a leaving client waits for its updates to be acknowledged.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The time between two looks at whether a leaving client has sent everything.
 const SENT_POLL: Duration = Duration::from_millis(5);
 
-/// How long an orderly end of a connection may take.
+/// The time that an orderly end of a connection may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Serves the client at `seat` until its connection ends.
+/// Serves the client until its connection ends.
 pub async fn serve(
     client: &Client,
     socket: Socket,
@@ -65,7 +65,7 @@ pub async fn serve(
     ended
 }
 
-/// Ends the connection in the way that its end asks for.
+/// Closes, resets or drops the connection, as its end requires.
 async fn end(mut socket: Socket, ended: &SessionEnd) {
     match ended {
         SessionEnd::Closing => {
@@ -82,7 +82,8 @@ async fn end(mut socket: Socket, ended: &SessionEnd) {
     }
 }
 
-/// Says goodbye, and waits until the relay has taken everything before it.
+/// Closes the WebSocket, and waits until the relay has taken everything sent
+/// before.
 async fn close_in_order(mut socket: Socket) {
     let goodbye = async {
         if socket.close(None).await.is_ok() {
@@ -92,7 +93,7 @@ async fn close_in_order(mut socket: Socket) {
     let _ = timeout(CLOSE_TIMEOUT, goodbye).await;
 }
 
-/// Lets happen to the connection what the plan has for it.
+/// Applies the outages and the departure that the plan has for the client.
 async fn follow_plan(client: &Client, pending_outages: &mut PendingOutages) -> SessionEnd {
     let clock = client.signals.started().await;
     let until = |at: Nanos| client.timer.sleep_until(clock.absolute(at));
@@ -128,7 +129,7 @@ async fn follow_plan(client: &Client, pending_outages: &mut PendingOutages) -> S
                 client.rooms.go_away(client.member);
                 link.half_open.set(true);
                 pending_outages.unnoticed = Some(outage);
-                // Whoever has not noticed until then is told by their system.
+                // A client that has not noticed by then hears it from its system.
                 over_by(outage.until).await;
                 return SessionEnd::Outage(outage);
             }
@@ -136,7 +137,7 @@ async fn follow_plan(client: &Client, pending_outages: &mut PendingOutages) -> S
                 client.rooms.go_away(client.member);
                 link.cut_next_frame.set(true);
                 pending_outages.unnoticed = Some(outage);
-                // Whoever writes nothing until then is cut off all the same.
+                // A client that writes nothing until then is cut off all the same.
                 over_by(outage.until).await;
                 return SessionEnd::Outage(outage);
             }
@@ -162,7 +163,7 @@ fn place_of(client: &Client) -> f64 {
 
 /// Ends when the relay does not answer for too long.
 async fn keep_alive(client: &Client, heard: &Cell<u64>) -> Disconnect {
-    // Clients that came together must not all ask at the same time.
+    // Clients that arrived together must not all ask at the same time.
     sleep(KEEPALIVE.mul_f64(place_of(client))).await;
     loop {
         let before = heard.get();

@@ -11,10 +11,10 @@ use crate::room::Room;
 use crate::room::present::PresentMember;
 use crate::scenario::client_name;
 
-/// Failures kept with their details; a thousand equal ones help nobody.
+/// The number of failures kept with their details.
 const KEPT_FAILURES: usize = 100;
 
-/// Failing replicas and missing ranges named per room.
+/// The number of failing replicas and missing ranges named per room.
 const KEPT_NAMES: usize = 20;
 
 /// Checks one room, which must be quiet, and adds the result to `total`.
@@ -44,13 +44,14 @@ pub fn add(total: &mut Convergence, other: Convergence) {
         .extend(other.failures.into_iter().take(room_left));
 }
 
-/// What is wrong in a room, by slot of the replica.
+/// The faults found in a room, by slot of the replica.
 #[derive(Default)]
 struct Findings {
     lost: u64,
-    /// Of those, by clients that came late or lost their connection.
+    /// The lost deliveries to clients that arrived late or lost their connection.
     lost_by_absence: u64,
-    /// Replicas whose documents were compared, and not versions alone.
+    /// The number of replicas whose documents were compared, and not versions
+    /// alone.
     compared: u64,
     lacking: Vec<(usize, Vec<OpRange>)>,
     foreign: Vec<(usize, Vec<OpRange>)>,
@@ -155,7 +156,7 @@ impl Findings {
     }
 }
 
-/// The members who are present at the end, by slot.
+/// The members that are present at the end, by slot.
 fn present(room: &Room) -> impl Iterator<Item = (usize, &PresentMember)> {
     let members = room.members.iter().enumerate();
     members.filter_map(|(slot, member)| Some((slot, member.present()?)))
@@ -167,8 +168,8 @@ fn with_initial(room: &Room, operations: impl Iterator<Item = (PeerId, Counter)>
     initial.iter().chain(operations).collect()
 }
 
-/// Edits sent in the room that the replica of `slot`, at version `has`, does
-/// not contain.
+/// The number of edits sent in the room that the replica of `slot`, at version
+/// `has`, does not contain.
 fn lost(room: &Room, slot: usize, has: &VersionVector) -> u64 {
     let others = room.edited().filter(|&(writer, ..)| writer != slot);
     others
@@ -179,8 +180,8 @@ fn lost(room: &Room, slot: usize, has: &VersionVector) -> u64 {
         .sum()
 }
 
-/// How many documents were compared, and the replicas whose document is not
-/// that of the majority.
+/// The number of documents compared, and the replicas whose document differs
+/// from that of the majority.
 fn differing(room: &Room) -> (u64, Vec<usize>) {
     let documents =
         present(room).filter_map(|(slot, present)| Some((slot, present.doc.state_hash()?)));

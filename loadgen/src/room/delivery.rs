@@ -1,4 +1,5 @@
-//! Deliveries: what becomes visible where, and what made it take so long.
+//! Deliveries: edits that become visible at a replica, and the parts of their
+//! latency.
 
 use syncbench_engines::OpRange;
 
@@ -7,16 +8,16 @@ use crate::metrics::{Group, LatencyBreakdown, Metrics};
 use crate::room::ledger::Times;
 use crate::time::clock::Nanos;
 
-/// When an update reached a replica.
+/// The way of an update to one replica, by the run's clock.
 #[derive(Clone, Copy)]
 pub struct Delivery {
-    /// To whom.
+    /// The receiving member.
     pub slot: usize,
-    /// This machine.
+    /// When the update reached this machine.
     pub arrived: Nanos,
-    /// The generator.
+    /// When the generator read it.
     pub received: Nanos,
-    /// The document.
+    /// When its edits were visible in the document.
     pub visible: Nanos,
 }
 
@@ -39,7 +40,8 @@ impl Delivery {
         metrics.shares.add(&self.breakdown(times, link));
     }
 
-    /// Where the time went since the edit was intended.
+    /// The parts of the latency since the edit was intended, behind links that
+    /// took `link` together.
     fn breakdown(&self, times: &Times, link: Nanos) -> LatencyBreakdown {
         let transit = self.arrived.saturating_sub(times.sent);
         let link = link.min(transit);
@@ -90,7 +92,7 @@ impl Room {
     }
 }
 
-/// The parts of the deliveries that one belongs to, of those that the scenario
+/// The groups of deliveries that one belongs to, of those that the scenario
 /// tells apart.
 fn groups(
     context: &RoomContext,

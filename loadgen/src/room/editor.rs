@@ -1,4 +1,4 @@
-//! What the simulated users do: edits of one kind, made in their replica.
+//! The edits of simulated users: all of one kind, made in the user's replica.
 
 use std::sync::Arc;
 
@@ -11,21 +11,21 @@ use crate::plan::client_rng;
 use crate::room::typist::Typist;
 use crate::scenario::{EditKind, Scenario};
 
-/// Keys of the map, so that writers meet at some of them.
+/// The number of keys of the map; few enough that writers meet at some of them.
 const KEYS: u32 = 100;
 
-/// Every so many keystrokes, something is made bold.
+/// The number of keystrokes for each mark that is set.
 const TYPED_PER_MARK: u64 = 5;
 
-/// Every so many inserts, an element of the list is deleted.
+/// The number of inserts for each element of the list that is deleted.
 const INSERTS_PER_DELETE: u64 = 4;
 
-/// One simulated user's hands.
+/// The edits of one simulated user.
 #[derive(Debug)]
 pub struct Editor {
     kind: EditKind,
     typist: Typist,
-    /// Inserted by each edit, instead of what the trace says.
+    /// The text that each edit inserts instead of the trace's.
     payload: Option<String>,
     rng: Xoshiro256PlusPlus,
     made: u64,
@@ -33,7 +33,7 @@ pub struct Editor {
 }
 
 impl Editor {
-    /// The editor of writer `number` of so many.
+    /// Creates the editor of writer `number` of `writers`.
     pub fn new(scenario: &Scenario, trace: &Arc<Trace>, number: usize, writers: usize) -> Self {
         Self {
             kind: scenario.edits,
@@ -45,7 +45,8 @@ impl Editor {
         }
     }
 
-    /// Makes the next edit and commits it; whether there was one to make.
+    /// Makes the next edit and commits it. Returns false when there was none to
+    /// make.
     ///
     /// # Errors
     /// When the engine refuses it.
@@ -131,8 +132,8 @@ impl Editor {
         Ok(true)
     }
 
-    /// Nobody deletes, so that at least as many elements are there as this
-    /// writer has inserted.
+    /// Nobody deletes, so that there are at least as many elements as this writer
+    /// has inserted.
     fn arrange(&mut self, replica: &mut dyn Replica) -> Result<bool, EngineError> {
         let inserted = self.made.div_ceil(3) as usize;
         let value = Value::Int(self.rng.random_range(0..1_000_000));
@@ -180,7 +181,7 @@ mod tests {
 
     use super::*;
 
-    /// Several writers of each kind, who hear of each other now and then.
+    /// Several writers of each kind, which sync with each other now and then.
     #[test]
     fn writers_of_every_kind_always_find_something_to_do() {
         let trace = Arc::new(syncbench_datasets::load("automerge-paper").unwrap());

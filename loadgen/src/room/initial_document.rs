@@ -13,7 +13,7 @@ use crate::room::{InitialDocument, peer_of};
 use crate::scenario::{DocumentForm, EditKind, ReplicaKind, Scenario};
 
 /// The peer that has typed what was in the rooms before the first edit.
-const FOUNDER: PeerId = 1 << 52;
+const SEEDER: PeerId = 1 << 52;
 
 /// Why rooms cannot contain what they should.
 #[derive(Debug, thiserror::Error)]
@@ -103,7 +103,7 @@ fn typed(
     if edits == 0 {
         return Ok(None);
     }
-    let mut replica = engine.replica(FOUNDER);
+    let mut replica = engine.replica(SEEDER);
     let mut typist = Typist::new(Arc::clone(trace), 0, 1);
     for _ in 0..edits {
         let Some(edit) = typist.next_edit(replica.text_len()) else {
@@ -140,7 +140,7 @@ fn open(
         engine: engine.name(),
         reason,
     };
-    let mut replica = engine.replica(FOUNDER);
+    let mut replica = engine.replica(SEEDER);
     replica.import(&bytes).map_err(no_document)?;
     let ranges = engine.ranges_of(&bytes).map_err(no_document)?;
     if replica.has_pending() {

@@ -1,4 +1,4 @@
-//! A worker: one thread that plays all clients of its rooms.
+//! A worker: one thread that simulates all clients of its rooms.
 //!
 //! A room lives in one worker, so its replicas, its ledger and the worker's
 //! histograms need no lock, and one clock times both ends of a delivery.
@@ -39,30 +39,31 @@ pub use messages::{Finished, RunPhase, WorkerEvent};
 use pacer::{Paced, Pacer, flush_batches};
 use seed_rooms::seed_rooms;
 
-/// After the last delivery: lets duplicates and strays arrive and be counted.
+/// The time after the last delivery in which duplicates and strays may arrive
+/// and be counted.
 const SETTLE: Duration = Duration::from_millis(100);
 
-/// What a worker needs to begin.
+/// The inputs of a worker.
 pub struct Assignment {
-    /// The whole run.
+    /// The scenario of the whole run.
     pub scenario: Arc<Scenario>,
-    /// Who is where, and when.
+    /// The plan of the whole run.
     pub plan: Arc<Plan>,
-    /// The rooms this worker plays.
+    /// The rooms that this worker simulates, by their numbers in the run.
     pub rooms: Vec<u32>,
-    /// What the clients type.
+    /// The trace that the clients type.
     pub trace: Arc<Trace>,
-    /// What their replicas are made of.
+    /// The engine that their replicas belong to.
     pub engine: &'static dyn Engine,
-    /// What the rooms contain before the first edit.
+    /// The document that the rooms contain before the first edit.
     pub initial_document: Option<Arc<InitialDocument>>,
-    /// Where the relay is.
+    /// The address of the relay.
     pub relay: UrlTemplate,
 }
 
-/// Plays the clients of `assignment` through the stages of the run, in a
-/// runtime of its own. Ends when the run does, or when nobody takes its
-/// reports any more.
+/// Simulates the clients of `assignment` through the phases of the run, in a
+/// runtime of its own. Ends when the run does, or when nobody receives its
+/// events any more.
 ///
 /// # Errors
 /// When the system refuses the runtime or a timer.
@@ -85,8 +86,8 @@ pub fn run(
     )
 }
 
-/// Plays the clients of `assignment` in the current runtime, which must run a
-/// single thread with a `LocalSet`.
+/// Simulates the clients of `assignment` in the current runtime, which must run
+/// a single thread with a `LocalSet`.
 ///
 /// # Errors
 /// When the system refuses a timer.
@@ -107,7 +108,8 @@ pub async fn play(
     Ok(())
 }
 
-/// Ends of the stages, since the schedule's start.
+/// The ends of all stages but the last, nanoseconds since the start of the
+/// schedule.
 fn stage_ends(scenario: &Scenario) -> Vec<Nanos> {
     let mut end = 0;
     let lasts = scenario.stages.iter().map(|stage| stage.duration);
@@ -115,7 +117,7 @@ fn stage_ends(scenario: &Scenario) -> Vec<Nanos> {
         end += lasts.as_nanos() as Nanos;
         end
     });
-    // What is intended in the last stage is never after it.
+    // Nothing is intended after the last stage.
     let mut ends: Vec<Nanos> = ends.collect();
     ends.pop();
     ends
@@ -291,7 +293,7 @@ impl Worker {
         }
     }
 
-    /// Does everything at its time.
+    /// Paces the schedule to its end or the end of the run.
     async fn follow_schedule(&mut self, clock: Clock) -> Paced {
         let members = self.members_by_client();
         let clients = (0..)
@@ -332,10 +334,10 @@ impl Worker {
     }
 
     /// Waits until every edit is visible everywhere, or the run was stopped and
-    /// nobody is connected any more, or things have not got better for the
-    /// scenario's drain timeout. That does not begin before those whom the
-    /// scenario keeps away can have noticed that their links are dead; and who
-    /// comes back only to be lost again makes nothing better.
+    /// no client is connected any more, or there was no progress for the
+    /// scenario's drain timeout. The timeout does not begin before clients that
+    /// the scenario keeps away can have noticed that their links are dead. A
+    /// client that comes back only to be lost again is no progress.
     async fn drain(&self) {
         let stopped = matches!(*self.stage.borrow(), RunPhase::Stop(..));
         let nobody = || stopped && self.rooms.nobody_is_live();

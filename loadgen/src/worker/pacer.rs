@@ -1,4 +1,4 @@
-//! Playing the schedule: each arrival at its time, until the run is stopped.
+//! Pacing the schedule: each action at its time, until the run is stopped.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -14,48 +14,49 @@ use crate::schedule::{Action, Schedule, ScheduledAction};
 use crate::time::clock::{Clock, Nanos};
 use crate::time::timer::Timer;
 
-/// Edits made in a row before those who have something to read get their
-/// turn. Under overload this makes the generator fall behind in sending, where
+/// The number of edits made in a row before clients with something to read get
+/// their turn. Under overload this makes the generator fall behind in sending, where
 /// it shows as lag, and not in reading, where it would look like a slow relay.
 const EDITS_PER_TURN: u32 = 32;
 
-/// A pause in the schedule that is long enough to make edits ahead in.
+/// A pause in the schedule that is long enough to prepare edits in, nanoseconds.
 const LONG_PAUSE: Nanos = 300_000;
 
-/// Before the end of a pause no edit is made ahead any more.
+/// The last part of a pause, in which no edit is prepared any more, nanoseconds.
 const READY_BEFORE: Nanos = 100_000;
 
-/// How far past the end of the schedule a late generator may still send.
+/// The time after the end of the schedule in which a late generator may still
+/// send, nanoseconds.
 const LATE_SENDING: Nanos = 500_000_000;
 
-/// What became of the schedule.
+/// The result of pacing a schedule.
 #[derive(Debug, Default)]
 pub struct Paced {
-    /// Arrivals that were due but came too late to be sent.
+    /// The number of actions that were due but came too late to be sent.
     pub unsent: u64,
-    /// Sum of the fingerprints of the arrivals played.
+    /// The sum of the fingerprints of the actions taken.
     pub fingerprint: u64,
-    /// Whether it was played to its end.
+    /// Whether the schedule was paced to its end.
     pub is_complete: bool,
 }
 
-/// The schedule, while it is played.
+/// The state of a worker's schedule while it runs.
 pub struct Pacer {
     pub rooms: Rc<Rooms>,
     pub timer: Timer,
     pub stage: watch::Receiver<RunPhase>,
     pub clock: Clock,
-    /// By client, if it is this worker's.
+    /// The place of each client of the run in this worker, if it has one.
     pub members: Vec<Option<MemberRef>>,
-    /// Nothing is intended from then on.
+    /// The time from which nothing is intended any more.
     pub end: Nanos,
     pub paced: Paced,
-    /// Whose next edit may be made before its time, if there is a pause.
+    /// The clients whose next edit may be prepared when there is a pause.
     pub ahead: VecDeque<MemberRef>,
 }
 
 impl Pacer {
-    /// Does everything at its time.
+    /// Takes every action at its time.
     pub async fn play(&mut self, schedule: Schedule) {
         let mut in_a_row = 0;
         for arrival in schedule {
@@ -71,12 +72,12 @@ impl Pacer {
             in_a_row += 1;
             if in_a_row % EDITS_PER_TURN == 0 {
                 yield_now().await;
-                // A stop is noticed also by who is never early.
+                // A generator that is never early notices a stop here.
                 self.notice_stop();
             }
         }
         self.paced.is_complete = true;
-        // Someone may come after the last edit, and lose a connection.
+        // Clients may arrive after the last edit, and lose their connections.
         self.wait_for(self.end).await;
     }
 
@@ -92,7 +93,7 @@ impl Pacer {
         }
     }
 
-    /// Waits for the time; false if the run is stopped before it.
+    /// Waits for the intended time. Returns false if the run is stopped before.
     async fn wait_for(&mut self, intended: Nanos) -> bool {
         let at = self.clock.absolute(intended);
         self.work_ahead(at).await;
@@ -111,9 +112,9 @@ impl Pacer {
         }
     }
 
-    /// Makes edits ahead in the pause until `at`: in its second half, as the
-    /// first belongs to what the last edits have set off, and one by one, so
-    /// that what arrives meanwhile is read.
+    /// Prepares edits in the pause until `at`: in its second half, as the first
+    /// belongs to the consequences of the last edits, and one by one, so that
+    /// frames that arrive meanwhile are read.
     async fn work_ahead(&mut self, at: Nanos) {
         let now = self.timer.now();
         if self.ahead.is_empty() || at.saturating_sub(now) < LONG_PAUSE {
@@ -133,7 +134,7 @@ impl Pacer {
             self.end = self.end.min(at);
         }
         if self.stage.has_changed().is_err() {
-            // The run is gone, and with it everyone who wants the result.
+            // The run is gone, and nobody waits for the result.
             self.end = 0;
         }
     }
