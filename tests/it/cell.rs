@@ -1,7 +1,5 @@
 //! `syncbench cell`: figures that repeat, and names that do not exist.
 
-#![allow(clippy::unwrap_used)] // a test may fail
-
 use std::io::Write;
 use std::process::{Command, Output};
 

@@ -1,5 +1,4 @@
 //! `syncbench doctor` as a user meets it. No timing is asserted: machines differ.
-#![allow(clippy::unwrap_used)] // a test may fail
 
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};

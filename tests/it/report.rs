@@ -1,7 +1,5 @@
 //! `syncbench report`: from cells to tables, and what is not a record.
 
-#![allow(clippy::unwrap_used)] // a test may fail
-
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};

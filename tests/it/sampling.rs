@@ -1,6 +1,5 @@
 //! A relay that somebody else has started is found and sampled.
 #![cfg(target_os = "linux")] // only Linux tells
-#![allow(clippy::unwrap_used)] // a test may fail
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;

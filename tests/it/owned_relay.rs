@@ -1,5 +1,4 @@
 //! Relays that a run owns: it starts, disturbs and ends them.
-#![allow(clippy::unwrap_used)] // a test may fail
 
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output};

@@ -1,7 +1,5 @@
 //! `syncbench datasets` as a user meets it: output, messages and exit codes.
 
-#![allow(clippy::unwrap_used)]
-
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::Path;

@@ -1,6 +1,5 @@
 //! `syncbench run` as a user meets it: the executable, its exit codes, its
 //! messages and the files it leaves.
-#![allow(clippy::unwrap_used)] // a test may fail
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

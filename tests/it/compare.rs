@@ -2,8 +2,6 @@
 //! compared. Building other versions takes minutes; its plan is tested where it
 //! is made.
 
-#![allow(clippy::unwrap_used)] // a test may fail
-
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};

@@ -1,6 +1,5 @@
 //! Scenarios that come with the tool, run by name: short, and judged by their
 //! exit codes alone, since a busy machine may be slow.
-#![allow(clippy::unwrap_used)] // a test may fail
 
 use std::process::{Command, Stdio};
 

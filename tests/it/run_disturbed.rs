@@ -2,7 +2,6 @@
 //! them. Nothing measured is lost, and nothing bad is hidden.
 
 #![cfg(target_os = "linux")] // finds the relay process in /proc
-#![allow(clippy::unwrap_used)] // a test may fail
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
