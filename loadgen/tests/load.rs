@@ -9,7 +9,7 @@ use std::time::Duration;
 use support::{Fault, RelayThread, play, play_until};
 use syncbench_loadgen::net::link::LinkConditions;
 use syncbench_loadgen::outcome::Outcome;
-use syncbench_loadgen::plan::Plan;
+use syncbench_loadgen::plan::{ClientId, Plan};
 use syncbench_loadgen::relay::{broadcast, loro};
 use syncbench_loadgen::scenario::{
     Arrivals, LinkClass, LinkFault, LinkFaultKind, Phase, ProtocolKind, RelayTarget, RoomClass,
@@ -86,7 +86,7 @@ fn every_edit_sent_becomes_visible_everywhere_else() {
         );
         assert_eq!(outcome.total.connect.histogram().len(), 12);
         let plan = Plan::new(&outcome.scenario);
-        let schedule = Schedule::new(&outcome.scenario, &plan, None, 0..12);
+        let schedule = Schedule::new(&outcome.scenario, &plan, None, (0..12).map(ClientId));
         assert_eq!(outcome.scheduled, schedule.count() as u64);
     }
 }

@@ -12,8 +12,8 @@ use crate::net::link::{Link, LinkConditions, LinkHandle};
 use crate::net::network::{ArrivalStamp, Network, Wire};
 use crate::net::target::{UrlError, UrlTemplate, host_and_port};
 use crate::net::tls::Tls;
-use crate::plan::client_rng;
-use crate::scenario::{Scenario, client_name};
+use crate::plan::{ClientId, client_rng};
+use crate::scenario::Scenario;
 use crate::time::timer::Timer;
 
 /// The number of connections that one worker opens at a time.
@@ -34,7 +34,7 @@ pub struct Endpoint {
     /// The room that the client joins.
     pub room: String,
     /// The client's number in the run.
-    pub client: u32,
+    pub client: ClientId,
     /// Where the arrival time of the bytes read last is noted.
     pub arrival: ArrivalStamp,
     /// The link that the client is behind, if any.
@@ -84,7 +84,7 @@ impl Dialer {
         let url = self.relay.url(room, "seeder")?;
         let endpoint = Endpoint {
             room: room.to_owned(),
-            client: 0,
+            client: ClientId(0),
             arrival: ArrivalStamp::default(),
             link: None,
         };
@@ -102,12 +102,12 @@ impl Dialer {
     ///
     /// # Errors
     /// When the names make it no URL.
-    pub fn url(&self, room: &str, client: u32) -> Result<Uri, UrlError> {
-        self.relay.url(room, &client_name(client))
+    pub fn url(&self, room: &str, client: ClientId) -> Result<Uri, UrlError> {
+        self.relay.url(room, &client.name())
     }
 
     /// The failure of an initial client that the relay did not let in.
-    pub fn not_joined(&self, room: &str, client: u32, reason: String) -> ConnectFailure {
+    pub fn not_joined(&self, room: &str, client: ClientId, reason: String) -> ConnectFailure {
         match self.url(room, client) {
             Ok(url) => ConnectError::NotJoined { url, reason }.into(),
             Err(error) => error.into(),
@@ -121,7 +121,7 @@ impl Dialer {
         let Endpoint {
             client, arrival, ..
         } = endpoint;
-        let opening = self.network.open(host, port, client, arrival.clone());
+        let opening = self.network.open(host, port, client.0, arrival.clone());
         let mut wire = opening.await?;
         if let Some((conditions, handle)) = endpoint.link {
             let rng = client_rng(self.scenario.seed ^ 0x117C, client);

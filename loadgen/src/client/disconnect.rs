@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::connection::ConnectFailure;
-use crate::plan::{ClientPlan, Outage};
+use crate::plan::{ClientId, ClientPlan, Outage};
 use crate::time::clock::Nanos;
 
 /// The end of a connection, or of the attempt to open one.
@@ -44,7 +44,7 @@ impl Disconnect {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LostConnection {
     /// The client's number in the run.
-    pub client: u32,
+    pub client: ClientId,
     /// The time of the loss, nanoseconds since the start of the schedule.
     pub at: Nanos,
     /// The reason as a sentence.

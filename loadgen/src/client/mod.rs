@@ -13,7 +13,7 @@ use std::time::Duration;
 use rand::RngExt;
 use rand::rngs::Xoshiro256PlusPlus;
 
-use crate::plan::{ClientPlan, Outage, client_rng};
+use crate::plan::{ClientId, ClientPlan, Outage, client_rng};
 use crate::room::MemberRef;
 use crate::room::rooms::Rooms;
 use crate::time::clock::Nanos;
@@ -95,7 +95,7 @@ pub async fn run_client(client: Client) {
 
 impl Client {
     /// The client's number in the run.
-    pub fn number(&self) -> u32 {
+    pub fn number(&self) -> ClientId {
         self.rooms.client(self.member)
     }
 

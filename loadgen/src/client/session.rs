@@ -158,7 +158,7 @@ async fn has_sent_all(client: &Client) {
 /// Returns a place from 0 to 1 among all clients, evenly spread.
 fn place_of(client: &Client) -> f64 {
     const GOLDEN: f64 = 0.618_033_988_749_894_9;
-    (f64::from(client.number()) * GOLDEN).fract()
+    (f64::from(client.number().0) * GOLDEN).fract()
 }
 
 /// Ends when the relay does not answer for too long.

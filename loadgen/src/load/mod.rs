@@ -21,7 +21,7 @@ use crate::metrics::Metrics;
 use crate::net::network::Tcp;
 use crate::net::target::{UrlError, UrlTemplate};
 use crate::outcome::{Outcome, Row};
-use crate::plan::Plan;
+use crate::plan::{Plan, RoomIndex};
 use crate::process::{TooFewDescriptors, reserve_descriptors};
 use crate::relay::{OwnedRelay, RelayCommand, RelayError, Start};
 use crate::room::initial_document::{self, InitialDocumentError};
@@ -184,7 +184,10 @@ impl Workers {
                 let assignment = Assignment {
                     scenario: Arc::clone(&scenario),
                     plan: Arc::clone(&plan),
-                    rooms: (number as u32..rooms).step_by(count).collect(),
+                    rooms: (number as u32..rooms)
+                        .step_by(count)
+                        .map(RoomIndex)
+                        .collect(),
                     trace: Arc::clone(&inputs.trace),
                     engine: inputs.engine,
                     initial_document: initial_document.clone(),

@@ -8,7 +8,6 @@ use syncbench_reports::record::{Convergence, Status, Verdict};
 
 use crate::metrics::{Latency, Metrics};
 use crate::outcome::Outcome;
-use crate::scenario::client_name;
 use crate::time::clock::Nanos;
 
 /// Below this share of the schedule sent, the run is invalid.
@@ -132,7 +131,7 @@ impl Outcome {
             reasons.push(format!(
                 "connections were lost {} times; first that of {}, {} s into the run: {}",
                 self.total.disconnects,
-                client_name(first.client),
+                first.client.name(),
                 seconds(first.at),
                 first.reason,
             ));

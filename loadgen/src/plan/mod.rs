@@ -2,6 +2,8 @@
 //! and what its link does to it. It follows from the scenario and its seed
 //! alone, so that it is the same in every run and in every shard.
 
+mod ids;
+
 use std::ops::Range;
 
 use rand::rngs::Xoshiro256PlusPlus;
@@ -10,6 +12,8 @@ use rand::{RngExt, SeedableRng};
 use crate::scenario::ReplicaKind;
 use crate::scenario::{LinkClass, LinkFault, LinkFaultKind, Scenario, Verify};
 use crate::time::clock::Nanos;
+
+pub use ids::{ClientId, RoomIndex};
 
 /// Full replicas in each room where the others are light and documents are
 /// compared.
@@ -30,14 +34,14 @@ pub struct RoomPlan {
     /// Index of its size among the scenario's room classes.
     pub class: usize,
     /// Its clients, ascending: those of the start and all who come later.
-    pub clients: Vec<u32>,
+    pub clients: Vec<ClientId>,
 }
 
 /// One client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientPlan {
     /// Number of its room.
-    pub room: u32,
+    pub room: RoomIndex,
     /// Whether it edits.
     pub writes: bool,
     /// Whether its replica is a document, and not a version alone.
@@ -78,14 +82,14 @@ impl Plan {
             population.apply(change);
         }
         let mut plan = population.plan;
-        for (number, client) in (0..).zip(&mut plan.clients) {
-            client.link = link_of(&scenario.links, number);
+        for (client_id, client) in (0..).map(ClientId).zip(&mut plan.clients) {
+            client.link = link_of(&scenario.links, client_id);
             let end = scenario.duration.as_nanos() as Nanos;
             if let Some(link) = client.link {
                 let faults = &scenario.links[link].faults;
-                client.outages = outages(faults, client.stay(end), end, scenario.seed, number);
+                client.outages = outages(faults, client.stay(end), end, scenario.seed, client_id);
             }
-            plan.rooms[client.room as usize].clients.push(number);
+            plan.rooms[client.room.0 as usize].clients.push(client_id);
         }
         if scenario.replica == ReplicaKind::Light {
             plan.make_light(scenario.verify);
@@ -100,9 +104,19 @@ impl Plan {
         };
         for room in &self.rooms {
             for &client in room.clients.iter().skip(full) {
-                self.clients[client as usize].full = false;
+                self.clients[client.0 as usize].full = false;
             }
         }
+    }
+
+    /// The plan of one client.
+    pub fn client(&self, client: ClientId) -> &ClientPlan {
+        &self.clients[client.0 as usize]
+    }
+
+    /// The plan of one room.
+    pub fn room(&self, room: RoomIndex) -> &RoomPlan {
+        &self.rooms[room.0 as usize]
     }
 
     /// The clients that are there from the start.
@@ -199,11 +213,11 @@ fn initial(scenario: &Scenario) -> u32 {
 /// Builds the plan, one coming or going after the other.
 struct Population {
     plan: Plan,
-    /// Rooms of the seats, in the order in which they are taken: one in each
+    /// The rooms of all places, in the order in which they are taken: one in each
     /// room, then a second one, and so on.
-    members: Vec<u32>,
-    /// Who is there, by the time they came.
-    present: Vec<u32>,
+    places: Vec<RoomIndex>,
+    /// The clients that are present, in the order of their arrival.
+    present: Vec<ClientId>,
     writers: u32,
     everyone_writes: bool,
     full: bool,
@@ -226,7 +240,7 @@ impl Population {
                 rooms: rooms.collect(),
                 clients: Vec::new(),
             },
-            members: members(&sizes),
+            places: places(&sizes),
             present: Vec::new(),
             writers: scenario.writers,
             everyone_writes: scenario.writers == scenario.clients,
@@ -243,12 +257,12 @@ impl Population {
             PopulationChange::Late(number) => {
                 let rooms = self.plan.rooms.len() as u32;
                 let writes = self.everyone_writes;
-                self.arrive(number % rooms, writes, Some(at));
+                self.arrive(RoomIndex(number % rooms), writes, Some(at));
             }
             PopulationChange::More => self.take_seat(Some(at)),
             PopulationChange::Fewer => {
                 if let Some(last) = self.present.pop() {
-                    self.plan.clients[last as usize].leaves = Some(at);
+                    self.plan.clients[last.0 as usize].leaves = Some(at);
                 }
             }
             PopulationChange::Replaced(share) => self.replace(share, at),
@@ -258,7 +272,7 @@ impl Population {
     /// Someone comes to the seat after those that are taken.
     fn take_seat(&mut self, at: Option<Nanos>) {
         let taken = self.present.len();
-        let room = self.members[taken % self.members.len()];
+        let room = self.places[taken % self.places.len()];
         let writes = (taken as u32) < self.writers;
         self.arrive(room, writes, at);
     }
@@ -268,7 +282,7 @@ impl Population {
             return;
         }
         let index = (share * self.present.len() as f64) as usize % self.present.len();
-        let leaving = &mut self.plan.clients[self.present[index] as usize];
+        let leaving = &mut self.plan.clients[self.present[index].0 as usize];
         leaving.leaves = Some(at);
         let (room, writes) = (leaving.room, leaving.writes);
         self.arrive(room, writes, Some(at));
@@ -276,8 +290,8 @@ impl Population {
         self.present.swap_remove(index);
     }
 
-    fn arrive(&mut self, room: u32, writes: bool, joins: Option<Nanos>) {
-        self.present.push(self.plan.clients.len() as u32);
+    fn arrive(&mut self, room: RoomIndex, writes: bool, joins: Option<Nanos>) {
+        self.present.push(ClientId(self.plan.clients.len() as u32));
         self.plan.clients.push(ClientPlan {
             room,
             writes,
@@ -291,20 +305,20 @@ impl Population {
 }
 
 /// One seat in each room that has one left, again and again.
-fn members(sizes: &[(usize, u32)]) -> Vec<u32> {
+fn places(sizes: &[(usize, u32)]) -> Vec<RoomIndex> {
     let largest = sizes.iter().map(|&(_, size)| size).max().unwrap_or(0);
     (0..largest)
         .flat_map(|round| {
-            let rooms = (0..).zip(sizes);
+            let rooms = (0..).map(RoomIndex).zip(sizes);
             rooms.filter_map(move |(room, &(_, size))| (round < size).then_some(room))
         })
         .collect()
 }
 
 /// The link of a client: shares are kept evenly, also among few clients.
-fn link_of(links: &[LinkClass], client: u32) -> Option<usize> {
+fn link_of(links: &[LinkClass], client: ClientId) -> Option<usize> {
     const GOLDEN: f64 = 0.618_033_988_749_894_9;
-    let place = (f64::from(client) * GOLDEN).fract();
+    let place = (f64::from(client.0) * GOLDEN).fract();
     let mut upto = 0.0;
     links.iter().position(|link| {
         upto += link.share;
@@ -318,7 +332,7 @@ fn outages(
     stay: Range<Nanos>,
     end: Nanos,
     seed: u64,
-    client: u32,
+    client: ClientId,
 ) -> Vec<Outage> {
     let mut rng = client_rng(seed ^ 0xFA17, client);
     let mut found: Vec<Outage> = Vec::new();
@@ -357,9 +371,9 @@ fn outages(
 
 /// The random numbers of one client: a named algorithm, so that a seed means
 /// the same on every machine and in every version.
-pub fn client_rng(seed: u64, client: u32) -> Xoshiro256PlusPlus {
+pub fn client_rng(seed: u64, client: ClientId) -> Xoshiro256PlusPlus {
     const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
-    Xoshiro256PlusPlus::seed_from_u64(seed ^ GOLDEN.wrapping_mul(u64::from(client) + 1))
+    Xoshiro256PlusPlus::seed_from_u64(seed ^ GOLDEN.wrapping_mul(u64::from(client.0) + 1))
 }
 
 #[cfg(test)]
@@ -386,10 +400,11 @@ mod tests {
         let plan = Plan::new(&scenario(&[(3, 2), (1, 10)]));
         let sizes: Vec<_> = plan.rooms.iter().map(|room| room.clients.len()).collect();
         assert_eq!(sizes, [2, 2, 2, 10]);
-        let mut clients: Vec<u32> = plan.rooms.iter().flat_map(|r| r.clients.clone()).collect();
+        let mut clients: Vec<ClientId> =
+            plan.rooms.iter().flat_map(|r| r.clients.clone()).collect();
         clients.sort_unstable();
-        assert_eq!(clients, (0..16).collect::<Vec<_>>());
-        assert_eq!(plan.rooms[0].clients, [0, 4]);
+        assert_eq!(clients, (0..16).map(ClientId).collect::<Vec<_>>());
+        assert_eq!(plan.rooms[0].clients, [ClientId(0), ClientId(4)]);
     }
 
     #[test]
@@ -491,7 +506,7 @@ mod tests {
             let full = room
                 .clients
                 .iter()
-                .filter(|&&c| plan.clients[c as usize].full);
+                .filter(|&&c| plan.clients[c.0 as usize].full);
             assert_eq!(full.count(), 2);
         }
     }

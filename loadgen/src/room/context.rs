@@ -6,7 +6,7 @@ use bytes::Bytes;
 use syncbench_datasets::Trace;
 use syncbench_engines::{Engine, OpRange, VersionVector};
 
-use crate::plan::Plan;
+use crate::plan::{Plan, RoomIndex};
 use crate::scenario::Scenario;
 use crate::time::clock::Nanos;
 
@@ -26,7 +26,7 @@ pub struct RoomContext {
     /// schedule.
     pub stage_ends: Vec<Nanos>,
     /// The worker's rooms, by their numbers in the run.
-    pub rooms: Vec<u32>,
+    pub rooms: Vec<RoomIndex>,
 }
 
 /// A document that rooms contain from the start.

@@ -9,7 +9,6 @@ use syncbench_reports::record::{Convergence, ConvergenceFailure};
 
 use crate::room::Room;
 use crate::room::present::PresentMember;
-use crate::scenario::client_name;
 
 /// The number of failures kept with their details.
 const KEPT_FAILURES: usize = 100;
@@ -142,7 +141,7 @@ impl Findings {
         slots
             .iter()
             .take(KEPT_NAMES)
-            .map(|&slot| client_name(room.members[slot].client))
+            .map(|&slot| room.members[slot].client.name())
             .collect()
     }
 

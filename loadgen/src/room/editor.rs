@@ -7,7 +7,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 use syncbench_datasets::Trace;
 use syncbench_engines::{Edit, EngineError, NodeId, Replica, Value};
 
-use crate::plan::client_rng;
+use crate::plan::{ClientId, client_rng};
 use crate::room::typist::Typist;
 use crate::scenario::{EditKind, Scenario};
 
@@ -33,13 +33,13 @@ pub struct Editor {
 }
 
 impl Editor {
-    /// Creates the editor of writer `number` of `writers`.
-    pub fn new(scenario: &Scenario, trace: &Arc<Trace>, number: usize, writers: usize) -> Self {
+    /// Creates the editor of `client`, one of `writers`.
+    pub fn new(scenario: &Scenario, trace: &Arc<Trace>, client: ClientId, writers: usize) -> Self {
         Self {
             kind: scenario.edits,
-            typist: Typist::new(Arc::clone(trace), number % writers, writers),
+            typist: Typist::new(Arc::clone(trace), client.0 as usize % writers, writers),
             payload: scenario.payload.map(|bytes| "x".repeat(bytes as usize)),
-            rng: client_rng(scenario.seed ^ 0xED17, number as u32),
+            rng: client_rng(scenario.seed ^ 0xED17, client),
             made: 0,
             nodes: Vec::new(),
         }
@@ -202,7 +202,7 @@ mod tests {
             };
             let mut replicas: Vec<_> = (1..=3).map(|peer| engine.replica(peer)).collect();
             let mut editors: Vec<_> = (0..3)
-                .map(|number| Editor::new(&scenario, &trace, number, 3))
+                .map(|number| Editor::new(&scenario, &trace, ClientId(number), 3))
                 .collect();
             for round in 0..40 {
                 for (replica, editor) in replicas.iter_mut().zip(&mut editors) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use syncbench_datasets::Trace;
 use syncbench_engines::{Engine, EngineError, Export, PeerId, Replica, VersionVector};
 
-use crate::plan::Plan;
+use crate::plan::{ClientId, Plan};
 use crate::room::typist::Typist;
 use crate::room::{InitialDocument, peer_of};
 use crate::scenario::{DocumentForm, EditKind, ReplicaKind, Scenario};
@@ -149,7 +149,7 @@ fn open(
     }
     check_history(path, replica.as_mut(), scenario)?;
     let version = replica.version_vector();
-    let mut clients = (0..plan.clients.len() as u32).map(peer_of);
+    let mut clients = (0..plan.clients.len() as u32).map(|client| peer_of(ClientId(client)));
     if let Some(peer) = clients.find(|&peer| version.get(peer) > 0) {
         let path = path.to_owned();
         return Err(InitialDocumentError::Taken { path, peer });

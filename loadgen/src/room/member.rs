@@ -10,7 +10,7 @@ use super::meter::Meter;
 use super::present::PresentMember;
 use crate::net::link::LinkHandle;
 use crate::net::network::ArrivalStamp;
-use crate::plan::ClientPlan;
+use crate::plan::{ClientId, ClientPlan};
 use crate::time::clock::Nanos;
 
 /// The state of a client in its room.
@@ -31,7 +31,7 @@ pub enum MemberState {
 /// One client of a room.
 pub struct Member {
     /// The client's number in the run.
-    pub client: u32,
+    pub client: ClientId,
     /// The client's number among the room's writers, if it is one.
     pub writer: Option<usize>,
     /// Whether its replica is a document, and not a version alone.
@@ -63,7 +63,7 @@ enum Attendance {
 
 impl Member {
     /// Creates the member for `client`, which has not arrived yet.
-    pub(super) fn new(client: u32, plan: &ClientPlan, writer: Option<usize>) -> Self {
+    pub(super) fn new(client: ClientId, plan: &ClientPlan, writer: Option<usize>) -> Self {
         Self {
             client,
             writer,

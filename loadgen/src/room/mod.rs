@@ -22,10 +22,10 @@ use std::rc::Rc;
 use bytes::Bytes;
 use syncbench_engines::{Counter, EngineError, Imported, OpRange, PeerId, VersionVector};
 
+use crate::plan::{ClientId, RoomIndex};
 use crate::protocol::{Event, Frame, JoinMode};
 use crate::room::ledger::{Ledger, Times};
 use crate::room::replica::ClientDoc;
-use crate::scenario::room_name;
 use crate::time::clock::{Nanos, thread_cpu};
 
 pub use context::{InitialDocument, RoomContext};
@@ -51,7 +51,7 @@ pub struct MemberRef {
 /// One room of a run.
 pub struct Room {
     /// The room's number in the run.
-    pub index: u32,
+    pub index: RoomIndex,
     /// Its clients by slot: the initial ones and all who arrive later.
     pub members: Vec<Member>,
     /// What was edited, and where it is visible.
@@ -69,18 +69,18 @@ pub struct Room {
 }
 
 /// Returns the peer id of a client. It is fixed, so that encoded sizes repeat.
-pub fn peer_of(client: u32) -> PeerId {
-    PeerId::from(client) + 1
+pub fn peer_of(client: ClientId) -> PeerId {
+    PeerId::from(client.0) + 1
 }
 
 impl Room {
     /// Creates room `index` of a run, with nobody present yet.
-    pub fn new(context: &Rc<RoomContext>, meter: &Rc<Meter>, index: u32) -> Self {
-        let planned = &context.plan.rooms[index as usize];
+    pub fn new(context: &Rc<RoomContext>, meter: &Rc<Meter>, index: RoomIndex) -> Self {
+        let planned = context.plan.room(index);
         let mut writers = Vec::new();
         let mut members = Vec::new();
         for (slot, &client) in planned.clients.iter().enumerate() {
-            let plan = &context.plan.clients[client as usize];
+            let plan = context.plan.client(client);
             let writer = plan.writes.then_some(writers.len());
             writers.extend(plan.writes.then_some(slot));
             members.push(Member::new(client, plan, writer));
@@ -105,7 +105,7 @@ impl Room {
 
     /// The room's name, as in its URL.
     pub fn name(&self) -> String {
-        room_name(self.index)
+        self.index.name()
     }
 
     /// The version of the document that the room contained before the first

@@ -12,7 +12,7 @@ use super::meter::Meter;
 use super::replica::ClientDoc;
 use super::{RoomContext, peer_of};
 use crate::protocol::{Event, Frame, Protocol, UpdateId, session};
-use crate::scenario::{EditKind, room_name};
+use crate::scenario::EditKind;
 use crate::time::clock::Nanos;
 
 /// The number of messages that may wait for a client's socket. While that many
@@ -108,21 +108,16 @@ impl PresentMember {
         }
         let editor = member.writer.map(|_| {
             let writers = scenario.writers.max(1) as usize;
-            Box::new(Editor::new(
-                scenario,
-                trace,
-                member.client as usize,
-                writers,
-            ))
+            Box::new(Editor::new(scenario, trace, member.client, writers))
         });
-        let room = context.plan.clients[member.client as usize].room;
+        let room = context.plan.client(member.client).room;
         let present = Self {
             doc,
             editor,
             meter: Rc::clone(meter),
             wake: Rc::clone(&member.wake),
             connection: Connection::Offline,
-            protocol: session(scenario.protocol, &room_name(room)),
+            protocol: session(scenario.protocol, &room.name()),
             events: Vec::new(),
             outgoing: VecDeque::new(),
             created_end: 0,

@@ -331,6 +331,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::plan::ClientId;
     use crate::scenario::Scenario;
 
     fn range(peer: PeerId, counters: std::ops::Range<Counter>) -> OpRange {
@@ -406,7 +407,7 @@ mod tests {
     fn an_edit_made_ahead_is_not_there_before_its_time() {
         let engine = syncbench_engines::engines()[0];
         let trace = Arc::new(syncbench_datasets::load("automerge-paper").unwrap());
-        let mut editor = Editor::new(&Scenario::default(), &trace, 0, 1);
+        let mut editor = Editor::new(&Scenario::default(), &trace, ClientId(0), 1);
         let mut copy = ClientDoc::new(engine, 9, false);
         let mut updates = Vec::new();
         for made_ahead in [false, true, true, false] {

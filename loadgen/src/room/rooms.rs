@@ -12,7 +12,7 @@ use super::{EditOutcome, LocalRoom, Member, MemberRef, MemberState, Room, RoomCo
 use crate::metrics::{Metrics, Staleness};
 use crate::net::link::LinkHandle;
 use crate::net::network::ArrivalStamp;
-use crate::plan::ClientPlan;
+use crate::plan::{ClientId, ClientPlan};
 use crate::protocol::Frame;
 use crate::schedule::{Action, ScheduledAction};
 use crate::time::clock::Nanos;
@@ -293,14 +293,14 @@ impl Rooms {
     }
 
     /// The client's number in the run.
-    pub fn client(&self, member: MemberRef) -> u32 {
+    pub fn client(&self, member: MemberRef) -> ClientId {
         let room = self.context.rooms[member.room.0];
-        self.context.plan.rooms[room as usize].clients[member.slot]
+        self.context.plan.room(room).clients[member.slot]
     }
 
     /// The client's plan.
     pub fn plan_of(&self, member: MemberRef) -> &ClientPlan {
-        &self.context.plan.clients[self.client(member) as usize]
+        self.context.plan.client(self.client(member))
     }
 
     /// Adds how far the replicas are behind now, how many clients are live, and

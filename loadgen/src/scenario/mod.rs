@@ -348,16 +348,6 @@ fn lasts(what: &str, value: Duration) -> Result<(), ScenarioError> {
     Ok(())
 }
 
-/// The name of a room, as in its URL.
-pub fn room_name(room: u32) -> String {
-    format!("room-{room}")
-}
-
-/// The name of a client, as in messages and URLs.
-pub fn client_name(client: u32) -> String {
-    format!("client-{client}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,7 +14,7 @@ use rand::RngExt;
 use rand::rngs::Xoshiro256PlusPlus;
 use syncbench_datasets::Trace;
 
-use crate::plan::{ClientPlan, Plan, client_rng};
+use crate::plan::{ClientId, ClientPlan, Plan, client_rng};
 use crate::scenario::{Arrivals, Phase, Scenario};
 use crate::time::clock::Nanos;
 
@@ -26,7 +26,7 @@ pub struct ScheduledAction {
     /// When, since the schedule's start.
     pub intended: Nanos,
     /// Who.
-    pub client: u32,
+    pub client: ClientId,
     /// What.
     pub action: Action,
 }
@@ -44,7 +44,7 @@ impl ScheduledAction {
     /// A number for this arrival. Their sum over a whole schedule, wrapping,
     /// tells schedules apart and does not depend on how it was divided.
     pub fn fingerprint(&self) -> u64 {
-        let mut bits = self.intended ^ (u64::from(self.client) << 40);
+        let mut bits = self.intended ^ (u64::from(self.client.0) << 40);
         bits ^= (self.action as u64) << 63;
         // The finaliser of splitmix64 (Steele, Lea, Flood, 2014).
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -69,7 +69,7 @@ impl Schedule {
         scenario: &Scenario,
         plan: &Plan,
         rhythm: Option<&Rhythm>,
-        clients: impl IntoIterator<Item = u32>,
+        clients: impl IntoIterator<Item = ClientId>,
     ) -> Self {
         let mut schedule = Self {
             next: BinaryHeap::new(),
@@ -77,7 +77,7 @@ impl Schedule {
         };
         let profile = Arc::new(Profile::new(scenario));
         for client in clients {
-            let planned = &plan.clients[client as usize];
+            let planned = plan.client(client);
             if planned.writes {
                 let stream = ClientTimes::edits(scenario, &profile, rhythm, planned, client);
                 schedule.add(client, Action::Edit, stream);
@@ -89,13 +89,13 @@ impl Schedule {
         schedule
     }
 
-    fn add(&mut self, client: u32, action: Action, mut stream: ClientTimes) {
+    fn add(&mut self, client: ClientId, action: Action, mut stream: ClientTimes) {
         let first = stream.next();
         self.streams.push(stream);
         self.push(first, client, action, self.streams.len() - 1);
     }
 
-    fn push(&mut self, at: Option<Nanos>, client: u32, action: Action, stream: usize) {
+    fn push(&mut self, at: Option<Nanos>, client: ClientId, action: Action, stream: usize) {
         if let Some(intended) = at {
             let arrival = ScheduledAction {
                 intended,
@@ -177,10 +177,10 @@ impl ClientTimes {
         profile: &Arc<Profile>,
         rhythm: Option<&Rhythm>,
         planned: &ClientPlan,
-        client: u32,
+        client: ClientId,
     ) -> Self {
         // Of the writers, who come first: between them nobody edits.
-        let share = f64::from(client) / f64::from(scenario.writers.max(1));
+        let share = f64::from(client.0) / f64::from(scenario.writers.max(1));
         let pattern = match (scenario.arrivals, scenario.phase, rhythm) {
             (Arrivals::Poisson, ..) => Pattern::Poisson {
                 at: 0.0,
@@ -204,10 +204,10 @@ impl ClientTimes {
         Self::within(pattern, Arc::clone(profile), scenario, planned)
     }
 
-    fn presence(scenario: &Scenario, planned: &ClientPlan, client: u32) -> Option<Self> {
+    fn presence(scenario: &Scenario, planned: &ClientPlan, client: ClientId) -> Option<Self> {
         let every = scenario.presence?.every.as_secs_f64();
         let pattern = Pattern::Even {
-            phase: f64::from(client) / f64::from(scenario.clients) % 1.0,
+            phase: f64::from(client.0) / f64::from(scenario.clients) % 1.0,
             made: 0,
         };
         let profile = Arc::new(Profile::constant(1.0 / every, scenario.duration));

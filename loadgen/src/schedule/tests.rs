@@ -20,7 +20,12 @@ fn scenario(clients: u32, rate: f64, seconds: u64) -> Scenario {
 }
 
 fn schedule(scenario: &Scenario, clients: impl IntoIterator<Item = u32>) -> Schedule {
-    Schedule::new(scenario, &Plan::new(scenario), None, clients)
+    Schedule::new(
+        scenario,
+        &Plan::new(scenario),
+        None,
+        clients.into_iter().map(ClientId),
+    )
 }
 
 fn times(scenario: &Scenario) -> Vec<Nanos> {
@@ -133,7 +138,7 @@ fn a_client_intends_nothing_before_it_comes_and_after_it_leaves() {
     let mut plan = Plan::new(&scenario);
     plan.clients[1].joins = Some(1_000_000_000);
     plan.clients[1].leaves = Some(3_000_000_000);
-    let arrivals: Vec<_> = Schedule::new(&scenario, &plan, None, [1]).collect();
+    let arrivals: Vec<_> = Schedule::new(&scenario, &plan, None, [ClientId(1)]).collect();
     assert_eq!(arrivals.len(), 20);
     let stay = plan.clients[1].stay(0);
     assert!(
@@ -151,7 +156,7 @@ fn the_rhythm_of_a_trace_keeps_its_pauses_and_has_the_rate_asked_for() {
     };
     let rhythm = Rhythm(Arc::from([0.5f32, 0.5, 2.0]));
     let plan = Plan::new(&scenario);
-    let times: Vec<_> = Schedule::new(&scenario, &plan, Some(&rhythm), [0])
+    let times: Vec<_> = Schedule::new(&scenario, &plan, Some(&rhythm), [ClientId(0)])
         .map(|a| a.intended)
         .collect();
     assert!(times.len().abs_diff(4_000) < 10, "{}", times.len());

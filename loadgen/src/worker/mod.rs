@@ -26,7 +26,7 @@ use crate::client::signals::RunSignals;
 use crate::client::{Client, run_client};
 use crate::net::network::Network;
 use crate::net::target::UrlTemplate;
-use crate::plan::Plan;
+use crate::plan::{ClientId, Plan, RoomIndex};
 use crate::room::meter::Meter;
 use crate::room::rooms::Rooms;
 use crate::room::{InitialDocument, MemberRef, RoomContext, convergence};
@@ -50,7 +50,7 @@ pub struct Assignment {
     /// The plan of the whole run.
     pub plan: Arc<Plan>,
     /// The rooms that this worker simulates, by their numbers in the run.
-    pub rooms: Vec<u32>,
+    pub rooms: Vec<RoomIndex>,
     /// The trace that the clients type.
     pub trace: Arc<Trace>,
     /// The engine that their replicas belong to.
@@ -277,7 +277,7 @@ impl Worker {
         let client = self.rooms.client(member);
         scenario
             .ramp_up
-            .mul_f64(f64::from(client) / f64::from(scenario.clients))
+            .mul_f64(f64::from(client.0) / f64::from(scenario.clients))
     }
 
     /// Waits until the run starts; `None` when it never does.
@@ -297,6 +297,7 @@ impl Worker {
     async fn follow_schedule(&mut self, clock: Clock) -> Paced {
         let members = self.members_by_client();
         let clients = (0..)
+            .map(ClientId)
             .zip(&members)
             .filter_map(|(client, member)| member.map(|_| client));
         let RoomContext {
@@ -328,7 +329,7 @@ impl Worker {
     fn members_by_client(&self) -> Vec<Option<MemberRef>> {
         let mut members = vec![None; self.context.plan.clients.len()];
         for member in self.rooms.members() {
-            members[self.rooms.client(member) as usize] = Some(member);
+            members[self.rooms.client(member).0 as usize] = Some(member);
         }
         members
     }

@@ -82,7 +82,7 @@ impl Pacer {
     }
 
     fn act(&mut self, arrival: ScheduledAction) {
-        if let Some(member) = self.members[arrival.client as usize] {
+        if let Some(member) = self.members[arrival.client.0 as usize] {
             self.rooms.act(member, arrival);
             let is_light = self.rooms.context.scenario.replica == ReplicaKind::Light;
             // A schedule without pauses must not fill the memory.

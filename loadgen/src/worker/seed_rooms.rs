@@ -13,7 +13,6 @@ use crate::client::dialer::Dialer;
 use crate::client::session::{frame, message};
 use crate::protocol::{Event, Frame, Protocol, ProtocolError, session};
 use crate::room::{InitialDocument, RoomContext};
-use crate::scenario::room_name;
 
 /// The time within which a relay must take a document.
 const SEED_TIMEOUT: Duration = Duration::from_secs(60);
@@ -28,7 +27,7 @@ pub async fn seed_rooms(
     document: &InitialDocument,
 ) -> Result<(), ConnectFailure> {
     for &room in &context.rooms {
-        let room = room_name(room);
+        let room = room.name();
         let (url, socket) = dialer.dial_seeder(&room).await?;
         let mut seeder = Seeder::new(context, socket, &room);
         let seeding = timeout(SEED_TIMEOUT, seeder.seed(context, document));

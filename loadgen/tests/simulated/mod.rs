@@ -18,7 +18,7 @@ use syncbench_datasets::Trace;
 use syncbench_loadgen::load::Usage;
 use syncbench_loadgen::net::network::Network;
 use syncbench_loadgen::outcome::{Outcome, Tally};
-use syncbench_loadgen::plan::Plan;
+use syncbench_loadgen::plan::{Plan, RoomIndex};
 use syncbench_loadgen::room::initial_document;
 use syncbench_loadgen::scenario::Scenario;
 use syncbench_loadgen::time::clock::{Clock, TimeSource};
@@ -70,7 +70,7 @@ pub async fn play_and_tell(
     let (scenario, plan) = (Arc::new(scenario), Arc::new(plan));
     let initial_document = initial_document::prepare(&scenario, &plan, &trace(), &Watched).unwrap();
     let assignment = Assignment {
-        rooms: (0..scenario.room_count()).collect(),
+        rooms: (0..scenario.room_count()).map(RoomIndex).collect(),
         scenario: Arc::clone(&scenario),
         plan: Arc::clone(&plan),
         trace: trace(),

@@ -8,7 +8,7 @@ use syncbench_engines::{
     Counter, Edit, Engine, EngineError, Export, Imported, Loro, NodeId, OpRange, PeerId, Replica,
     StateHash, VersionVector,
 };
-use syncbench_loadgen::plan::Plan;
+use syncbench_loadgen::plan::{ClientId, Plan};
 use syncbench_loadgen::room::peer_of;
 
 thread_local! {
@@ -38,10 +38,10 @@ pub fn forget() {
 pub fn of(plan: &Plan) -> Truth {
     let mut documents = LAST.take();
     let rooms = plan.rooms.iter().map(|room| {
-        let stay = |client: &&u32| plan.clients[**client as usize].leaves.is_none();
+        let stay = |client: &&ClientId| plan.client(**client).leaves.is_none();
         let stayed = room.clients.iter().filter(stay);
         let taken = stayed.filter_map(|&client| {
-            let full = plan.clients[client as usize].full;
+            let full = plan.client(client).full;
             Some((client, full, documents.remove(&peer_of(client))?))
         });
         taken.collect()
@@ -54,7 +54,7 @@ pub fn of(plan: &Plan) -> Truth {
 /// What the replicas of each room contain: the client, whether its replica is
 /// a whole document, and the document.
 pub struct Truth {
-    rooms: Vec<Vec<(u32, bool, Document)>>,
+    rooms: Vec<Vec<(ClientId, bool, Document)>>,
 }
 
 impl Truth {
