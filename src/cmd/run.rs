@@ -10,17 +10,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use clap::ValueEnum;
 use syncbench_engines::Loro;
 use syncbench_loadgen::load::{self, Inputs, LoadError};
 use syncbench_loadgen::outcome::Outcome;
 use syncbench_loadgen::relay::RelayCommand;
-use syncbench_loadgen::scenario::{History, SHIPPED, Scenario, Settings, Shipped};
+use syncbench_loadgen::scenario::{
+    Arrivals, Phase, ProtocolKind, ReplicaKind, SHIPPED, Scenario, Settings, Shipped,
+};
 use syncbench_reports::export::{Exporter, Terminal};
 use syncbench_reports::record::{DatasetRef, Run, Status};
 use syncbench_reports::threshold::{self, Threshold};
 use tokio::sync::oneshot;
 
-use flags::{Arrivals, Flags, Phase, Protocol, Replica};
+use flags::Flags;
 use watcher::Watcher;
 
 use super::BadInput;
@@ -46,12 +49,11 @@ Examples:
 Exit codes: 0 ok, 1 failure, 2 bad usage or input, 6 not converged, 7 invalid measurement,
 99 threshold missed")]
 pub struct Args {
-    /// A scenario: a file in TOML, or the name of one that comes with syncbench; flags go before
-    /// what it says
+    /// A scenario: a TOML file, or the name of a built-in one; flags override it
     #[arg(value_name = "SCENARIO.toml|NAME")]
     scenario: Option<String>,
 
-    /// Print the scenarios that come with syncbench
+    /// Print the built-in scenarios
     #[arg(long)]
     list: bool,
 
@@ -63,27 +65,27 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     rooms: Option<u32>,
 
-    /// How many of the clients write; the others only read [default: all]
+    /// Clients that write; the others only read [default: all]
     #[arg(long, value_name = "N")]
     writers: Option<u32>,
 
-    /// What the clients' copies of the document are [default: full]
+    /// Kind of replica that each client keeps [default: full]
     #[arg(long, value_enum)]
-    replica: Option<Replica>,
+    replica: Option<ReplicaKind>,
 
     /// Edits per second, over all clients [default: 1000]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     rate: Option<f64>,
 
-    /// How long edits are scheduled: 10s, 500ms, 2m [default: 10s]
+    /// Length of the schedule: 10s, 500ms, 2m [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = super::duration)]
     duration: Option<Duration>,
 
-    /// How the edits of one client follow each other [default: constant]
+    /// Distances between the edits of one client [default: constant]
     #[arg(long, value_enum)]
     arrivals: Option<Arrivals>,
 
-    /// How the clients' constant rhythms lie to each other [default: spread]
+    /// Phase of the clients' constant-rate schedules [default: spread]
     #[arg(long, value_enum)]
     phase: Option<Phase>,
 
@@ -92,27 +94,27 @@ pub struct Args {
     #[arg(long, value_name = "NAME|FILE")]
     dataset: Option<String>,
 
-    /// Bytes of text that each edit inserts, instead of what the trace says
+    /// Bytes of text that each edit inserts instead of the trace's text
     #[arg(long, value_name = "N")]
     payload: Option<u32>,
 
-    /// Load this relay instead of the embedded one; {room} and {client} stand for names
+    /// Load this relay instead of the embedded one; {room} and {client} are replaced by names
     #[arg(long, value_name = "URL")]
     relay: Option<String>,
 
-    /// Start the relay by this command; --relay says where it listens then
+    /// Start the relay with this command; --relay gives its address
     #[arg(long, value_name = "COMMAND")]
     relay_cmd: Option<String>,
 
-    /// How long a relay that the run starts may take to answer [default: 10s]
+    /// Time within which a relay that the run starts must answer [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = super::duration)]
     ready_timeout: Option<Duration>,
 
-    /// How clients and relay speak [default: broadcast]
+    /// Protocol between clients and relay [default: broadcast]
     #[arg(long, value_enum)]
-    protocol: Option<Protocol>,
+    protocol: Option<ProtocolKind>,
 
-    /// Take any certificate of a wss:// relay
+    /// Accept any certificate from a wss:// relay
     #[arg(long)]
     insecure: bool,
 
@@ -124,7 +126,7 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 
-    /// Threads that simulate clients [default: one less than CPUs]
+    /// Threads that simulate clients [default: CPUs less one]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
 
@@ -133,11 +135,11 @@ pub struct Args {
     /// metric.stat op value. Metrics: propagation, propagation_from_send,
     /// generator_lag, edit, transit, import, connect (min, mean, max, count,
     /// p50, p99.9, ...); lost, duplicated, corrupt, scheduled, sent, expected,
-    /// visible; convergence.rate, sent.rate, visible.rate. May be given often.
+    /// visible; convergence.rate, sent.rate, visible.rate. Repeatable.
     #[arg(long = "threshold", value_name = "EXPR")]
     thresholds: Vec<String>,
 
-    /// Serve what is measured while the run goes on: http://ADDR/metrics, for Prometheus
+    /// Serve live measurements for Prometheus at http://ADDR/metrics
     #[arg(long, value_name = "ADDR")]
     metrics: Option<SocketAddr>,
 
@@ -149,7 +151,7 @@ pub struct Args {
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
 
-    /// No progress display
+    /// Hide the progress display
     #[arg(short, long)]
     quiet: bool,
 }
@@ -174,7 +176,7 @@ impl Args {
         Ok((scenario, thresholds))
     }
 
-    /// What the flags say, as a scenario file would.
+    /// The flags as the settings of a scenario file.
     fn flags(&self) -> anyhow::Result<toml::Table> {
         let mut flags = Flags::default();
         let time = |time: Duration| humantime::format_duration(time).to_string();
@@ -183,25 +185,16 @@ impl Args {
         flags.set("relay.url", self.relay.clone());
         flags.set("relay.command", self.relay_cmd.clone());
         flags.set("relay.ready_timeout", self.ready_timeout.map(time));
-        flags.set(
-            "relay.protocol",
-            self.protocol.map(|protocol| protocol.name()),
-        );
+        flags.set_name("relay.protocol", self.protocol);
         flags.set("relay.insecure", self.insecure.then_some(true));
         flags.set("clients.count", self.clients);
         flags.set("clients.rooms", self.rooms);
         flags.set("clients.writers", self.writers);
-        flags.set(
-            "clients.replica",
-            self.replica.map(|replica| replica.name()),
-        );
+        flags.set_name("clients.replica", self.replica);
         flags.set("workload.dataset", self.dataset.clone());
         flags.set("workload.rate", self.rate);
-        flags.set(
-            "workload.arrivals",
-            self.arrivals.map(|arrivals| arrivals.name()),
-        );
-        flags.set("workload.phase", self.phase.map(|phase| phase.name()));
+        flags.set_name("workload.arrivals", self.arrivals);
+        flags.set_name("workload.phase", self.phase);
         flags.set("workload.payload", self.payload);
         if !self.thresholds.is_empty() {
             flags.set("thresholds", Some(self.thresholds.clone()));
@@ -250,7 +243,7 @@ fn written(name: &str) -> anyhow::Result<String> {
     })
 }
 
-/// Prints what comes with syncbench.
+/// Prints the built-in scenarios.
 fn list() -> anyhow::Result<Status> {
     for shipped in SHIPPED {
         let scenario = shipped.settings()?.scenario()?;
@@ -313,18 +306,16 @@ fn load_relay(
     args: &Args,
 ) -> anyhow::Result<Outcome> {
     let program = std::env::current_exe().context("cannot find the syncbench executable")?;
-    let protocol = scenario.protocol.name();
-    let history = match scenario.history {
-        History::Full => "full",
-        History::Shallow => "shallow",
-    };
+    let history = scenario.history.to_possible_value();
     let relay = [
         "relay",
         "--owned",
         "--protocol",
-        protocol,
+        scenario.protocol.name(),
         "--history",
-        history,
+        history
+            .as_ref()
+            .map_or("full", |history| history.get_name()),
     ];
     let inputs = Inputs {
         trace: Arc::new(trace),
@@ -352,7 +343,7 @@ fn load_relay(
     outcome
 }
 
-/// Tells what the user can mend from what has failed.
+/// Tells the user's mistakes from failures.
 fn explained(error: LoadError) -> anyhow::Error {
     match error {
         LoadError::Descriptors(_) | LoadError::Url(_) | LoadError::NoRhythm(_) => {

@@ -6,7 +6,44 @@ pub(crate) mod loro;
 
 use bytes::Bytes;
 
-use crate::scenario::ProtocolKind;
+use serde::{Deserialize, Serialize};
+
+/// The protocols that clients and relays speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+pub enum ProtocolKind {
+    /// Raw updates in binary frames, forwarded to all others in the room; the relay keeps nothing
+    Broadcast,
+    /// loro-protocol version 1: joins, acknowledged updates, presence, rooms with a history
+    Loro,
+}
+
+impl ProtocolKind {
+    /// The protocol's name in scenarios and flags.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Broadcast => "broadcast",
+            Self::Loro => "loro",
+        }
+    }
+
+    /// Whether its relays keep what a client needs that arrives late.
+    pub fn remembers(self) -> bool {
+        match self {
+            Self::Broadcast => false,
+            Self::Loro => true,
+        }
+    }
+
+    /// Whether it carries presence messages.
+    pub fn carries_presence(self) -> bool {
+        match self {
+            Self::Broadcast => false,
+            Self::Loro => true,
+        }
+    }
+}
 
 /// One WebSocket message that a session sends or receives.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+pub use crate::protocol::ProtocolKind;
+pub use crate::relay::HistoryKind;
 pub use parts::*;
 pub use settings::{
     ChurnSettings, ClientSettings, DocumentSettings, LinkSettings, PresenceSettings,
@@ -24,7 +26,7 @@ pub struct Scenario {
     /// How clients and relay speak.
     pub protocol: ProtocolKind,
     /// What the embedded relay keeps, where its protocol has a memory.
-    pub history: History,
+    pub history: HistoryKind,
     /// What a connection needs besides its address.
     pub access: Access,
     /// The rooms, by size.
@@ -106,7 +108,7 @@ impl Default for Scenario {
         Self {
             relay: RelayTarget::Embedded,
             protocol: ProtocolKind::Broadcast,
-            history: History::Full,
+            history: HistoryKind::Full,
             access: Access::default(),
             rooms: vec![RoomClass { count: 40, size: 5 }],
             clients: 200,
@@ -296,7 +298,7 @@ impl Scenario {
                 fault.at, self.duration
             )));
         }
-        if self.presence.is_some() && self.protocol == ProtocolKind::Broadcast {
+        if self.presence.is_some() && !self.protocol.carries_presence() {
             let message = "protocol broadcast carries no presence: drop [presence], or use loro";
             return Err(ScenarioError::Contradiction(message.to_owned()));
         }

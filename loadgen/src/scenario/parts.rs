@@ -28,44 +28,6 @@ pub enum RelayTarget {
     },
 }
 
-/// How clients and relay speak.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ProtocolKind {
-    /// Raw updates in binary frames, forwarded to everyone else in the room.
-    Broadcast,
-    /// loro-protocol version 1: joins, acknowledged updates, presence.
-    Loro,
-}
-
-impl ProtocolKind {
-    /// Its name, as in scenarios and flags.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Broadcast => "broadcast",
-            Self::Loro => "loro",
-        }
-    }
-
-    /// Whether its relays keep what a client needs that comes late.
-    pub fn remembers(self) -> bool {
-        match self {
-            Self::Broadcast => false,
-            Self::Loro => true,
-        }
-    }
-}
-
-/// What the embedded relay keeps of a room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum History {
-    /// Everything.
-    Full,
-    /// The state, and the history since it was last compacted.
-    Shallow,
-}
-
 /// What a connection needs besides its address. What is secret here is never
 /// written into a record.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -107,13 +69,14 @@ pub struct RoomClass {
     pub size: u32,
 }
 
-/// What a client's copy of the document is.
+/// The kind of copy that a client keeps of the document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum ReplicaKind {
-    /// A document that imports what it receives.
+    /// A document that imports what it receives
     Full,
-    /// The version only: which operations it has received.
+    /// The version of a document: the operations that it has received
     Light,
 }
 
@@ -169,15 +132,16 @@ pub struct Stage {
     pub clients: Option<u32>,
 }
 
-/// How the edits of one client follow each other.
+/// The distances between the edits of one client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum Arrivals {
-    /// At equal distances.
+    /// Equal distances
     Constant,
-    /// At random, with independent exponential distances.
+    /// Random, independent, exponentially distributed distances
     Poisson,
-    /// As in the data set, sped up or slowed down to the rate asked for.
+    /// The distances of the data set, scaled to the rate
     Trace,
 }
 
@@ -191,14 +155,15 @@ impl fmt::Display for Arrivals {
     }
 }
 
-/// How the constant rhythms of the clients lie to each other. This alone
-/// changes the cost per delivery about twofold, so it stands in the record.
+/// The phase of the clients' constant-rate schedules. It alone changes the cost
+/// per delivery about twofold, so the record has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum Phase {
-    /// Evenly over the period: the load is smooth.
+    /// Evenly over the period: the load is smooth
     Spread,
-    /// All at once: the load comes in bursts.
+    /// All at once: the load comes in bursts
     Locked,
 }
 

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use syncbench_reports::similar::similar;
 
 use super::{
-    Access, Arrivals, Churn, Document, DocumentForm, EditKind, History, LinkClass, LinkFault,
+    Access, Arrivals, Churn, Document, DocumentForm, EditKind, HistoryKind, LinkClass, LinkFault,
     Phase, Presence, ProtocolKind, RelayFault, RelayTarget, ReplicaKind, RoomClass, Scenario,
     ScenarioError, Stage, Verify, parts::optional_duration, parts::required_duration,
 };
@@ -80,7 +80,7 @@ pub struct RelaySettings {
     #[serde(with = "optional_duration")]
     pub ready_timeout: Option<Duration>,
     /// What the embedded relay keeps.
-    pub history: Option<History>,
+    pub history: Option<HistoryKind>,
     /// Header lines of the WebSocket handshake.
     pub headers: BTreeMap<String, String>,
     /// The WebSocket subprotocol asked for.
