@@ -3,7 +3,7 @@
 //! With an argument, only those whose name contains it.
 #![allow(clippy::unwrap_used, missing_docs)] // the helpers are those of tests
 
-#[path = "../tests/simulated/mod.rs"]
+#[path = "../tests/it/simulated/mod.rs"]
 mod simulated;
 
 use std::process::ExitCode;

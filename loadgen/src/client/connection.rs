@@ -14,6 +14,7 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use crate::client::disconnect::Disconnect;
 use crate::net::network::Wire;
 use crate::net::target::UrlError;
+use crate::net::tls::TlsError;
 use crate::scenario::Access;
 
 /// A connection that is not open by then has failed.
@@ -178,7 +179,7 @@ pub enum ConnectFailure {
     Connect(Box<ConnectError>),
     /// `wss://` cannot be spoken here.
     #[error("cannot use wss://: {0}")]
-    Tls(String),
+    Tls(#[from] TlsError),
 }
 
 impl From<ConnectError> for ConnectFailure {

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use tokio_tungstenite::tungstenite::http::Uri;
 
 use super::connection::{ConnectError, ConnectFailure, Socket, connect};
-use crate::net::link::{Link, LinkConditions, LinkHandle};
+use crate::net::link::{Link, LinkConditions, LinkHandle, LinkSetup};
 use crate::net::network::{ArrivalStamp, Network, Wire};
 use crate::net::target::{UrlError, UrlTemplate, host_and_port};
 use crate::net::tls::Tls;
@@ -53,7 +53,7 @@ impl Dialer {
         timer: Timer,
     ) -> Result<Self, ConnectFailure> {
         let tls = match relay.is_secure() {
-            true => Some(Tls::new(scenario.access.insecure).map_err(ConnectFailure::Tls)?),
+            true => Some(Tls::new(scenario.access.insecure)?),
             false => None,
         };
         Ok(Self {
@@ -124,9 +124,14 @@ impl Dialer {
         let opening = self.network.open(host, port, client.0, arrival.clone());
         let mut wire = opening.await?;
         if let Some((conditions, handle)) = endpoint.link {
-            let rng = client_rng(self.scenario.seed ^ 0x117C, client);
-            let timer = self.timer.clone();
-            wire = Box::new(Link::new(wire, conditions, handle, arrival, timer, rng));
+            let setup = LinkSetup {
+                conditions,
+                handle,
+                arrival,
+                timer: self.timer.clone(),
+                rng: client_rng(self.scenario.seed ^ 0x117C, client),
+            };
+            wire = Box::new(Link::new(wire, setup));
         }
         match &self.tls {
             Some(tls) => tls.wrap(host, wire).await,

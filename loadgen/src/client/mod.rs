@@ -226,7 +226,7 @@ fn loss(failure: &ConnectFailure) -> Disconnect {
     match failure {
         ConnectFailure::Connect(error) => error.loss(),
         ConnectFailure::Url(error) => Disconnect::new("url", error.to_string()),
-        ConnectFailure::Tls(error) => Disconnect::new("tls", error.clone()),
+        ConnectFailure::Tls(error) => Disconnect::new("tls", error.to_string()),
     }
 }
 

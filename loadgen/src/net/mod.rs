@@ -1,5 +1,5 @@
 //! The network between clients and relay: addresses, connections, encryption,
-//! and the simulated links that clients are behind.
+//! and the simulated links in front of clients.
 
 pub mod link;
 pub mod network;

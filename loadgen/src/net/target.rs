@@ -1,4 +1,4 @@
-//! Addresses of relays: URL templates with a room and a client in them.
+//! Addresses of relays: URL templates with placeholders for room and client.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,33 +6,33 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 use tokio_tungstenite::tungstenite::http::Uri;
 
-/// Where a relay listens, for any room and client: a `ws://` URL in which
-/// `{room}` and `{client}` stand for their names. Without `{room}` the room is
+/// The address of a relay, for any room and client: a `ws://` or `wss://` URL
+/// with the placeholders `{room}` and `{client}`. Without `{room}`, the room is
 /// appended as the last part of the path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UrlTemplate(String);
 
-/// Why a relay URL cannot be used.
+/// A reason why a relay URL cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
-    /// Another scheme, or none.
+    /// The scheme is missing, or neither `ws` nor `wss`.
     #[error("relay URL `{0}`: must start with ws:// or wss://, as in ws://127.0.0.1:7000/{{room}}")]
     Scheme(String),
-    /// Not a URL.
+    /// The text is not a valid URL.
     #[error("relay URL `{url}`: {reason}; write it as ws://127.0.0.1:7000/{{room}}")]
     Malformed {
-        /// As given.
+        /// The URL as entered.
         url: String,
-        /// What the parser says.
+        /// The message of the parser.
         reason: String,
     },
 }
 
 impl UrlTemplate {
-    /// The URL of one client in one room.
+    /// Returns the URL of one client in one room.
     ///
     /// # Errors
-    /// When the names make it an invalid URL.
+    /// If the URL is invalid with these names.
     pub fn url(&self, room: &str, client: &str) -> Result<Uri, UrlError> {
         let url = self.0.replace("{room}", room).replace("{client}", client);
         let malformed = |reason: String| UrlError::Malformed {
@@ -41,26 +41,26 @@ impl UrlTemplate {
         };
         let uri: Uri = url.parse().map_err(|err| malformed(format!("{err}")))?;
         if uri.host().is_none_or(str::is_empty) {
-            return Err(malformed("it names no host".to_owned()));
+            return Err(malformed("the host is missing".to_owned()));
         }
         Ok(uri)
     }
 
-    /// Whether connections are to be encrypted.
+    /// Returns `true` if connections must be encrypted.
     pub fn is_secure(&self) -> bool {
         self.0.starts_with("wss://")
     }
 }
 
-/// The host of a URL, without the brackets of an address, and its port, or that
-/// of its scheme.
+/// Returns the host of a URL, without the brackets of an IPv6 address, and its
+/// port or the default port of its scheme.
 pub fn host_and_port(url: &Uri) -> (&str, u16) {
     let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
-    let usual = match url.scheme_str() {
+    let default = match url.scheme_str() {
         Some("wss") => 443,
         _ => 80,
     };
-    (host, url.port_u16().unwrap_or(usual))
+    (host, url.port_u16().unwrap_or(default))
 }
 
 impl FromStr for UrlTemplate {
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn unusable_urls_are_refused_with_the_mend() {
+    fn unusable_urls_are_refused_with_a_correct_example() {
         for bad in [
             "",
             "http://h",

@@ -1,4 +1,4 @@
-//! `wss://`: TLS by rustls, with the certificates that this system trusts.
+//! `wss://`: TLS with rustls and the certificates that this system trusts.
 
 use std::io;
 use std::sync::Arc;
@@ -17,36 +17,50 @@ use tokio_rustls::rustls::{
 
 use crate::net::network::{Duplex, Wire};
 
+/// A reason why connections cannot be encrypted.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The system has no trusted certificates.
+    #[error(
+        "this system has no trusted certificates: install them, or set `insecure` to accept any \
+         certificate"
+    )]
+    NoTrustedCertificates,
+    /// rustls rejected the configuration.
+    #[error("cannot set up TLS: {0}")]
+    Setup(#[from] Error),
+}
+
 /// Encrypts connections.
 #[derive(Clone)]
 pub struct Tls(TlsConnector);
 
 impl Tls {
-    /// With `insecure`, any certificate will do.
+    /// Verifies certificates against those that the system trusts; with
+    /// `insecure`, accepts any certificate.
     ///
     /// # Errors
-    /// When the system has no certificates that it trusts.
-    pub fn new(insecure: bool) -> Result<Self, String> {
+    /// If the system has no trusted certificates.
+    pub fn new(insecure: bool) -> Result<Self, TlsError> {
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?;
+            .with_safe_default_protocol_versions()?;
         let config = match insecure {
             true => builder
                 .dangerous()
                 .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
                 .with_no_client_auth(),
             false => builder
-                .with_root_certificates(trusted()?)
+                .with_root_certificates(trusted_certificates()?)
                 .with_no_client_auth(),
         };
         Ok(Self(TlsConnector::from(Arc::new(config))))
     }
 
-    /// The connection, encrypted, to a server that proves to be `host`.
+    /// Encrypts a connection to a server that proves to be `host`.
     ///
     /// # Errors
-    /// When it does not, or does not speak TLS.
+    /// If the server cannot prove that, or does not speak TLS.
     pub async fn wrap(&self, host: &str, wire: Wire) -> io::Result<Wire> {
         let name = ServerName::try_from(host.to_owned())
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
@@ -60,17 +74,18 @@ impl Duplex for TlsStream<Wire> {
     }
 }
 
-fn trusted() -> Result<RootCertStore, String> {
+fn trusted_certificates() -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    roots.add_parsable_certificates(found.certs);
+    let loaded = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(loaded.certs);
     match roots.is_empty() {
-        true => Err("this system has no certificates that it trusts; `insecure` takes any".into()),
+        true => Err(TlsError::NoTrustedCertificates),
         false => Ok(roots),
     }
 }
 
-/// Accepts what any server shows, as long as it holds the key to it.
+/// Accepts any certificate, as long as the server holds its private key.
+
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 

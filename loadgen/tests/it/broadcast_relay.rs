@@ -1,12 +1,9 @@
 //! The `broadcast` relay over real sockets.
-#![allow(clippy::unwrap_used)] // a test may fail
-
-mod support;
 
 use std::time::Duration;
 
+use crate::support::RelayThread;
 use futures_util::{SinkExt, StreamExt};
-use support::RelayThread;
 use syncbench_loadgen::client::connection::Socket;
 use syncbench_loadgen::relay::broadcast::Config;
 use tokio::io::AsyncWriteExt;

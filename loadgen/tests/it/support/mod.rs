@@ -1,5 +1,4 @@
 //! Relays on loopback for tests: the real one, and one that can be broken.
-#![allow(dead_code)] // each test file uses its part
 
 pub mod peer;
 
@@ -24,6 +23,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::accept_hdr_async;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
+
+use crate::turns::{Kind, Turn};
 
 /// Plays a scenario to its end with replicas of Loro.
 pub fn play(scenario: Scenario) -> Result<Outcome, LoadError> {
@@ -65,12 +66,13 @@ pub struct RelayThread {
     pub address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
+    _turn: Turn,
 }
 
 impl RelayThread {
     /// The embedded `broadcast` relay.
     pub fn broadcast(config: broadcast::Config) -> Self {
-        Self::start(move |listener, stop| async move {
+        Self::start(Kind::RealTime, move |listener, stop| async move {
             let stopped = async {
                 let _ = stop.await;
             };
@@ -80,7 +82,7 @@ impl RelayThread {
 
     /// The embedded `loro` relay.
     pub fn loro(config: loro::Config) -> Self {
-        Self::start(move |listener, stop| async move {
+        Self::start(Kind::RealTime, move |listener, stop| async move {
             let stopped = async {
                 let _ = stop.await;
             };
@@ -92,7 +94,7 @@ impl RelayThread {
     /// time sent, nothing is read or written for as long.
     pub fn stalling(config: broadcast::Config) -> (Self, mpsc::UnboundedSender<Duration>) {
         let (stall, mut stalls) = mpsc::unbounded_channel();
-        let relay = Self::start(move |listener, stop| async move {
+        let relay = Self::start(Kind::Alone, move |listener, stop| async move {
             tokio::spawn(async move {
                 while let Some(lasting) = stalls.recv().await {
                     // The runtime has this thread only.
@@ -116,7 +118,7 @@ impl RelayThread {
     pub fn serving<F: Future<Output = ()>>(
         serve: impl FnOnce(TcpListener) -> F + Send + 'static,
     ) -> Self {
-        Self::start(move |listener, stop| async move {
+        Self::start(Kind::RealTime, move |listener, stop| async move {
             tokio::select! {
                 () = serve(listener) => {}
                 _ = stop => {}
@@ -138,11 +140,13 @@ impl RelayThread {
     }
 
     fn start<F>(
+        kind: Kind,
         serve: impl FnOnce(TcpListener, oneshot::Receiver<()>) -> F + Send + 'static,
     ) -> Self
     where
         F: Future<Output = ()>,
     {
+        let turn = Turn::take(kind);
         let (bound, address) = std::sync::mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
@@ -160,6 +164,7 @@ impl RelayThread {
             address: address.recv().unwrap(),
             stop: Some(stop),
             thread: Some(thread),
+            _turn: turn,
         }
     }
 }

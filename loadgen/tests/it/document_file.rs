@@ -1,12 +1,9 @@
 //! Rooms that begin with a document from a file.
-#![allow(clippy::unwrap_used)] // a test may fail
-
-mod support;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use support::{RelayThread, play};
+use crate::support::{RelayThread, play};
 use syncbench_engines::{Engine, Export, Loro, PeerId, Replica, VersionVector};
 use syncbench_loadgen::load::LoadError;
 use syncbench_loadgen::outcome::Outcome;

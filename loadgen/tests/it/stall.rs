@@ -3,15 +3,12 @@
 //!
 //! Lower bounds and proportions only: a machine that is busy with something
 //! else makes more edits late, and never fewer.
-#![allow(clippy::unwrap_used)] // a test may fail
-
-mod support;
 
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use crate::support::{RelayThread, play_watched};
 use hdrhistogram::Histogram;
-use support::{RelayThread, play_watched};
 use syncbench_loadgen::load::Progress;
 use syncbench_loadgen::relay::broadcast;
 use syncbench_loadgen::scenario::{RoomClass, Scenario};

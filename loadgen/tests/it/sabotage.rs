@@ -1,21 +1,21 @@
 //! The convergence checker against relays that are sabotaged: its verdict is
 //! right, whatever is done to the frames. The example `sabotage` does the same
 //! at full size; docs/SABOTAGE.md says what came of it.
-#![allow(clippy::unwrap_used)] // a test may fail
 
-mod simulated;
-
-use simulated::saboteur::Sabotage;
-use simulated::trials::{cases, needle};
+use crate::simulated::saboteur::Sabotage;
+use crate::simulated::trials::{cases, needle};
 use syncbench_loadgen::outcome::Outcome;
 use syncbench_loadgen::scenario::ProtocolKind;
 use syncbench_reports::record::Status;
+
+use crate::turns::{Kind, Turn};
 
 /// Seeds of each kind of trial: 15 s in the dev profile.
 const SEEDS: u64 = 3;
 
 /// Two tests, for two threads.
 fn hold_all_trials(protocol: ProtocolKind) {
+    let _turn = Turn::take(Kind::VirtualTime);
     for case in cases().iter().filter(|case| case.protocol == protocol) {
         for seed in 0..SEEDS {
             if let Err(wrong) = case.trial(seed) {
@@ -36,6 +36,7 @@ fn the_verdict_on_a_loro_relay_is_right_whatever_is_done_to_the_frames() {
 }
 
 fn one_of_ten_thousand(one: impl Fn(u64) -> Sabotage) -> Outcome {
+    let _turn = Turn::take(Kind::VirtualTime);
     let (outcome, touched) = needle(10_000, one, 1);
     assert!((1..=2).contains(&touched), "{touched}");
     outcome

@@ -1,14 +1,11 @@
 //! Relays that do not behave: garbage, floods, hanging up, silence. The run
 //! survives what a real client would, names what it met, and keeps what it
 //! measured.
-#![allow(clippy::unwrap_used)] // a test may fail
-
-mod support;
 
 use std::time::Duration;
 
+use crate::support::{RelayThread, play};
 use futures_util::{SinkExt, StreamExt};
-use support::{RelayThread, play};
 use syncbench_loadgen::load::LoadError;
 use syncbench_loadgen::outcome::Outcome;
 use syncbench_loadgen::scenario::{ProtocolKind, RoomClass, Scenario};

@@ -2,22 +2,21 @@
 //!
 //! `SYNCBENCH_SEEDS` says how many seeds each property is tried with, and
 //! `SYNCBENCH_SEED` which one alone.
-#![allow(clippy::unwrap_used)] // a test may fail
-
-mod simulated;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use std::time::Duration;
 
-use simulated::chance::{self, Weather};
-use simulated::distance::{Disturbance, play_at_a_distance};
-use simulated::pipes::Pipes;
-use simulated::{Run, in_virtual_time, play};
+use crate::simulated::chance::{self, Weather};
+use crate::simulated::distance::{Disturbance, play_at_a_distance};
+use crate::simulated::pipes::Pipes;
+use crate::simulated::{Run, in_virtual_time, play};
 use syncbench_loadgen::plan::Plan;
 use syncbench_loadgen::scenario::{ProtocolKind, Scenario};
 use syncbench_reports::record::Status;
 use tokio::time::timeout;
+
+use crate::turns::{Kind, Turn};
 
 /// Seeds that the suite ends with within a minute, in the dev profile.
 const SEEDS: u64 = 200;
@@ -42,6 +41,7 @@ fn for_some_seeds(
     weather: Weather,
     property: impl Fn(&Scenario),
 ) {
+    let _turn = Turn::take(Kind::VirtualTime);
     let seeds = match number("SYNCBENCH_SEED") {
         Some(seed) => seed..seed + 1,
         None => 0..number("SYNCBENCH_SEEDS").unwrap_or(SEEDS) / one_in,

@@ -1,12 +1,9 @@
 //! Whole runs over real sockets: the verdict is right for a relay that works,
 //! and for relays that are broken on purpose.
-#![allow(clippy::unwrap_used)] // a test may fail
-
-mod support;
 
 use std::time::Duration;
 
-use support::{Fault, RelayThread, play, play_until};
+use crate::support::{Fault, RelayThread, play, play_until};
 use syncbench_loadgen::net::link::LinkConditions;
 use syncbench_loadgen::outcome::Outcome;
 use syncbench_loadgen::plan::{ClientId, Plan};

@@ -86,7 +86,7 @@ const TOKEN_FILE: &str = "relay/token_file";
 
 fn schema() -> Result<Value> {
     Ok(serde_json::from_str(include_str!(
-        "../schema/scenario.v1.json"
+        "../../schema/scenario.v1.json"
     ))?)
 }
 
@@ -124,7 +124,7 @@ fn shipped_scenarios_keep_to_the_schema() -> Result {
 
 #[test]
 fn the_examples_of_the_documentation_keep_to_the_schema_and_can_be_run() -> Result {
-    let text = include_str!("../../docs/SCENARIOS.md");
+    let text = include_str!("../../../docs/SCENARIOS.md");
     let examples = text.split("```toml").skip(1);
     let examples: Vec<&str> = examples
         .filter_map(|rest| rest.split("```").next())
@@ -139,7 +139,7 @@ fn the_examples_of_the_documentation_keep_to_the_schema_and_can_be_run() -> Resu
 
 #[test]
 fn the_documentation_names_every_key() -> Result {
-    let text = include_str!("../../docs/SCENARIOS.md");
+    let text = include_str!("../../../docs/SCENARIOS.md");
     for (table, keys) in described(&schema()?) {
         for key in keys {
             let named = [format!("| `{key}` |"), format!("[{key}]")];

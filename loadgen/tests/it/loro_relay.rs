@@ -1,12 +1,9 @@
 //! The `loro` relay over real sockets.
-#![allow(clippy::unwrap_used)] // a test may fail
 
-mod support;
-
+use crate::support::RelayThread;
+use crate::support::peer::Peer;
 use futures_util::SinkExt;
 use loro_protocol::{BatchId, CrdtType, ProtocolMessage, UpdateStatusCode, encode};
-use support::RelayThread;
-use support::peer::Peer;
 use syncbench_engines::{Export, PeerId, VersionVector};
 use syncbench_loadgen::net::network::Wire;
 use syncbench_loadgen::protocol::Event;

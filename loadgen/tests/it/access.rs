@@ -1,14 +1,11 @@
 //! Relays that want more than an address: headers, a token, a subprotocol,
 //! TLS. What is secret stays out of the record.
-#![allow(clippy::unwrap_used)] // a test may fail
-
-mod support;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::support::{RelayThread, play};
 use futures_util::StreamExt;
-use support::{RelayThread, play};
 use syncbench_loadgen::load::LoadError;
 use syncbench_loadgen::outcome::Outcome;
 use syncbench_loadgen::scenario::{Access, RelayTarget, RoomClass, Scenario};
