@@ -1,28 +1,29 @@
-//! One monotonic clock for intended, actual and visible times.
+//! The monotonic clock for intended, actual and visible times.
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 use tokio::time::Instant;
 
-/// Nanoseconds: since the start of the schedule where a [`Clock`] tells them,
-/// since an arbitrary zero where a [`TimeSource`] does.
+/// Nanoseconds, as a duration or as a time: since the start of the schedule for
+/// the times of a [`Clock`], since an arbitrary zero for those of a
+/// [`TimeSource`].
 pub type Nanos = u64;
 
-/// Where time comes from.
+/// A source of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimeSource {
     /// `CLOCK_MONOTONIC`.
     Monotonic,
-    /// The time of a runtime that is paused, or simulated: since this instant.
+    /// The time since this instant in a runtime that is paused or simulated.
     Simulated(Instant),
 }
 
 impl TimeSource {
-    /// The time of the runtime that this is called in.
+    /// Returns the source of simulated time of the current runtime.
     pub fn simulated() -> Self {
         Self::Simulated(Instant::now())
     }
 
-    /// The time, from an arbitrary zero.
+    /// Returns the current time since an arbitrary zero.
     pub fn now(self) -> Nanos {
         match self {
             Self::Monotonic => nanos(clock_gettime(ClockId::Monotonic)),
@@ -31,8 +32,8 @@ impl TimeSource {
     }
 }
 
-/// The clock of one run, counted from the schedule's start. Cheap to copy;
-/// every copy tells the same time, in every thread.
+/// The clock of one run, which starts with the schedule. All copies show the
+/// same time, in every thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Clock {
     origin: Nanos,
@@ -40,7 +41,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock whose zero lies `delay` nanoseconds ahead of now.
+    /// Creates a clock whose zero is `delay` nanoseconds from now.
     pub fn starting_in(source: TimeSource, delay: Nanos) -> Self {
         Self {
             origin: source.now() + delay,
@@ -48,30 +49,31 @@ impl Clock {
         }
     }
 
-    /// Time since the schedule's start; 0 before it.
+    /// Returns the time since the schedule's start; 0 before it.
     pub fn now(self) -> Nanos {
         self.source.now().saturating_sub(self.origin)
     }
 
-    /// When `at` is, by the time source.
+    /// Converts a time of this clock to a time of the time source.
     pub fn absolute(self, at: Nanos) -> Nanos {
         self.origin.saturating_add(at)
     }
 
-    /// When the time source showed `absolute`; 0 before the schedule's start.
+    /// Converts a time of the time source to a time of this clock; 0 if it is
+    /// before the schedule's start.
     pub fn relative(self, absolute: Nanos) -> Nanos {
         absolute.saturating_sub(self.origin)
     }
 }
 
-/// CPU time that the calling thread has used.
+/// Returns the CPU time that the calling thread has used, nanoseconds.
 pub fn thread_cpu() -> Nanos {
     nanos(clock_gettime(ClockId::ThreadCPUTime))
 }
 
-/// How far `CLOCK_REALTIME` is ahead of `CLOCK_MONOTONIC` now: the kernel
-/// stamps what it receives with the former.
-pub fn realtime_ahead() -> Nanos {
+/// Returns how far `CLOCK_REALTIME`, with which the kernel stamps received
+/// bytes, is ahead of `CLOCK_MONOTONIC` now.
+pub(crate) fn realtime_ahead() -> Nanos {
     nanos(clock_gettime(ClockId::Realtime)).saturating_sub(TimeSource::Monotonic.now())
 }
 
@@ -79,13 +81,14 @@ fn nanos(time: Timespec) -> Nanos {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-/// Asks the kernel not to delay the calling thread's timers to batch them:
-/// the default slack of 50 us would be most of our pacing error.
-pub fn sharpen_timers() {
+/// Asks the kernel not to delay the calling thread's timers in order to batch
+/// them: the default slack of 50 us would dominate the pacing error.
+pub(crate) fn sharpen_timers() {
     #[cfg(target_os = "linux")]
     {
-        // Refused only where a sandbox forbids prctl; pacing is then coarser,
+        // Fails only in a sandbox that forbids prctl. Pacing is then coarser,
         // which the generator lag shows.
+
         let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
     }
 }

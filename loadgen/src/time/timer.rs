@@ -1,8 +1,8 @@
-//! Waiting for a point in time, to some tens of microseconds.
+//! A timer with a precision of some tens of microseconds.
 //!
-//! The runtime's own timers are a millisecond coarse: too coarse to pace edits
-//! or to delay a link by. Here one kernel timer for each thread rings in the
-//! runtime's own poll, for all who wait.
+//! The runtime's own timers have a resolution of one millisecond: too coarse to
+//! pace edits or to delay a link. Here, one kernel timer for each thread wakes
+//! all its sleepers through the runtime's poll.
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::time::clock::{Nanos, TimeSource};
 
-/// The timer of one thread. Clones are the same timer.
+/// The timer of one thread. Clones share the same timer.
 #[derive(Clone)]
 pub struct Timer {
     source: TimeSource,
@@ -25,12 +25,12 @@ pub struct Timer {
 }
 
 impl Timer {
-    /// The timer of the calling thread, which must be in a `LocalSet`. Where
-    /// time is simulated, or the system has no such timers, the runtime's own
-    /// serve instead.
+    /// Creates the timer of the calling thread, which must be in a `LocalSet`.
+    /// If time is simulated, or the system has no such timers, uses the timers
+    /// of the runtime.
     ///
     /// # Errors
-    /// When the system refuses a timer.
+    /// If the system refuses a timer.
     pub fn new(source: TimeSource) -> io::Result<Self> {
         let alarm = match source {
             TimeSource::Simulated(_) => None,
@@ -39,17 +39,17 @@ impl Timer {
         Ok(Self { source, alarm })
     }
 
-    /// The time, by the source.
+    /// Returns the current time of the source.
     pub fn now(&self) -> Nanos {
         self.source.now()
     }
 
-    /// Where its time comes from.
+    /// Returns the time source.
     pub fn source(&self) -> TimeSource {
         self.source
     }
 
-    /// Completes at `at`, by the source.
+    /// Completes at the time `at` of the source.
     pub fn sleep_until(&self, at: Nanos) -> Sleep {
         let waiting = match &self.alarm {
             Some(alarm) => Waiting::Alarm(Rc::clone(alarm), None),
@@ -64,13 +64,13 @@ impl Timer {
 
     fn instant(&self, at: Nanos) -> Instant {
         let left = at.saturating_sub(self.now());
-        // Far enough for "never", and no overflow.
+        // Far enough away to mean "never", without overflow.
         let left = left.min(Nanos::from(u32::MAX) * 1_000_000_000);
         Instant::now() + std::time::Duration::from_nanos(left)
     }
 }
 
-/// Completes at its time.
+/// A future that completes at a given time.
 pub struct Sleep {
     source: TimeSource,
     at: Nanos,
@@ -78,13 +78,14 @@ pub struct Sleep {
 }
 
 enum Waiting {
-    /// With its place in the alarm's list, once polled.
+    /// Waits for the alarm; has an id in the alarm's list once it is polled.
     Alarm(Rc<Alarm>, Option<u64>),
+    /// Waits for a timer of the runtime.
     Runtime(Pin<Box<tokio::time::Sleep>>),
 }
 
 impl Sleep {
-    /// When it completes, by the source.
+    /// Returns the time at which it completes, by the source.
     pub fn at(&self) -> Nanos {
         self.at
     }
@@ -98,8 +99,8 @@ impl Future for Sleep {
         match &mut self.waiting {
             Waiting::Runtime(sleep) => sleep.as_mut().poll(cx),
             Waiting::Alarm(..) if now >= at => Poll::Ready(()),
-            Waiting::Alarm(alarm, place) => {
-                *place = Some(alarm.wake_at(at, *place, cx.waker()));
+            Waiting::Alarm(alarm, id) => {
+                *id = Some(alarm.wake_at(at, *id, cx.waker()));
                 Poll::Pending
             }
         }
@@ -108,26 +109,76 @@ impl Future for Sleep {
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        if let Waiting::Alarm(alarm, Some(place)) = &self.waiting {
-            alarm.waiting.borrow_mut().wakers.remove(place);
+        if let Waiting::Alarm(alarm, Some(id)) = &self.waiting {
+            alarm.sleepers.borrow_mut().wakers.remove(id);
         }
     }
 }
 
-/// One kernel timer, set to the earliest of all who wait.
+/// One kernel timer, set to the time of the earliest sleeper.
 struct Alarm {
     clock: kernel::Clock,
-    waiting: RefCell<List>,
+    sleepers: RefCell<Sleepers>,
 }
 
+/// The sleepers of one alarm.
+///
 /// Invariant: `set_to` is at most the earliest time of an entry in `times`
 /// whose id is in `wakers`.
-struct List {
+struct Sleepers {
     times: BinaryHeap<Reverse<(Nanos, u64)>>,
-    /// Who waits; a `Sleep` that was dropped is in `times` alone.
+    /// The wakers by id. A `Sleep` that was dropped is only in `times`.
     wakers: HashMap<u64, Waker>,
     next_id: u64,
+    /// The time that the kernel timer is set to; `Nanos::MAX` if it is not set.
     set_to: Nanos,
+}
+
+impl Default for Sleepers {
+    fn default() -> Self {
+        Self {
+            times: BinaryHeap::new(),
+            wakers: HashMap::new(),
+            next_id: 0,
+            set_to: Nanos::MAX,
+        }
+    }
+}
+
+impl Sleepers {
+    /// Adds a sleeper, or replaces the waker of the sleeper `id`. Returns its
+    /// id.
+    fn add(&mut self, at: Nanos, id: Option<u64>, waker: &Waker) -> u64 {
+        if let Some(id) = id
+            && let Some(known) = self.wakers.get_mut(&id)
+        {
+            known.clone_from(waker);
+            return id;
+        }
+        let id = self.next_id;
+        self.next_id += 1;
+        self.wakers.insert(id, waker.clone());
+        self.times.push(Reverse((at, id)));
+        id
+    }
+
+    /// Removes the sleepers that are due at `now`, and returns their wakers in
+    /// the order of their times. Afterwards, `set_to` is the time of the next
+    /// sleeper.
+    fn take_due(&mut self, now: Nanos) -> Vec<Waker> {
+        let mut due = Vec::new();
+        self.set_to = Nanos::MAX;
+        while let Some(&Reverse((at, id))) = self.times.peek() {
+            let dropped = !self.wakers.contains_key(&id);
+            if at > now && !dropped {
+                self.set_to = at;
+                break;
+            }
+            self.times.pop();
+            due.extend(self.wakers.remove(&id));
+        }
+        due
+    }
 }
 
 impl Alarm {
@@ -135,17 +186,15 @@ impl Alarm {
         let Some(clock) = kernel::Clock::new()? else {
             return Ok(None);
         };
-        let waiting = RefCell::new(List {
-            times: BinaryHeap::new(),
-            wakers: HashMap::new(),
-            next_id: 0,
-            set_to: Nanos::MAX,
+        let alarm = Rc::new(Self {
+            clock,
+            sleepers: RefCell::default(),
         });
-        let alarm = Rc::new(Self { clock, waiting });
-        let ringing = Rc::downgrade(&alarm);
+        let weak = Rc::downgrade(&alarm);
         tokio::task::spawn_local(async move {
-            while let Some(alarm) = ringing.upgrade() {
-                if alarm.clock.rings().await.is_err() {
+            while let Some(alarm) = weak.upgrade() {
+                if alarm.clock.expired().await.is_err() {
+
                     return;
                 }
                 alarm.wake_due();
@@ -154,42 +203,25 @@ impl Alarm {
         Ok(Some(alarm))
     }
 
-    /// Wakes `waker` at `at`. `place` is what the last call for it returned.
-    fn wake_at(&self, at: Nanos, place: Option<u64>, waker: &Waker) -> u64 {
-        let mut list = self.waiting.borrow_mut();
-        if let Some(place) = place
-            && let Some(known) = list.wakers.get_mut(&place)
-        {
-            known.clone_from(waker);
-            return place;
-        }
-        let id = list.next_id;
-        list.next_id += 1;
-        list.wakers.insert(id, waker.clone());
-        list.times.push(Reverse((at, id)));
-        if at < list.set_to {
-            list.set_to = at;
+    /// Schedules `waker` for the time `at`. `id` is the result of the previous
+    /// call for the same sleeper.
+    fn wake_at(&self, at: Nanos, id: Option<u64>, waker: &Waker) -> u64 {
+        let mut sleepers = self.sleepers.borrow_mut();
+        let id = sleepers.add(at, id, waker);
+        if at < sleepers.set_to {
+            sleepers.set_to = at;
             self.clock.set(at);
         }
         id
     }
 
     fn wake_due(&self) {
-        let now = TimeSource::Monotonic.now();
-        let mut due = Vec::new();
-        let mut list = self.waiting.borrow_mut();
-        list.set_to = Nanos::MAX;
-        while let Some(&Reverse((at, id))) = list.times.peek() {
-            let gone = !list.wakers.contains_key(&id);
-            if at > now && !gone {
-                list.set_to = at;
-                self.clock.set(at);
-                break;
-            }
-            list.times.pop();
-            due.extend(list.wakers.remove(&id));
+        let mut sleepers = self.sleepers.borrow_mut();
+        let due = sleepers.take_due(TimeSource::Monotonic.now());
+        if sleepers.set_to < Nanos::MAX {
+            self.clock.set(sleepers.set_to);
         }
-        drop(list);
+        drop(sleepers);
         due.into_iter().for_each(Waker::wake);
     }
 }
@@ -207,21 +239,21 @@ mod kernel {
 
     use crate::time::clock::Nanos;
 
-    /// A `timerfd`: rings through the runtime's poll.
+    /// A `timerfd` that is registered with the runtime's poll.
     pub struct Clock(AsyncFd<OwnedFd>);
 
     impl Clock {
         pub fn new() -> io::Result<Option<Self>> {
             let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
             let fd = timerfd_create(TimerfdClockId::Monotonic, flags)?;
-            // Deprecated for descriptors that are closed while registered. This
-            // one is owned by the registration.
+            // Deprecated because a descriptor may be closed while it is
+            // registered. The registration owns this one.
             #[allow(deprecated)]
             let registered = AsyncFd::new(fd)?;
             Ok(Some(Self(registered)))
         }
 
-        /// Rings at `at`, and at no other time that was set before.
+        /// Sets the timer to `at`, which replaces the time that was set before.
         pub fn set(&self, at: Nanos) {
             let time = |nanos: Nanos| Timespec {
                 tv_sec: (nanos / 1_000_000_000) as i64,
@@ -229,17 +261,18 @@ mod kernel {
             };
             let once = Itimerspec {
                 it_interval: time(0),
-                // Zero would switch it off.
+                // Zero would disarm the timer.
                 it_value: time(at.max(1)),
             };
-            // The arguments are valid, so that it cannot fail.
+            // Cannot fail: the arguments are valid.
             let _ = timerfd_settime(&self.0, TimerfdTimerFlags::ABSTIME, &once);
         }
 
-        pub async fn rings(&self) -> io::Result<()> {
+        /// Completes once the timer has expired.
+        pub async fn expired(&self) -> io::Result<()> {
             let mut ready = self.0.readable().await?;
             let mut count = [0; 8];
-            // Nothing to read means that it was set anew meanwhile.
+            // There is nothing to read if the timer was set again meanwhile.
             let _ = rustix::io::read(&self.0, &mut count);
             ready.clear_ready();
             Ok(())
@@ -253,7 +286,7 @@ mod kernel {
 
     use crate::time::clock::Nanos;
 
-    /// There is none.
+    /// Has no values: only Linux has such timers.
     pub enum Clock {}
 
     impl Clock {
@@ -263,7 +296,7 @@ mod kernel {
 
         pub fn set(&self, _at: Nanos) {}
 
-        pub async fn rings(&self) -> io::Result<()> {
+        pub async fn expired(&self) -> io::Result<()> {
             Ok(())
         }
     }
