@@ -9,6 +9,7 @@ pub mod distribution;
 pub mod export;
 pub mod file;
 pub mod machine;
+pub mod metric;
 pub mod paired;
 #[cfg(feature = "render")]
 pub mod plot;
