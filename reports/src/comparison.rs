@@ -29,7 +29,7 @@ pub struct Comparison {
     /// Every cell, in the order of the suites.
     pub rows: Vec<Row>,
     /// How time grows, for cells that differ in size alone.
-    pub series: Vec<Growing>,
+    pub series: Vec<GrowthSeries>,
 }
 
 /// One cell in every contender.
@@ -74,7 +74,7 @@ pub struct Figure {
 
 /// How the time of a series grows in each contender.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Growing {
+pub struct GrowthSeries {
     /// The suite.
     pub workload: String,
     /// Name of the data set.
@@ -112,14 +112,14 @@ pub fn rows(contenders: usize, turns: &[Turn]) -> Vec<Row> {
 }
 
 /// The exponents of every series of at least two sizes among `rows`.
-pub fn series(contenders: usize, rows: &[Row]) -> Vec<Growing> {
-    let mut all: Vec<Growing> = Vec::new();
+pub fn series(contenders: usize, rows: &[Row]) -> Vec<GrowthSeries> {
+    let mut all: Vec<GrowthSeries> = Vec::new();
     for row in rows {
         let Some(scale) = &row.scale else { continue };
         if all.iter().any(|growing| growing.has(row)) {
             continue;
         }
-        let mut growing = Growing {
+        let mut growing = GrowthSeries {
             workload: row.workload.clone(),
             dataset: row.dataset.clone(),
             series: scale.series.clone(),
@@ -136,7 +136,7 @@ pub fn series(contenders: usize, rows: &[Row]) -> Vec<Growing> {
     all
 }
 
-impl Growing {
+impl GrowthSeries {
     /// Whether `row` is one of its sizes.
     pub fn has(&self, row: &Row) -> bool {
         let series = row.scale.as_ref().map(|scale| &scale.series);

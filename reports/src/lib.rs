@@ -15,10 +15,10 @@ pub mod paired;
 pub mod plot;
 pub mod quantity;
 pub mod record;
+pub mod run_id;
 pub mod scaling;
 pub mod series;
 pub mod similar;
-pub mod stamp;
 #[cfg(feature = "render")]
 pub mod summary;
 #[cfg(feature = "render")]
