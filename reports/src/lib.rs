@@ -10,15 +10,14 @@ pub mod export;
 pub mod file;
 pub mod machine;
 pub mod metric;
-pub mod paired;
 #[cfg(feature = "render")]
 pub mod plot;
 pub mod quantity;
 pub mod record;
 pub mod run_id;
-pub mod scaling;
 pub mod series;
 pub mod similar;
+pub mod statistics;
 #[cfg(feature = "render")]
 pub mod summary;
 #[cfg(feature = "render")]

@@ -2,9 +2,9 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 use syncbench_reports::comparison::{Comparison, Figure, GrowthSeries, Row};
-use syncbench_reports::paired::Ratio;
 use syncbench_reports::quantity;
-use syncbench_reports::scaling::{Exponent, Growth};
+use syncbench_reports::statistics::Ratio;
+use syncbench_reports::statistics::{Exponent, Growth};
 
 /// The table for a terminal.
 pub fn terminal(comparison: &Comparison) -> String {
