@@ -57,7 +57,7 @@ pub struct Record {
     pub series: Option<Series>,
     /// The thresholds that the run was held to (kind `load`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub thresholds: Vec<Judged>,
+    pub thresholds: Vec<ThresholdResult>,
     /// Files written beside the record, relative to its folder.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub artifacts: Vec<String>,
@@ -162,21 +162,13 @@ pub enum Status {
 }
 
 impl Status {
-    /// The exit code of the process. An inconclusive result is a success
-    /// unless `strict` asks for its own code.
-    pub fn exit_code(self, strict: bool) -> u8 {
+    /// The exit code of the process. An inconclusive result is a success.
+    pub fn exit_code(self) -> u8 {
         match self {
-            Status::Ok => 0,
+            Status::Ok | Status::Inconclusive => 0,
             Status::Failure => 1,
             Status::Usage => 2,
             Status::Regression => 3,
-            Status::Inconclusive => {
-                if strict {
-                    4
-                } else {
-                    0
-                }
-            }
             Status::NoBaseline => 5,
             Status::NotConverged => 6,
             Status::Invalid => 7,
@@ -201,14 +193,14 @@ impl fmt::Display for Status {
     }
 }
 
-/// A threshold with what the run came to.
+/// A threshold and the value it was compared with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Judged {
+pub struct ThresholdResult {
     /// The threshold as it was written.
     pub threshold: String,
-    /// Whether it was kept.
+    /// True if the threshold was met.
     pub met: bool,
-    /// The figure in words, with its unit; absent without samples.
+    /// The value as text, with its unit; absent without samples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed: Option<String>,
 }

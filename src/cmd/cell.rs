@@ -351,7 +351,7 @@ impl Bench<'_> {
             kind: Kind::Cell,
             run: self.conditions.clone(),
             verdict: Verdict {
-                exit_code: status.exit_code(false),
+                exit_code: status.exit_code(),
                 status,
                 reasons,
             },

@@ -15,7 +15,7 @@ use indicatif::ProgressBar;
 use syncbench_engines::workload::{Input, Suite, input_of};
 use syncbench_reports::comparison::{self, Comparison};
 use syncbench_reports::record::{Machine, Status};
-use syncbench_reports::stamp;
+use syncbench_reports::run_id;
 
 use self::contender::Contender;
 use self::program::Workshop;
@@ -103,7 +103,7 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
     let folder = args
         .output
         .clone()
-        .unwrap_or_else(|| Path::new("target/syncbench").join(stamp::run_id(started, 0)));
+        .unwrap_or_else(|| Path::new("target/syncbench").join(run_id::run_id(started, 0)));
     let unwritable = || {
         format!(
             "cannot write to {}; choose another folder with -o",
@@ -128,7 +128,7 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
     let rows = comparison::rows(programs.len(), &turns?);
     let comparison = Comparison {
         schema: comparison::SCHEMA.to_owned(),
-        started_at: stamp::rfc3339(started),
+        started_at: run_id::rfc3339(started),
         command: conditions::command_line(),
         syncbench: env!("CARGO_PKG_VERSION").to_owned(),
         machine: Machine::detect(),

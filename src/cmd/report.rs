@@ -7,7 +7,7 @@ use syncbench_engines::workload::Suite;
 use syncbench_reports::collect::{Collected, collect};
 use syncbench_reports::export::tables::Report;
 use syncbench_reports::record::Status;
-use syncbench_reports::stamp;
+use syncbench_reports::run_id;
 
 use super::BadInput;
 use crate::output::OutputFolder;
@@ -67,7 +67,7 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
         return Err(BadInput::new("no cell and no load run to show in what was given").into());
     }
     let folder = args.output.unwrap_or_else(|| {
-        let name = stamp::rfc3339(SystemTime::now()).replace([':', '-'], "");
+        let name = run_id::rfc3339(SystemTime::now()).replace([':', '-'], "");
         PathBuf::from("target/syncbench").join(format!("{name}-report"))
     });
     let output = OutputFolder::prepare(folder)?;

@@ -288,7 +288,7 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
         }
     };
     let mut record = outcome.record(conditions);
-    threshold::hold(&mut record, &thresholds);
+    threshold::apply_thresholds(&mut record, &thresholds);
     let files = output.write(&mut record)?;
     if args.json {
         say!("{}", serde_json::to_string(&record)?);
@@ -365,7 +365,7 @@ fn interrupt() -> anyhow::Result<impl Future<Output = ()>> {
         let _ = first.send(());
         tokio::select! { _ = int.recv() => {}, _ = term.recv() => {} }
         eprintln!("syncbench: interrupted twice, nothing is written");
-        std::process::exit(i32::from(Status::Failure.exit_code(false)));
+        std::process::exit(i32::from(Status::Failure.exit_code()));
     });
     Ok(async {
         // An error means that the task above is gone, and the run with it.

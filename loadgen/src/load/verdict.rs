@@ -63,7 +63,7 @@ impl Outcome {
             )
         }));
         Verdict {
-            exit_code: status.exit_code(false),
+            exit_code: status.exit_code(),
             status,
             reasons,
         }

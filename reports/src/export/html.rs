@@ -49,7 +49,7 @@ struct Page<'a> {
     processes: Vec<ProcessRow>,
     groups: Vec<(&'a str, Vec<rows::GroupRow<'a>>)>,
     errors: Vec<Term>,
-    maker: Option<String>,
+    main_cause: Option<String>,
     conditions: Vec<Term>,
     settings: Vec<Term>,
 }
@@ -73,7 +73,7 @@ impl<'a> Page<'a> {
             work: rows::work(record),
             groups: rows::groups(record),
             errors: rows::errors(record),
-            maker: summary::maker(record),
+            main_cause: summary::main_cause(record),
             processes: rows::processes(record),
             conditions: rows::conditions(record),
             settings: rows::settings(&record.run.scenario),

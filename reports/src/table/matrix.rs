@@ -127,7 +127,7 @@ impl Entry {
             (None, false) => None,
         };
         let wall = match (reason, &finding) {
-            (None, None) => Estimate::of(&cell.samples_wall_ns),
+            (None, None) => Estimate::from_samples(&cell.samples_wall_ns),
             _ => None,
         };
         let figure = |value: Option<u64>| value.filter(|_| reason.is_none());

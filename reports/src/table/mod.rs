@@ -5,15 +5,14 @@
 //! figures; [`grid`] turns those into texts that every format shares.
 
 mod conditions;
-mod estimate;
 pub mod grid;
 mod growth;
 mod matrix;
 mod notes;
 mod published;
 
+pub use crate::statistics::Estimate;
 pub use conditions::{Conditions, DatasetUse};
-pub use estimate::Estimate;
 pub use growth::{Fit, Series};
 pub use matrix::{Column, Entry, Row};
 pub use notes::Note;
@@ -131,7 +130,7 @@ impl SuiteTable {
             about: String::new(),
             warnings: conditions::warnings(&shown, replaced),
             conditions: Conditions::of(&shown),
-            growth: growth::of(&shown, &columns),
+            growth: growth::series_of(&shown, &columns),
             published: Vec::new(),
             columns,
             rows,

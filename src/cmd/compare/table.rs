@@ -1,10 +1,10 @@
 //! A comparison as a table.
 
 use comfy_table::{CellAlignment, Table, presets};
-use syncbench_reports::comparison::{Comparison, Figure, Growing, Row};
-use syncbench_reports::paired::Ratio;
+use syncbench_reports::comparison::{Comparison, Figure, GrowthSeries, Row};
 use syncbench_reports::quantity;
-use syncbench_reports::scaling::{Exponent, Growth};
+use syncbench_reports::statistics::Ratio;
+use syncbench_reports::statistics::{Exponent, Growth};
 
 /// The table for a terminal.
 pub fn terminal(comparison: &Comparison) -> String {
@@ -63,8 +63,8 @@ fn cells(row: &Row) -> Vec<String> {
     cells
 }
 
-fn exponents(growing: &Growing) -> Vec<String> {
-    let Growing {
+fn exponents(growing: &GrowthSeries) -> Vec<String> {
+    let GrowthSeries {
         workload,
         dataset,
         series,

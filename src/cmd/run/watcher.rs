@@ -74,7 +74,10 @@ impl<'a> Watcher<'a> {
         if let Some(served) = &self.served {
             served.send_replace(Prometheus::text(&record).into());
         }
-        let hopeless = self.limits.iter().find(|limit| limit.is_hopeless(&record));
+        let hopeless = self
+            .limits
+            .iter()
+            .find(|limit| limit.cannot_recover(&record));
         match hopeless {
             Some(limit) => ControlFlow::Break(format!("`{limit}` cannot be kept any more")),
             None => ControlFlow::Continue(()),

@@ -199,7 +199,7 @@ impl Case {
 
     fn judge(&self, Run { outcome, truth }: &Run) -> Result<Named, String> {
         let named = Named::of(outcome);
-        let said = outcome.verdict().exit_code == Status::NotConverged.exit_code(false);
+        let said = outcome.verdict().exit_code == Status::NotConverged.exit_code();
         let complete = outcome.expected == outcome.total.visible;
         let agreement = truth.agreement();
         let right = match self.expected {

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::charts::{chart, points};
+use crate::metric::{self, Metric};
 use crate::plot::{Axis, Chart, Scale, Series, Unit};
 use crate::record::{Record, Series as Columns};
 
@@ -122,40 +123,31 @@ fn drawn(mut group: Vec<Column<'_>>, columns: &Columns) -> Chart {
 
 /// Title, description and axis label of a chart.
 fn words(of: &str) -> (String, &'static str, String) {
-    let known = match of {
-        "cpu" => Some((
-            "CPU over time",
-            "Cores in use: 1 is one core all the time. A single-threaded relay that comes near 1 \
-             is at its limit.",
-            "cores",
-        )),
-        "rss_bytes" => Some(("Memory over time", "Resident memory.", "memory")),
-        "threads" => Some(("Threads over time", "Threads of each process.", "threads")),
-        "descriptors" => Some((
-            "Descriptors over time",
-            "Open files and sockets of each process.",
-            "descriptors",
-        )),
-        "staleness_edits" => Some((
-            "Staleness over time, in edits",
-            "How many edits the replicas were behind what had been made in their rooms.",
-            "edits behind",
-        )),
-        "staleness_s" => Some((
-            "Staleness over time",
-            "For how long the replicas had been waiting for the oldest edit they lacked.",
-            "time behind",
-        )),
-        _ => None,
-    };
-    match known {
-        Some((title, description, label)) => (title.to_owned(), description, label.to_owned()),
+    if let Some(series) = metric::series(of) {
+        let Metric { title, meaning, .. } = series.metric;
+        return (over_time(title), meaning, series.axis.to_owned());
+    }
+    let known = metric::count(of).map(|count| &count.metric);
+    match known.or_else(|| metric::distribution(of)) {
+        Some(metric) => (
+            over_time(metric.title),
+            metric.meaning,
+            metric.title.to_owned(),
+        ),
         None => (
-            format!("{} over time", spelled(of)),
-            "As the record's series has it.",
+            over_time(&spelled(of)),
+            "A column of the record's series.",
             spelled(of),
         ),
     }
+}
+
+/// The title of a chart, in sentence case.
+fn over_time(title: &str) -> String {
+    let mut chars = title.chars();
+    let first = chars.next().map(|first| first.to_ascii_uppercase());
+    let title: String = first.into_iter().chain(chars).collect();
+    format!("{title} over time")
 }
 
 /// A name without its unit and underscores.

@@ -1,15 +1,11 @@
 //! What becomes of cells: which are shown, how, and which is called the best.
 
-#![cfg(feature = "render")]
-#![allow(clippy::unwrap_used)] // a test may fail
-
-mod sample;
-
 use std::fs;
 use std::path::Path;
 
+use crate::sample;
+use crate::sample::cells::{self, DT, LORO, YRS, cell, unavailable, with};
 use proptest::prelude::*;
-use sample::cells::{self, DT, LORO, YRS, cell, unavailable, with};
 use syncbench_reports::collect::collect;
 use syncbench_reports::export::tables::{HtmlTables, Markdown, Report, TableExporter};
 use syncbench_reports::record::{Record, Status};

@@ -12,8 +12,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::json;
 use syncbench_reports::record::{
-    Cell, Convergence, ConvergenceFailure, Counts, DatasetRef, Distribution, Judged, Kind, Machine,
-    ProcessUse, Record, Resources, Run, SCHEMA, Scale, Series, Status, Verdict,
+    Cell, Convergence, ConvergenceFailure, Counts, DatasetRef, Distribution, Kind, Machine,
+    ProcessUse, Record, Resources, Run, SCHEMA, Scale, Series, Status, ThresholdResult, Verdict,
 };
 
 const SECONDS: usize = 10;
@@ -156,7 +156,7 @@ fn counts(seconds: usize) -> Counts {
 
 fn verdict(status: Status, reasons: &[&str]) -> Verdict {
     Verdict {
-        exit_code: status.exit_code(false),
+        exit_code: status.exit_code(),
         status,
         reasons: reasons.iter().map(|&reason| reason.to_owned()).collect(),
     }
@@ -240,7 +240,7 @@ pub fn healthy() -> Record {
                 .into(),
         }),
         series: Some(series),
-        thresholds: vec![Judged {
+        thresholds: vec![ThresholdResult {
             threshold: "propagation.p99 < 100ms".into(),
             met: true,
             observed: Some("900 µs".into()),

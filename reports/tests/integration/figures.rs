@@ -1,9 +1,5 @@
 //! The files for other tools, read the way those tools read them.
 
-#![cfg(feature = "render")]
-
-mod sample;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 
@@ -12,7 +8,10 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use syncbench_reports::export::{Exporter, Hgrm, Hlog, LatencyCsv, Prometheus, SeriesCsv, figures};
-use syncbench_reports::record::{Judged, Record};
+use syncbench_reports::metric;
+use syncbench_reports::record::{Record, ThresholdResult};
+
+use crate::sample;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
@@ -339,11 +338,32 @@ fn prometheus_gets_base_units() -> Result {
 }
 
 #[test]
+fn prometheus_gets_every_count_and_the_errors_by_kind() -> Result {
+    let record = sample::healthy();
+    let samples = checked(&Prometheus::text(&record))?;
+    for count in &metric::COUNTS {
+        let found = samples.iter().find(|s| s.name == count.prometheus);
+        let value = count.of(&record).ok_or(count.metric.name)? as f64;
+        let value = match count.metric.unit {
+            metric::Unit::Micros => value / 1e6,
+            _ => value,
+        };
+        assert_eq!(found.map(|s| s.value), Some(value), "{}", count.prometheus);
+    }
+    let by_kind = |s: &&Sample| s.name == "syncbench_errors_by_kind_total";
+    let by_kind: Vec<&Sample> = samples.iter().filter(by_kind).collect();
+    assert_eq!(by_kind.len(), record.errors.len());
+    assert_eq!(by_kind[0].label("kind"), Some("reset"));
+    Ok(())
+}
+
+#[test]
 fn a_run_that_has_only_begun_can_be_scraped() -> Result {
     let mut record = sample::nothing();
     record.counts = None;
     record.latency.clear();
     record.thresholds.clear();
+    record.errors.clear();
     let samples = checked(&Prometheus::text(&record))?;
     assert_eq!(samples.len(), 2);
     Ok(())
@@ -354,7 +374,7 @@ fn texts_of_a_record_cannot_break_the_exposition_format() -> Result {
     let mut record = sample::healthy();
     let hostile = "a\"b\\c\nd} 1";
     record.run.engine = hostile.to_owned();
-    let judged = Judged {
+    let judged = ThresholdResult {
         threshold: hostile.to_owned(),
         met: false,
         observed: None,

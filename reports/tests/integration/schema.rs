@@ -1,7 +1,5 @@
 //! The schema file and the types of the record say the same.
 
-mod sample;
-
 use std::collections::BTreeSet;
 use std::error::Error;
 
@@ -9,11 +7,13 @@ use jsonschema::Validator;
 use serde_json::{Value, json};
 use syncbench_reports::record::{Kind, Record, Status};
 
+use crate::sample;
+
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
 fn schema() -> Result<Value> {
     Ok(serde_json::from_str(include_str!(
-        "../schema/record.v1.json"
+        "../../schema/record.v1.json"
     ))?)
 }
 

@@ -1,14 +1,12 @@
 //! What the exporters make of records, good and bad.
 
-#![cfg(feature = "render")]
-
-mod sample;
-
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use syncbench_reports::export::{Exporter, Html, Terminal};
 use syncbench_reports::record::Record;
+
+use crate::sample;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 

@@ -1,4 +1,4 @@
-//! How time grows with size: the exponent `k` of `time ~ size^k`.
+//! The growth of time with size: the exponent `k` of `time ~ size^k`.
 //!
 //! The logarithm of the median time is fitted to the logarithm of the size by
 //! least squares, as Goldsmith, Aiken and Wilkerson do to find the empirical
@@ -6,7 +6,7 @@
 //!
 //! Its 95 % interval has to cover two kinds of doubt, and is the hull of both:
 //!
-//! - **noise**: the samples of each size are drawn anew, with replacement, and
+//! - **noise**: the samples of each size are drawn again, with replacement, and
 //!   fitted again ([`RESAMPLES`] times, from a fixed seed); the middle 95 % of the
 //!   slopes remain (percentile bootstrap, Efron and Tibshirani 1993, chapter 13);
 //! - **shape**: from three sizes on, the residuals give the slope Student's t
@@ -20,17 +20,19 @@ use rand::{RngExt, SeedableRng};
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
+use super::{median, quantile};
+
 /// Exponents above this are flagged: more than what sorting or tree look-ups
 /// add to linear work, at the sizes that are measured.
 pub const SUPERLINEAR: f64 = 1.3;
 
-/// Times that the samples are drawn anew for the interval.
+/// The number of times that the samples are drawn again for the interval.
 pub const RESAMPLES: usize = 2_000;
 
 /// The same samples always give the same interval.
 const SEED: u64 = 1;
 
-/// What was measured at one size.
+/// The samples of one size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Point<'a> {
     /// The size, in any unit.
@@ -44,8 +46,7 @@ pub struct Point<'a> {
 pub struct Exponent {
     /// The exponent of the size.
     pub value: f64,
-    /// Its 95 % interval; absent where two sizes without repetitions leave
-    /// nothing to judge it by.
+    /// Its 95 % interval; absent for two sizes without repetitions.
     pub interval: Option<(f64, f64)>,
     /// Number of sizes it was fitted over.
     pub sizes: usize,
@@ -53,7 +54,7 @@ pub struct Exponent {
     pub n: usize,
 }
 
-/// Whether time grows faster than [`SUPERLINEAR`] allows.
+/// A verdict on the growth of time, by comparison with [`SUPERLINEAR`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Growth {
     /// The exponent is not above it.
@@ -64,13 +65,13 @@ pub enum Growth {
     Superlinear,
 }
 
-/// Why no exponent can be fitted.
+/// The reason that no exponent can be fitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ScalingError {
-    /// One size says nothing about growth.
+    /// There are fewer than two sizes.
     #[error("an exponent needs two different sizes or more")]
     TooFewSizes,
-    /// The logarithm of nothing.
+    /// A size, a time or a number of samples is zero.
     #[error("an exponent needs sizes, samples and times above zero")]
     NotPositive,
 }
@@ -103,7 +104,7 @@ impl Exponent {
         })
     }
 
-    /// Whether it is above [`SUPERLINEAR`], and whether that is sure.
+    /// Compares the exponent and its interval with [`SUPERLINEAR`].
     pub fn growth(&self) -> Growth {
         match self.interval {
             _ if self.value <= SUPERLINEAR => Growth::Moderate,
@@ -169,8 +170,8 @@ impl Line {
     }
 }
 
-/// Whether the samples can tell of noise at every size, or at least do so
-/// beside the residuals.
+/// Returns true if repetitions show the noise: at every size, or at one of them
+/// where the residuals show it too.
 fn repeated(points: &[Point<'_>]) -> bool {
     let repeated = |point: &Point<'_>| point.samples_ns.len() > 1;
     match points.len() {
@@ -199,21 +200,7 @@ fn resampled(points: &[Point<'_>], sizes: &[f64]) -> (f64, f64) {
         })
         .collect();
     slopes.sort_by(f64::total_cmp);
-    let at = |share: f64| slopes[((slopes.len() - 1) as f64 * share).round() as usize];
-    (at(0.025), at(0.975))
-}
-
-/// The median, the mean of the middle two where there is none; NaN without
-/// samples.
-pub fn median(samples: &[u64]) -> f64 {
-    let mut sorted = samples.to_vec();
-    sorted.sort_unstable();
-    let middle = sorted.len() / 2;
-    match sorted.len() {
-        0 => f64::NAN,
-        len if len % 2 == 1 => sorted[middle] as f64,
-        _ => (sorted[middle - 1] as f64 + sorted[middle] as f64) / 2.0,
-    }
+    (quantile(&slopes, 0.025), quantile(&slopes, 0.975))
 }
 
 fn mean(values: &[f64]) -> f64 {
