@@ -173,7 +173,7 @@ fn report(outcome: &Outcome, imports: u64, bare: u64) {
         seconds(total.import_cpu),
         seconds(bare),
         total.import_cpu as f64 / bare as f64,
-        seconds(outcome.worker_cpu),
+        seconds(outcome.course.workers.cpu_ns),
         outcome.verdict().exit_code,
     );
 }

@@ -46,9 +46,17 @@ pub struct Record {
     /// of the propagation latencies, 0 to 1, by part of the way.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attribution: BTreeMap<String, f64>,
+    /// The sums behind `attribution`, nanoseconds by part (kind `load`): what
+    /// the records of several processes can be added up by.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attribution_ns: BTreeMap<String, u64>,
     /// What went wrong, counted by kind (kind `load`).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub errors: BTreeMap<String, u64>,
+    /// The course of the run (kind `load`): what its verdict rests on besides
+    /// the figures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub course: Option<Course>,
     /// CPU time and memory of the generator and the relay (kind `load`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
@@ -80,7 +88,7 @@ pub enum Kind {
 }
 
 /// The conditions of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Run {
     /// Unique name of the run: UTC start time and seed, usable as a folder name.
     pub id: String,
@@ -103,7 +111,7 @@ pub struct Run {
 }
 
 /// The machine a run was made on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
     /// Operating system and kernel release.
     pub os: String,
@@ -283,6 +291,13 @@ pub struct Counts {
     /// Edits of clients that left for good before they could send them.
     #[serde(default)]
     pub withdrawn: u64,
+    /// Scheduled edits for which the trace had nothing to type, or whose client
+    /// did not have the document yet.
+    #[serde(default)]
+    pub skipped: u64,
+    /// Scheduled edits that came too late to be sent.
+    #[serde(default)]
+    pub unsent: u64,
     /// Microseconds from the first attempt to connect until every client of
     /// the start had all that the relay had; a ramp-up is part of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -291,6 +306,83 @@ pub struct Counts {
     /// when the run was ended early.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
+}
+
+/// The course of a load run. Times are nanoseconds since the schedule's start.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Course {
+    /// The planned length of the schedule, nanoseconds.
+    pub planned_ns: u64,
+    /// Faults of the relay that the scenario planned; lost connections are no
+    /// failure then.
+    pub planned_faults: u64,
+    /// What the scenario did to the relay, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Incident>,
+    /// The time at which the user interrupted the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interrupted_ns: Option<u64>,
+    /// The run was stopped because a threshold could no longer be met.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aborted: Option<Incident>,
+    /// The relay's process ended without the scenario's doing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay_ended: Option<Incident>,
+    /// The time at which the run was stopped because no client could reach the
+    /// relay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreachable_ns: Option<u64>,
+    /// A worker of the generator failed, so that its rooms were not checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker_failed: Option<Incident>,
+    /// Connections that were lost without the scenario's doing, ascending by
+    /// time; at most 100 are kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost_connections: Vec<LostConnection>,
+    /// The reason that the relay gave when it refused an update.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<String>,
+    /// A refusal of the engine to make an edit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine_error: Option<String>,
+    /// The work of the generator's worker threads.
+    pub workers: WorkerUse,
+}
+
+/// Something that happened once in a run.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Incident {
+    /// Nanoseconds since the schedule's start.
+    pub at_ns: u64,
+    /// What happened, in words.
+    pub what: String,
+}
+
+/// A connection that was lost without the scenario's doing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LostConnection {
+    /// Nanoseconds since the schedule's start.
+    pub at_ns: u64,
+    /// The client, as `client-<n>`.
+    pub client: String,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// The work of the generator's worker threads, from the schedule's start until
+/// the last delivery, summed over the threads.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerUse {
+    /// Worker threads.
+    pub threads: u64,
+    /// CPU time, nanoseconds.
+    pub cpu_ns: u64,
+    /// Wall time, nanoseconds.
+    pub elapsed_ns: u64,
+    /// CPU time inside edits, nanoseconds.
+    pub edit_cpu_ns: u64,
+    /// CPU time inside imports, nanoseconds.
+    pub import_cpu_ns: u64,
 }
 
 /// One engine, workload and data set, measured alone in a process.

@@ -72,8 +72,8 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    /// In a word or two, and in words.
-    pub fn loss(&self) -> Disconnect {
+    /// The error as data: its kind, and the message for people.
+    pub fn disconnect(&self) -> Disconnect {
         let kind = match self {
             Self::Tcp { error, .. } if error.kind() == io::ErrorKind::ConnectionRefused => {
                 "connection refused"
@@ -180,6 +180,17 @@ pub enum ConnectFailure {
     /// `wss://` cannot be spoken here.
     #[error("cannot use wss://: {0}")]
     Tls(#[from] TlsError),
+}
+
+impl ConnectFailure {
+    /// The failure as data: its kind, and the message for people.
+    pub fn disconnect(&self) -> Disconnect {
+        match self {
+            Self::Url(_) => Disconnect::new("url", self.to_string()),
+            Self::Connect(error) => error.disconnect(),
+            Self::Tls(_) => Disconnect::new("tls", self.to_string()),
+        }
+    }
 }
 
 impl From<ConnectError> for ConnectFailure {

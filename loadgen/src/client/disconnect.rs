@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::connection::ConnectFailure;
 use crate::plan::{ClientId, ClientPlan, Outage};
 use crate::time::clock::Nanos;
@@ -22,7 +24,7 @@ pub enum SessionEnd {
 }
 
 /// The loss of a connection that should have lasted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disconnect {
     /// The kind of loss in a word or two, to be counted by.
     pub kind: String,
@@ -41,7 +43,7 @@ impl Disconnect {
 }
 
 /// A connection that ended before the run did.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LostConnection {
     /// The client's number in the run.
     pub client: ClientId,

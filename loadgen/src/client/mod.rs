@@ -68,7 +68,7 @@ pub async fn run_client(client: Client) {
                 if may_fail_run && !client.signals.has_started() {
                     return client.signals.fail(failure);
                 }
-                client.note_loss(loss(&failure));
+                client.note_loss(failure.disconnect());
             }
             SessionEnd::Lost(lost) => {
                 if may_fail_run && !client.signals.has_started() {
@@ -219,14 +219,6 @@ impl Client {
     fn not_joined(&self, reason: String) -> ConnectFailure {
         let room = self.rooms.room_name(self.member);
         self.dialer.not_joined(&room, self.number(), reason)
-    }
-}
-
-fn loss(failure: &ConnectFailure) -> Disconnect {
-    match failure {
-        ConnectFailure::Connect(error) => error.loss(),
-        ConnectFailure::Url(error) => Disconnect::new("url", error.to_string()),
-        ConnectFailure::Tls(error) => Disconnect::new("tls", error.to_string()),
     }
 }
 

@@ -37,7 +37,7 @@ impl Delivery {
             .transit
             .record(self.arrived.saturating_sub(times.sent));
         metrics.receive_queue.record(self.received - self.arrived);
-        metrics.shares.add(&self.breakdown(times, link));
+        metrics.breakdown.add(&self.breakdown(times, link));
     }
 
     /// The parts of the latency since the edit was intended, behind links that

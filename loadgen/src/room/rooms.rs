@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use super::meter::Meter;
 use super::{EditOutcome, LocalRoom, Member, MemberRef, MemberState, Room, RoomContext};
-use crate::metrics::{Metrics, Staleness};
+use crate::metrics::{Gauges, Metrics};
 use crate::net::link::LinkHandle;
 use crate::net::network::ArrivalStamp;
 use crate::plan::{ClientId, ClientPlan};
@@ -30,7 +30,7 @@ pub struct Rooms {
     batches: RefCell<VecDeque<Batch>>,
     batch_begun: Notify,
     initial_live: Cell<usize>,
-    /// Deliveries that [`Rooms::sample`] has reported.
+    /// Deliveries that [`Rooms::take_metrics`] has reported.
     reported: Cell<u64>,
     errors: RefCell<FirstErrors>,
 }
@@ -303,32 +303,38 @@ impl Rooms {
         self.context.plan.client(self.client(member))
     }
 
-    /// Adds how far the replicas are behind now, how many clients are live, and
-    /// the deliveries since the last sample.
-    pub fn sample(&self, metrics: &mut Metrics) {
+    /// Takes what was measured since the last call.
+    pub fn take_metrics(&self) -> Metrics {
+        let rooms = self.rooms.borrow();
+        let visible = rooms.iter().map(|room| room.ledger.visible()).sum();
+        let mut metrics = self.meter.take();
+        metrics.visible = visible - self.reported.replace(visible);
+        metrics
+    }
+
+    /// The state of the clients and their replicas now.
+    pub fn gauges(&self) -> Gauges {
         let now = self.meter.now();
-        let mut staleness = Staleness::default();
-        let mut visible = 0;
+        let mut gauges = Gauges::default();
         for room in self.rooms.borrow_mut().iter_mut() {
             room.ledger.forget_seen();
-            visible += room.ledger.visible();
             let complete = room.ledger.is_complete();
             for (slot, member) in room.members.iter().enumerate() {
                 let state = member.state();
-                metrics.live += u64::from(state == MemberState::Live);
+                gauges.live += u64::from(state == MemberState::Live);
                 let cut_off = matches!(state, MemberState::Offline | MemberState::Joining);
-                metrics.unreachable += u64::from(cut_off && !member.is_away());
+                gauges.unreachable += u64::from(cut_off && !member.is_away());
                 if complete || member.present().is_none() {
                     continue;
                 }
-                staleness.edits += room.ledger.outstanding(slot);
+                gauges.staleness.edits += room.ledger.outstanding(slot);
                 if let Some(intended) = room.ledger.oldest_outstanding(slot) {
-                    staleness.oldest = staleness.oldest.max(now.saturating_sub(intended));
+                    let oldest = &mut gauges.staleness.oldest;
+                    *oldest = (*oldest).max(now.saturating_sub(intended));
                 }
             }
         }
-        metrics.staleness = staleness;
-        metrics.visible += visible - self.reported.replace(visible);
+        gauges
     }
 
     /// The deliveries that are owed in all rooms.

@@ -194,7 +194,6 @@ impl Alarm {
         tokio::task::spawn_local(async move {
             while let Some(alarm) = weak.upgrade() {
                 if alarm.clock.expired().await.is_err() {
-
                     return;
                 }
                 alarm.wake_due();

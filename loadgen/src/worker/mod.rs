@@ -45,6 +45,8 @@ const SETTLE: Duration = Duration::from_millis(100);
 
 /// The inputs of a worker.
 pub struct Assignment {
+    /// The worker's number in the run, from 0.
+    pub number: usize,
     /// The scenario of the whole run.
     pub scenario: Arc<Scenario>,
     /// The plan of the whole run.
@@ -68,11 +70,10 @@ pub struct Assignment {
 /// # Errors
 /// When the system refuses the runtime or a timer.
 pub fn run(
-    number: usize,
     assignment: Assignment,
     network: impl Network + 'static,
-    stage: watch::Receiver<RunPhase>,
-    reports: mpsc::Sender<WorkerEvent>,
+    phase: watch::Receiver<RunPhase>,
+    events: mpsc::Sender<WorkerEvent>,
 ) -> std::io::Result<()> {
     sharpen_timers();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -80,10 +81,7 @@ pub fn run(
         .build()?;
     let source = TimeSource::Monotonic;
     let network = Rc::new(network);
-    LocalSet::new().block_on(
-        &runtime,
-        play(number, assignment, network, source, stage, reports),
-    )
+    LocalSet::new().block_on(&runtime, play(assignment, network, source, phase, events))
 }
 
 /// Simulates the clients of `assignment` in the current runtime, which must run
@@ -92,18 +90,20 @@ pub fn run(
 /// # Errors
 /// When the system refuses a timer.
 pub async fn play(
-    number: usize,
     assignment: Assignment,
     network: Rc<dyn Network>,
     source: TimeSource,
-    stage: watch::Receiver<RunPhase>,
-    reports: mpsc::Sender<WorkerEvent>,
+    phase: watch::Receiver<RunPhase>,
+    events: mpsc::Sender<WorkerEvent>,
 ) -> std::io::Result<()> {
     let timer = Timer::new(source)?;
-    match Worker::new(number, assignment, (timer, network), stage, reports.clone()) {
+    match Worker::new(assignment, timer, network, (phase, events.clone())) {
         Ok(worker) => worker.run().await,
-        // Nobody listens any more where the run was aborted.
-        Err(failure) => drop(reports.send(WorkerEvent::ConnectFailed(failure)).await),
+        Err(failure) => {
+            let failed = WorkerEvent::ConnectFailed(failure.disconnect());
+            // Nobody listens any more where the run was aborted.
+            let _ = events.send(failed).await;
+        }
     }
     Ok(())
 }
@@ -130,18 +130,17 @@ struct Worker {
     signals: Rc<RunSignals>,
     dialer: Rc<Dialer>,
     timer: Timer,
-    stage: watch::Receiver<RunPhase>,
-    reports: mpsc::Sender<WorkerEvent>,
+    phase: watch::Receiver<RunPhase>,
+    events: mpsc::Sender<WorkerEvent>,
     clients: JoinSet<()>,
 }
 
 impl Worker {
     fn new(
-        number: usize,
         assignment: Assignment,
-        (timer, network): (Timer, Rc<dyn Network>),
-        stage: watch::Receiver<RunPhase>,
-        reports: mpsc::Sender<WorkerEvent>,
+        timer: Timer,
+        network: Rc<dyn Network>,
+        (phase, events): (watch::Receiver<RunPhase>, mpsc::Sender<WorkerEvent>),
     ) -> Result<Self, ConnectFailure> {
         let scenario = Arc::clone(&assignment.scenario);
         let dialer = Dialer::new(scenario, network, assignment.relay.clone(), timer.clone())?;
@@ -158,21 +157,22 @@ impl Worker {
         let meter = Rc::new(Meter::new(before_start));
         let progress = Rc::new(Notify::new());
         Ok(Self {
-            number,
+            number: assignment.number,
             rooms: Rc::new(Rooms::new(Rc::clone(&context), meter, Rc::clone(&progress))),
             context,
             signals: Rc::new(RunSignals::new(before_start, progress)),
             dialer: Rc::new(dialer),
             timer,
-            stage,
-            reports,
+            phase,
+            events,
             clients: JoinSet::new(),
         })
     }
 
     async fn run(mut self) {
         if let Err(failure) = self.connect_all().await {
-            self.report(WorkerEvent::ConnectFailed(failure)).await;
+            self.report(WorkerEvent::ConnectFailed(failure.disconnect()))
+                .await;
             return;
         }
         let Some(clock) = self.started().await else {
@@ -184,7 +184,7 @@ impl Worker {
         let seconds = spawn_local(report_seconds(
             Rc::clone(&self.rooms),
             self.timer.clone(),
-            self.reports.clone(),
+            self.events.clone(),
             until_settled,
         ));
         let batches = flush_batches(Rc::clone(&self.rooms), self.timer.clone());
@@ -208,9 +208,9 @@ impl Worker {
         self.report(WorkerEvent::Finished(Box::new(finished))).await;
     }
 
-    async fn report(&self, report: WorkerEvent) {
+    async fn report(&self, event: WorkerEvent) {
         // Nobody listens any more: the run was aborted.
-        let _ = self.reports.send(report).await;
+        let _ = self.events.send(event).await;
     }
 
     /// Starts every client, and waits until the initial ones are live.
@@ -235,7 +235,7 @@ impl Worker {
             if let Some(failure) = self.signals.take_failure() {
                 return Err(failure);
             }
-            if self.reports.is_closed() {
+            if self.events.is_closed() {
                 return Ok(());
             }
             self.rooms.progress.notified().await;
@@ -282,13 +282,12 @@ impl Worker {
 
     /// Waits until the run starts; `None` when it never does.
     async fn started(&mut self) -> Option<Clock> {
-        let stage = self
-            .stage
-            .wait_for(|stage| *stage != RunPhase::Connect)
-            .await
-            .ok()?;
-        match *stage {
-            RunPhase::Run(clock) | RunPhase::Stop(clock, _) => Some(clock),
+        let has_started = |phase: &RunPhase| *phase != RunPhase::Connect;
+        let phase = *self.phase.wait_for(has_started).await.ok()?;
+        match phase {
+            RunPhase::Run { start } | RunPhase::Stop { start, .. } => {
+                Some(Clock::starting_at(self.timer.source(), start))
+            }
             RunPhase::Connect => None,
         }
     }
@@ -314,7 +313,7 @@ impl Worker {
         let mut pacer = Pacer {
             rooms: Rc::clone(&self.rooms),
             timer: self.timer.clone(),
-            stage: self.stage.clone(),
+            phase: self.phase.clone(),
             clock,
             members,
             end: scenario.duration.as_nanos() as Nanos,
@@ -340,7 +339,7 @@ impl Worker {
     /// the scenario keeps away can have noticed that their links are dead. A
     /// client that comes back only to be lost again is no progress.
     async fn drain(&self) {
-        let stopped = matches!(*self.stage.borrow(), RunPhase::Stop(..));
+        let stopped = matches!(*self.phase.borrow(), RunPhase::Stop { .. });
         let nobody = || stopped && self.rooms.nobody_is_live();
         let drain_timeout = self.context.scenario.drain_timeout;
         let (mut best, mut since) = (self.rooms.standing(), Instant::now());
@@ -393,7 +392,7 @@ impl Worker {
 async fn report_seconds(
     rooms: Rc<Rooms>,
     timer: Timer,
-    reports: mpsc::Sender<WorkerEvent>,
+    events: mpsc::Sender<WorkerEvent>,
     mut settled: oneshot::Receiver<()>,
 ) {
     let clock = rooms.meter.clock();
@@ -403,10 +402,12 @@ async fn report_seconds(
             () = timer.sleep_until(over) => false,
             _ = &mut settled => true,
         };
-        let mut metrics = Box::new(rooms.meter.take());
-        rooms.sample(&mut metrics);
-        let report = WorkerEvent::Second { second, metrics };
-        if reports.send(report).await.is_err() || is_last {
+        let event = WorkerEvent::Second {
+            second,
+            metrics: Box::new(rooms.take_metrics()),
+            gauges: rooms.gauges(),
+        };
+        if events.send(event).await.is_err() || is_last {
             return;
         }
     }

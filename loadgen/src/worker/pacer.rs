@@ -44,7 +44,7 @@ pub struct Paced {
 pub struct Pacer {
     pub rooms: Rc<Rooms>,
     pub timer: Timer,
-    pub stage: watch::Receiver<RunPhase>,
+    pub phase: watch::Receiver<RunPhase>,
     pub clock: Clock,
     /// The place of each client of the run in this worker, if it has one.
     pub members: Vec<Option<MemberRef>>,
@@ -105,7 +105,7 @@ impl Pacer {
         if self.timer.now() < at {
             tokio::select! {
                 biased;
-                () = stopped(&mut self.stage) => {}
+                () = stopped(&mut self.phase) => {}
                 () = self.timer.sleep_until(at) => {}
             }
             self.notice_stop();
@@ -130,20 +130,20 @@ impl Pacer {
     }
 
     fn notice_stop(&mut self) {
-        if let RunPhase::Stop(_, at) = *self.stage.borrow() {
+        if let RunPhase::Stop { at, .. } = *self.phase.borrow() {
             self.end = self.end.min(at);
         }
-        if self.stage.has_changed().is_err() {
+        if self.phase.has_changed().is_err() {
             // The run is gone, and nobody waits for the result.
             self.end = 0;
         }
     }
 }
 
-async fn stopped(stage: &mut watch::Receiver<RunPhase>) {
+async fn stopped(phase: &mut watch::Receiver<RunPhase>) {
     // An error means that the run is gone, which is a stop as well.
-    let _ = stage
-        .wait_for(|stage| matches!(stage, RunPhase::Stop(..)))
+    let _ = phase
+        .wait_for(|phase| matches!(phase, RunPhase::Stop { .. }))
         .await;
 }
 

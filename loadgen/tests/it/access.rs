@@ -74,7 +74,11 @@ fn self_signed() -> TlsAcceptor {
 }
 
 fn run(url: String, access: Access) -> Result<Outcome, LoadError> {
-    play(Scenario {
+    play(scenario(&url, access))
+}
+
+fn scenario(url: &str, access: Access) -> Scenario {
+    Scenario {
         relay: RelayTarget::Url(url.parse().unwrap()),
         access,
         rooms: vec![RoomClass { count: 2, size: 1 }],
@@ -83,7 +87,7 @@ fn run(url: String, access: Access) -> Result<Outcome, LoadError> {
         rate: 20.0,
         duration: Duration::from_millis(300),
         ..Scenario::default()
-    })
+    }
 }
 
 #[test]
@@ -95,7 +99,8 @@ fn headers_token_and_subprotocol_are_sent_and_secrets_are_not_recorded() {
         token: Some("s3cret".to_owned()),
         insecure: false,
     };
-    let outcome = run(format!("ws://{}", relay.address), access).unwrap();
+    let scenario = scenario(&format!("ws://{}", relay.address), access);
+    play(scenario.clone()).unwrap();
     let asked = asked.lock().unwrap();
     for line in [
         "x-team: blue-secret",
@@ -108,7 +113,7 @@ fn headers_token_and_subprotocol_are_sent_and_secrets_are_not_recorded() {
             "{line}"
         );
     }
-    let recorded = serde_json::to_string(&*outcome.scenario).unwrap();
+    let recorded = serde_json::to_string(&scenario).unwrap();
     assert!(recorded.contains("x-team"), "{recorded}");
     assert!(!recorded.contains("secret"), "{recorded}");
     assert!(!recorded.contains("s3cret"), "{recorded}");

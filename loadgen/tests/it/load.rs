@@ -45,7 +45,7 @@ fn run_broken(fault: Fault) -> Outcome {
 
 /// The parts of the verdict that do not depend on how busy the machine is.
 fn assert_all_delivered(outcome: &Outcome) {
-    let others = u64::from(outcome.scenario.clients / outcome.scenario.room_count()) - 1;
+    let others = outcome.layout.clients / outcome.layout.rooms - 1;
     assert_eq!(outcome.expected, outcome.total.sent * others);
     assert_eq!(outcome.total.visible, outcome.expected);
     assert_eq!(
@@ -66,11 +66,12 @@ fn every_edit_sent_becomes_visible_everywhere_else() {
         (Arrivals::Constant, Phase::Locked),
         (Arrivals::Poisson, Phase::Spread),
     ] {
-        let outcome = run(Scenario {
+        let scenario = Scenario {
             arrivals,
             phase,
             ..scenario(&relay)
-        });
+        };
+        let outcome = run(scenario.clone());
         assert_all_delivered(&outcome);
         assert_eq!(outcome.convergence.duplicated, 0);
         assert_eq!(
@@ -82,8 +83,8 @@ fn every_edit_sent_becomes_visible_everywhere_else() {
             outcome.total.sent
         );
         assert_eq!(outcome.total.connect.histogram().len(), 12);
-        let plan = Plan::new(&outcome.scenario);
-        let schedule = Schedule::new(&outcome.scenario, &plan, None, (0..12).map(ClientId));
+        let plan = Plan::new(&scenario);
+        let schedule = Schedule::new(&scenario, &plan, None, (0..12).map(ClientId));
         assert_eq!(outcome.scheduled, schedule.count() as u64);
     }
 }
@@ -159,13 +160,13 @@ fn damaged_frames_are_counted_as_corrupt_and_their_edits_as_lost() {
 #[test]
 fn a_client_that_the_relay_hangs_up_on_is_named() {
     let outcome = run_broken(Fault::HangUp(30));
-    assert_eq!(outcome.lost.len(), 1);
+    assert_eq!(outcome.course.lost_connections.len(), 1);
     // It comes back at once: whether it missed something depends on what the
     // others did meanwhile.
     assert_ne!(outcome.verdict().status, Status::Ok);
     let reasons = outcome.verdict().reasons.join("\n");
     assert!(
-        reasons.contains(&format!("client-{}", outcome.lost[0].client)),
+        reasons.contains(&outcome.course.lost_connections[0].client),
         "{reasons}"
     );
 }

@@ -73,7 +73,7 @@ fn assert_adds_up(Run { outcome, .. }: &Run) {
     let total = &outcome.total;
     assert!(total.sent <= outcome.scheduled);
     assert!(total.visible <= outcome.expected);
-    assert_eq!(outcome.engine_error, None);
+    assert_eq!(outcome.course.engine_error, None);
     assert_eq!(outcome.unsent, 0, "in virtual time nobody is late");
     assert_eq!(outcome.convergence.corrupt, 0, "{:?}", total.errors);
     assert_eq!(outcome.convergence.leaked, 0);

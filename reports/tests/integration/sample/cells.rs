@@ -64,6 +64,8 @@ pub fn cell(engine: (&str, &str), id: &str, ns: u64, n: usize) -> Record {
         latency: BTreeMap::new(),
         groups: Default::default(),
         attribution: Default::default(),
+        attribution_ns: Default::default(),
+        course: None,
         errors: Default::default(),
         resources: None,
         series: None,

@@ -213,6 +213,8 @@ pub fn healthy() -> Record {
         attribution: [("relay", 0.6), ("import", 0.3), ("receive_queue", 0.1)]
             .map(|(part, share)| (part.to_owned(), share))
             .into(),
+        attribution_ns: Default::default(),
+        course: None,
         errors: [("reset".to_owned(), 2)].into(),
         resources: Some(Resources {
             generator: ProcessUse {
