@@ -361,6 +361,8 @@ impl Bench<'_> {
             latency: Default::default(),
             groups: Default::default(),
             attribution: Default::default(),
+            attribution_ns: BTreeMap::new(),
+            course: None,
             errors: Default::default(),
             resources: None,
             series: None,
