@@ -15,6 +15,8 @@ pub mod plot;
 pub mod quantity;
 pub mod record;
 pub mod run_id;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod series;
 pub mod similar;
 pub mod statistics;
