@@ -1,5 +1,7 @@
 //! What becomes of cells: which are shown, how, and which is called the best.
 
+#![allow(clippy::unwrap_used)] // a test may fail
+
 use std::fs;
 use std::path::Path;
 
