@@ -1,4 +1,4 @@
-//! What a run leaves behind: the record and everything made from it.
+//! The record of a run, and everything made from it.
 
 #![forbid(unsafe_code)]
 

@@ -12,6 +12,7 @@ use anyhow::Context;
 use indicatif::ProgressBar;
 use syncbench_engines::workload::{Input, Suite, input_of};
 use syncbench_reports::comparison::{self, Comparison};
+use syncbench_reports::file;
 use syncbench_reports::record::{Machine, Status};
 use syncbench_reports::run_id;
 use syncbench_runner::{Builds, Contender, Job, Rounds};
@@ -143,9 +144,9 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
         rows,
     };
     let json = serde_json::to_string_pretty(&comparison)?;
-    fs::write(folder.join("comparison.json"), &json).with_context(unwritable)?;
+    file::write(&folder.join("comparison.json"), json.as_bytes())?;
     let markdown = table::markdown(&comparison);
-    fs::write(folder.join("comparison.md"), markdown).with_context(unwritable)?;
+    file::write(&folder.join("comparison.md"), markdown.as_bytes())?;
     match args.json {
         true => say!("{json}"),
         false => say!(

@@ -33,7 +33,7 @@ pub trait Exporter {
     fn export(&self, record: &Record) -> Result<String, ExportError>;
 
     /// Writes the record in this format to `folder`, whole or not at all, and
-    /// tells the path of the file.
+    /// returns the path of the file.
     ///
     /// # Errors
     /// As [`Exporter::export`], and when the file cannot be written.
@@ -75,7 +75,7 @@ pub enum ExportError {
     Histogram {
         /// The metric's name in the record.
         metric: String,
-        /// What is wrong with its histogram.
+        /// The fault of its histogram.
         error: DistributionError,
     },
     /// The record has no such latency metric.
