@@ -80,7 +80,7 @@ pub struct GrowthSeries {
     pub dataset: String,
     /// Name of the series.
     pub series: String,
-    /// What the size counts.
+    /// The unit of the size.
     pub unit: String,
     /// The exponent in each contender; null where it cannot be fitted.
     pub exponents: Vec<Option<Exponent>>,

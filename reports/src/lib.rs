@@ -1,4 +1,4 @@
-//! What a run leaves behind: the record and everything made from it.
+//! The record of a run, and everything made from it.
 
 #![forbid(unsafe_code)]
 
@@ -15,6 +15,8 @@ pub mod plot;
 pub mod quantity;
 pub mod record;
 pub mod run_id;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod series;
 pub mod similar;
 pub mod statistics;

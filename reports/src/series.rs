@@ -8,7 +8,7 @@ use crate::statistics::{Exponent, Point, ScalingError, grouped};
 pub struct Series<'a> {
     /// Name of the series, as in [`Scale::series`](crate::record::Scale).
     pub name: &'a str,
-    /// What the sizes count, in the plural.
+    /// The unit of the sizes, in the plural.
     pub unit: &'a str,
     /// Size and cell, ascending by size.
     pub cells: Vec<(u64, &'a Cell)>,

@@ -361,7 +361,7 @@ impl Bench<'_> {
             latency: Default::default(),
             groups: Default::default(),
             attribution: Default::default(),
-            attribution_ns: BTreeMap::new(),
+            attribution_ns: Default::default(),
             course: None,
             errors: Default::default(),
             resources: None,

@@ -79,15 +79,38 @@ fn an_executable_against_itself_takes_turns_and_leaves_its_records() {
 }
 
 #[test]
+fn executables_are_compared_like_versions() {
+    let folder = tempfile::tempdir().unwrap();
+    write_trace(folder.path());
+    let program = env!("CARGO_BIN_EXE_syncbench");
+    let what = ["export", "--dataset", "trace.json", "--repeat", "1"];
+    let programs = ["--program", program, "--program", program];
+    let how = ["--variant", "updates/first", "--repetitions", "1"];
+    let rounds = ["--rounds", "2", "-o", "out", "--json"];
+    let args = [&what[..], &programs, &how, &rounds].concat();
+    let output = compare(&args, folder.path());
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    let comparison: Comparison = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(comparison.contenders, [program, program]);
+    assert_eq!(comparison.rows[0].ratios[0].unwrap().rounds, 2);
+}
+
+#[test]
 fn what_cannot_be_compared_is_answered_before_anything_runs() {
     let folder = tempfile::tempdir().unwrap();
     for (args, message) in [
         (vec!["--engine", "loro", "import"], "two engines or more"),
+        (vec!["import"], "two engines or more"),
+        (
+            vec!["--engine", "loro", "--program", "gone/syncbench"],
+            "cannot find the program gone/syncbench",
+        ),
         (
             vec!["--engine", "loro", "--engine", "loro", "imports"],
             "import",
         ),
-        (vec!["--engine", "lorro@1.12.0"], "there are loro"),
+        (vec!["--engine", "lorro@1.12.0"], "the engines are loro"),
         (
             vec!["--engine", "loro@1.12", "--engine", "loro"],
             "loro@1.12.0",

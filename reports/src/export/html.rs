@@ -23,11 +23,11 @@ impl Exporter for Html {
     }
 
     fn export(&self, record: &Record) -> Result<String, ExportError> {
-        Ok(Page::of(record)?.render()?)
+        Ok(Page::new(record)?.render()?)
     }
 }
 
-/// What the template shows. Texts come from the record and are escaped by the
+/// The data of the template. Texts come from the record and are escaped by the
 /// template; only the drawings are markup.
 #[derive(Template)]
 #[template(path = "report.html")]
@@ -55,7 +55,7 @@ struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    fn of(record: &'a Record) -> Result<Page<'a>, PlotError> {
+    fn new(record: &'a Record) -> Result<Page<'a>, PlotError> {
         Ok(Page {
             record,
             statement: summary::statement(record),
@@ -65,7 +65,7 @@ impl<'a> Page<'a> {
             machine: summary::machine(record),
             key_figures: rows::key_figures(record),
             latency: rows::latency(record),
-            percentiles: Figure::of(charts::percentiles(record))?,
+            percentiles: Figure::from_chart(charts::percentiles(record))?,
             parts: rows::parts(record),
             over_time: Figure::all(charts::over_time(record))?,
             other_columns: Figure::all(columns::charts(record))?,
@@ -90,10 +90,10 @@ struct Figure {
 
 impl Figure {
     fn all(charts: Vec<Chart>) -> Result<Vec<Figure>, PlotError> {
-        charts.into_iter().map(Figure::of).collect()
+        charts.into_iter().map(Figure::from_chart).collect()
     }
 
-    fn of(chart: Chart) -> Result<Figure, PlotError> {
+    fn from_chart(chart: Chart) -> Result<Figure, PlotError> {
         let drawings = match chart.is_empty() {
             true => None,
             false => Some((

@@ -14,7 +14,7 @@ use crate::summary;
 /// A summary for the terminal: plain text, with colour only where it helps.
 #[derive(Debug, Clone, Default)]
 pub struct Terminal {
-    /// Whether the verdict is coloured.
+    /// True if the verdict is coloured.
     pub colour: bool,
     /// Where the record and its reports were written, if they were: the last
     /// lines point there.

@@ -7,7 +7,9 @@ use base64::Engine as _;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
-use syncbench_reports::export::{Exporter, Hgrm, Hlog, LatencyCsv, Prometheus, SeriesCsv, figures};
+use syncbench_reports::export::{
+    CountsCsv, Exporter, Hgrm, Hlog, LatencyCsv, Prometheus, SeriesCsv, figures,
+};
 use syncbench_reports::metric;
 use syncbench_reports::record::{Record, ThresholdResult};
 
@@ -30,6 +32,7 @@ fn a_run_has_a_file_for_each_tool() {
         names,
         [
             "latency.csv",
+            "counts.csv",
             "series.csv",
             "latency.hlog",
             "metrics.prom",
@@ -190,6 +193,18 @@ fn the_latency_table_has_no_figures_without_samples() -> Result {
     let csv = LatencyCsv.export(&sample::nothing())?;
     let rows = fields(&csv);
     assert_eq!(rows[1][..4], ["connect", "us", "0", ""]);
+    Ok(())
+}
+
+#[test]
+fn the_counts_are_one_row_each_with_their_units() -> Result {
+    let record = sample::healthy();
+    let csv = CountsCsv.export(&record)?;
+    let rows = fields(&csv);
+    assert_eq!(rows[0], ["metric", "unit", "value"]);
+    assert_eq!(rows.len(), 1 + metric::COUNTS.len());
+    assert!(rows.contains(&vec!["sent", "", "10000"]));
+    assert!(rows.contains(&vec!["connecting", "us", "48200"]), "{csv}");
     Ok(())
 }
 

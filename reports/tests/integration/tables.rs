@@ -1,5 +1,7 @@
 //! What becomes of cells: which are shown, how, and which is called the best.
 
+#![allow(clippy::unwrap_used)] // a test may fail
+
 use std::fs;
 use std::path::Path;
 
@@ -12,7 +14,7 @@ use syncbench_reports::record::{Record, Status};
 use syncbench_reports::table::{Row, SuiteTable, Tables};
 
 fn table(records: &[Record]) -> SuiteTable {
-    Tables::of(records).suites.remove(0)
+    Tables::from_records(records).suites.remove(0)
 }
 
 fn only_row(records: &[Record]) -> Row {
@@ -22,14 +24,14 @@ fn only_row(records: &[Record]) -> Row {
 }
 
 fn file(exporter: &dyn TableExporter, records: &[Record], name: &str) -> String {
-    let files = exporter.files(&Report::of(records)).unwrap();
+    let files = exporter.files(&Report::new(records)).unwrap();
     files.into_iter().find(|(file, _)| file == name).unwrap().1
 }
 
 #[test]
 fn the_markdown_of_every_suite() {
     let records = cells::all();
-    let mut report = Report::of(&records);
+    let mut report = Report::new(&records);
     report.tables.notes = vec!["Made up, and measurements of nothing.".to_owned()];
     report
         .tables
@@ -47,7 +49,7 @@ fn the_page_loads_nothing_and_runs_nothing() {
     let page = file(&HtmlTables, &cells::all(), "index.html");
     // To look at.
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("tables");
-    Report::of(&cells::all()).write(&folder).unwrap();
+    Report::new(&cells::all()).write(&folder).unwrap();
     for loader in [
         "<script",
         "<link",
@@ -173,7 +175,7 @@ fn work_that_was_not_done_differs_from_none() {
 
 #[test]
 fn a_warning_for_a_suite_without_a_table_is_not_lost() {
-    let mut tables = Tables::of(&[cell(LORO, "merge/S1/blob", 10, 6)]);
+    let mut tables = Tables::from_records(&[cell(LORO, "merge/S1/blob", 10, 6)]);
     tables.warn("merge", "left out: yrs");
     tables.warn("live", "left out: all");
     assert_eq!(tables.suites[0].warnings, ["left out: yrs"]);
@@ -206,7 +208,7 @@ fn a_cell_that_failed_is_void_and_not_merely_unavailable() {
 
 #[test]
 fn growth_is_fitted_for_each_engine_and_flagged() {
-    let suites = Tables::of(&cells::all()).suites;
+    let suites = Tables::from_records(&cells::all()).suites;
     let live = suites.iter().find(|suite| suite.name == "live").unwrap();
     let [series] = &live.growth[..] else {
         panic!("{:#?}", live.growth)
@@ -283,7 +285,7 @@ fn files_lines_and_folders_are_read_and_what_is_wrong_is_named() {
 fn load_runs_get_pages_of_their_own() {
     let dir = tempfile::tempdir().unwrap();
     let records = [sample::healthy(), cell(LORO, "merge/S1/blob", 10, 6)];
-    let files = Report::of(&records).write(dir.path()).unwrap();
+    let files = Report::new(&records).write(dir.path()).unwrap();
     let page = dir.path().join(format!("{}.html", records[0].run.id));
     assert!(files.contains(&page) && fs::read_to_string(page).unwrap().contains("propagation"));
     let index = fs::read_to_string(dir.path().join("index.html")).unwrap();

@@ -11,7 +11,7 @@ use crate::metric::{self, Metric};
 use crate::plot::{Axis, Chart, Scale, Series, Unit};
 use crate::record::{Record, Series as Columns};
 
-/// What [`super::charts::over_time`] draws.
+/// The columns that [`super::charts::over_time`] draws.
 const DRAWN: [&str; 4] = ["sent", "visible", "propagation", "generator_lag"];
 
 /// Whose a column may be, and how a line of it is called.
@@ -45,7 +45,7 @@ pub fn charts(record: &Record) -> Vec<Chart> {
 #[derive(Debug, PartialEq, Eq)]
 struct Column<'a> {
     name: &'a str,
-    /// What it is about: what columns of one chart share.
+    /// Its subject, which the columns of one chart share.
     of: &'a str,
     side: Option<&'static str>,
     statistic: Option<&'static str>,
@@ -72,19 +72,19 @@ impl<'a> Column<'a> {
         }
     }
 
-    /// What its line is called.
+    /// The name of its line.
     fn line(&self) -> &'a str {
         self.side.or(self.statistic).unwrap_or(self.of)
     }
 
-    /// Where its line stands among others.
+    /// The place of its line among the others.
     fn rank(&self) -> usize {
         let statistic = STATISTICS.iter().position(|s| Some(*s) == self.statistic);
         let side = SIDES.iter().position(|(_, side)| Some(*side) == self.side);
         statistic.or(side).unwrap_or(0)
     }
 
-    /// What the values are in, and by how much they are multiplied for it.
+    /// The unit of the values, and the factor that converts them to it.
     fn unit(&self) -> (Unit, f64) {
         match self.of {
             _ if self.statistic.is_some() && !self.of.contains("_ops") => (Unit::Micros, 1.0),
@@ -95,7 +95,7 @@ impl<'a> Column<'a> {
         }
     }
 
-    /// Whether its values change.
+    /// Returns true if its values change.
     fn moves(&self, columns: &Columns) -> bool {
         let values = columns.columns.get(self.name).into_iter().flatten();
         let mut values = values.flatten();

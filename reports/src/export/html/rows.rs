@@ -213,7 +213,7 @@ fn of(part: u64, whole: u64) -> String {
 /// The resources that a process, or a part of it, used.
 pub struct ProcessRow {
     pub name: String,
-    /// Whether it is a part of the process above it.
+    /// True for a part of the process above it.
     pub part: bool,
     pub cpu: String,
     pub memory: String,
