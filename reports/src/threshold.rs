@@ -318,7 +318,7 @@ mod tests {
             ("< 3ms", "is not a threshold"),
             ("propagation.p99 <", "is not a threshold"),
             ("propagtion.p99 < 3ms", "did you mean `propagation`?"),
-            ("speed < 3", "the metrics are ack, bytes_in"),
+            ("humidity < 3", "the metrics are ack, bytes_in"),
             (
                 "propagation{stag:rise}.p99 < 3ms",
                 "propagation{stage:NAME}",

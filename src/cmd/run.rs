@@ -19,6 +19,7 @@ use syncbench_loadgen::scenario::{
     Arrivals, Phase, ProtocolKind, ReplicaKind, SHIPPED, Scenario, Settings, Shipped,
 };
 use syncbench_reports::export::{Exporter, Terminal};
+use syncbench_reports::metric;
 use syncbench_reports::record::{DatasetRef, Run, Status};
 use syncbench_reports::threshold::{self, Threshold};
 use tokio::sync::oneshot;
@@ -130,13 +131,8 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
 
-    /// Fail with exit code 99 unless this holds: `propagation.p99 < 100ms`
-    ///
-    /// metric.stat op value. Metrics: propagation, propagation_from_send,
-    /// generator_lag, edit, transit, import, connect (min, mean, max, count,
-    /// p50, p99.9, ...); lost, duplicated, corrupt, scheduled, sent, expected,
-    /// visible; convergence.rate, sent.rate, visible.rate. Repeatable.
-    #[arg(long = "threshold", value_name = "EXPR")]
+    /// Fail with exit code 99 unless this holds: `propagation.p99 < 100ms`; repeatable
+    #[arg(long = "threshold", value_name = "EXPR", long_help = threshold_help())]
     thresholds: Vec<String>,
 
     /// Serve live measurements for Prometheus at http://ADDR/metrics
@@ -154,6 +150,14 @@ pub struct Args {
     /// Hide the progress display
     #[arg(short, long)]
     quiet: bool,
+}
+
+/// The help of `--threshold`, with every metric that there is.
+fn threshold_help() -> String {
+    format!(
+        "Fail with exit code 99 unless this holds: `propagation.p99 < 100ms`; repeatable\n\n{}",
+        metric::threshold_help()
+    )
 }
 
 impl Args {

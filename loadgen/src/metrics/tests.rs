@@ -1,4 +1,7 @@
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
+use syncbench_reports::metric::{COUNTS, DISTRIBUTIONS};
 
 use super::*;
 
@@ -12,6 +15,31 @@ fn latency(samples: &[Nanos]) -> Latency {
 pub(crate) fn samples() -> impl Strategy<Value = Vec<Nanos>> {
     let sample = (0u32..44, any::<u64>()).prop_map(|(bits, n)| n & ((1 << bits) - 1));
     prop::collection::vec(sample, 0..40)
+}
+
+#[test]
+fn every_distribution_is_described_in_the_table_of_metrics() {
+    let metrics = Metrics::default();
+    let measured: BTreeSet<&str> = metrics
+        .distributions()
+        .iter()
+        .map(|(name, _)| *name)
+        .collect();
+    let described: BTreeSet<&str> = DISTRIBUTIONS.iter().map(|metric| metric.name).collect();
+    assert_eq!(measured, described);
+}
+
+#[test]
+fn every_count_is_described_in_the_table_of_metrics() {
+    // CPU times are in the record's resources, and not among its counts.
+    let elsewhere = ["edit_cpu", "import_cpu"];
+    let described: BTreeSet<&str> = COUNTS.iter().map(|count| count.metric.name).collect();
+    for (name, _) in Metrics::default().counts() {
+        assert!(
+            described.contains(name) || elsewhere.contains(&name),
+            "{name}"
+        );
+    }
 }
 
 #[test]

@@ -38,7 +38,7 @@ macro_rules! counts {
 }
 
 /// Every count.
-pub const COUNTS: [Count; 24] = counts! {
+pub const COUNTS: [Count; 26] = counts! {
     counts.clients as "clients", "clients", "clients", Neither Number:
         "Simulated clients.";
     counts.rooms as "rooms", "rooms", "rooms", Neither Number:
@@ -49,6 +49,11 @@ pub const COUNTS: [Count; 24] = counts! {
         "Edits made and handed to the sockets.";
     counts.withdrawn as "never_sent", "edits never sent", "edits_never_sent_total", Higher Number:
         "Edits of clients that left for good before they could send them.";
+    counts.skipped as "skipped", "edits skipped", "edits_skipped_total", Neither Number:
+        "Scheduled edits for which the trace had nothing to type, or whose client did not have \
+         the document yet.";
+    counts.unsent as "unsent", "edits sent too late", "edits_unsent_total", Higher Number:
+        "Scheduled edits for which the generator was too late, so that they were not sent.";
     counts.expected as "expected", "deliveries expected", "deliveries_expected_total", Neither Number:
         "Deliveries owed: for each edit sent, the other replicas of its room.";
     counts.visible as "visible", "deliveries visible", "deliveries_visible_total", Lower Number:

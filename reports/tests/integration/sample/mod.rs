@@ -12,8 +12,9 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::json;
 use syncbench_reports::record::{
-    Cell, Convergence, ConvergenceFailure, Counts, DatasetRef, Distribution, Kind, Machine,
-    ProcessUse, Record, Resources, Run, SCHEMA, Scale, Series, Status, ThresholdResult, Verdict,
+    Cell, Convergence, ConvergenceFailure, Counts, Course, DatasetRef, Distribution, Incident,
+    Kind, LostConnection, Machine, ProcessUse, Record, Resources, Run, SCHEMA, Scale, Series,
+    Status, ThresholdResult, Verdict, WorkerUse,
 };
 
 const SECONDS: usize = 10;
@@ -213,8 +214,14 @@ pub fn healthy() -> Record {
         attribution: [("relay", 0.6), ("import", 0.3), ("receive_queue", 0.1)]
             .map(|(part, share)| (part.to_owned(), share))
             .into(),
-        attribution_ns: Default::default(),
-        course: None,
+        attribution_ns: [
+            ("relay", 6_000),
+            ("import", 3_000),
+            ("receive_queue", 1_000),
+        ]
+        .map(|(part, nanos)| (part.to_owned(), nanos))
+        .into(),
+        course: Some(course()),
         errors: [("reset".to_owned(), 2)].into(),
         resources: Some(Resources {
             generator: ProcessUse {
@@ -406,4 +413,39 @@ pub fn all() -> [(&'static str, Record); 5] {
         ("ended-early", ended_early()),
         ("nothing", nothing()),
     ]
+}
+
+/// The course of a run in which everything happened that can.
+fn course() -> Course {
+    let incident = |at_ns, what: &str| Incident {
+        at_ns,
+        what: what.to_owned(),
+    };
+    Course {
+        planned_ns: 10_000_000_000,
+        planned_faults: 1,
+        faults: vec![incident(2_000_000_000, "paused")],
+        interrupted_ns: Some(9_000_000_000),
+        aborted: Some(incident(
+            8_000_000_000,
+            "`lost == 0` cannot be met any more",
+        )),
+        relay_ended: Some(incident(7_000_000_000, "signal: 9")),
+        unreachable_ns: Some(7_500_000_000),
+        worker_failed: Some(incident(6_000_000_000, "it panicked")),
+        lost_connections: vec![LostConnection {
+            at_ns: 5_000_000_000,
+            client: "client-7".to_owned(),
+            reason: "the relay closed the connection".to_owned(),
+        }],
+        rejected: Some("permission denied".to_owned()),
+        engine_error: Some("out of bounds".to_owned()),
+        workers: WorkerUse {
+            threads: 1,
+            cpu_ns: 4_000_000_000,
+            elapsed_ns: 10_000_000_000,
+            edit_cpu_ns: 1_000_000_000,
+            import_cpu_ns: 2_000_000_000,
+        },
+    }
 }
