@@ -128,7 +128,7 @@ fn ctrl_c_ends_the_run_in_order_and_its_relay_with_it() {
     kill_process(generator, Signal::INT).unwrap();
     let (_, code, text, record) = run.finish();
     assert!(code == 0 || code == 7, "{code}: {text}");
-    assert!(text.contains("ended early by the user"), "{text}");
+    assert!(text.contains("interrupted by the user"), "{text}");
     let counts = record.counts.unwrap();
     assert_eq!(counts.visible, counts.expected);
     assert!(counts.visible > 0);

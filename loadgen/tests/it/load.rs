@@ -188,7 +188,7 @@ fn an_interrupted_run_keeps_what_it_measured() {
             .verdict()
             .reasons
             .iter()
-            .any(|reason| reason.contains("ended early"))
+            .any(|reason| reason.contains("interrupted by the user"))
     );
 }
 
