@@ -140,7 +140,7 @@ fn series(rows: &[Row]) -> Series {
 }
 
 fn distribution(latency: &Latency) -> Distribution {
-    Distribution::from_histogram(latency.histogram())
+    Distribution::from_histogram(&latency.trimmed())
 }
 
 /// What was counted while the run went on.

@@ -62,11 +62,27 @@ impl Latency {
         (!self.0.is_empty()).then(|| self.0.value_at_quantile(quantile) as f64 / 1e3)
     }
 
+    /// The histogram with no more room than its samples need. Two distributions
+    /// with the same samples are the same bytes in this form, in whatever order
+    /// they grew.
+    pub fn trimmed(&self) -> Histogram<u64> {
+        let highest = self.0.max().max(2);
+        match Histogram::new_with_bounds(1, highest, 3) {
+            Ok(mut trimmed) => {
+                // All samples are within its bounds, so the addition cannot fail.
+                let _ = trimmed.add(&self.0);
+                trimmed
+            }
+            // Never: the bounds are in order and 3 is a valid precision.
+            Err(_) => self.0.clone(),
+        }
+    }
+
     fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         // Writing to memory cannot fail, and a histogram in memory is always
         // small enough for the format.
-        let _ = V2Serializer::new().serialize(&self.0, &mut bytes);
+        let _ = V2Serializer::new().serialize(&self.trimmed(), &mut bytes);
         bytes
     }
 

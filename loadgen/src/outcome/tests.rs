@@ -84,6 +84,9 @@ fn samples() -> impl Strategy<Value = Vec<Vec<(Nanos, Nanos)>>> {
 }
 
 proptest! {
+    // A case adds up some hundred histograms.
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
     #[test]
     fn processes_are_judged_together_like_one(samples in samples(), seed in any::<u64>()) {
         let workers: Vec<_> = (0..)
