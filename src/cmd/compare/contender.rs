@@ -3,12 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use syncbench_engines::{KNOWN, Known};
+use syncbench_engines::EngineInfo;
 
 /// `loro` or `loro@1.12.0`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contender {
-    pub engine: &'static Known,
+    pub engine: &'static EngineInfo,
     /// None: as this executable has it.
     pub version: Option<String>,
 }
@@ -21,8 +21,8 @@ impl FromStr for Contender {
             Some((name, version)) => (name, Some(version)),
             None => (text, None),
         };
-        let Some(engine) = Known::find(name) else {
-            let names: Vec<&str> = KNOWN.iter().map(|known| known.name).collect();
+        let Some(engine) = EngineInfo::find(name) else {
+            let names: Vec<&str> = EngineInfo::ALL.iter().map(|known| known.name).collect();
             return Err(format!(
                 "no engine called `{name}`; there are {}",
                 names.join(", ")

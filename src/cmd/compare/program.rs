@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 use serde_json::Value;
-use syncbench_engines::Known;
+use syncbench_engines::EngineInfo;
 use toml::Table;
 
 use super::contender::Contender;
@@ -80,7 +80,7 @@ impl Workshop {
         Ok(program)
     }
 
-    fn set_up(&self, folder: &Path, engine: &Known, version: &str) -> anyhow::Result<()> {
+    fn set_up(&self, folder: &Path, engine: &EngineInfo, version: &str) -> anyhow::Result<()> {
         fs::create_dir_all(folder)?;
         for entry in fs::read_dir(&self.source)? {
             let entry = entry?;
@@ -171,7 +171,7 @@ fn cargo(folder: &Path, command: &str) -> Command {
 /// The manifest with the library of `engine` at exactly `version`, and the
 /// crates that are published together with it at that version or, where the
 /// library had no need to publish them again, the last one before.
-fn pinned(mut manifest: Table, engine: &Known, version: &str) -> anyhow::Result<Table> {
+fn pinned(mut manifest: Table, engine: &EngineInfo, version: &str) -> anyhow::Result<Table> {
     let exactly = toml::Value::String(format!("={version}"));
     let dependencies = table(&mut manifest, &["workspace", "dependencies"])?;
     match dependencies.get_mut(engine.dependency) {
@@ -229,7 +229,7 @@ mod tests {
 
     fn pinned_to(engine: &str, version: &str) -> Table {
         let manifest = include_str!("../../../Cargo.toml").parse().unwrap();
-        pinned(manifest, Known::find(engine).unwrap(), version).unwrap()
+        pinned(manifest, EngineInfo::find(engine).unwrap(), version).unwrap()
     }
 
     #[test]
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn every_known_library_can_be_pinned() {
-        for known in syncbench_engines::KNOWN {
+        for known in EngineInfo::ALL {
             pinned_to(known.name, "9.9.9");
         }
     }
