@@ -92,7 +92,7 @@ fn bench(
     let workloads = suite.workloads();
     for workload in workloads.iter().filter(|w| Some(w.input()) == input) {
         let variant = workload.variant();
-        if let Some(reason) = workload.reason_against(engine, dataset) {
+        if let Some(reason) = workload.unsupported_because(engine, dataset) {
             asked.say_unavailable(&format!("{name}/{variant}"), &reason);
             continue;
         }

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use syncbench_engines::{KNOWN, Known};
+use syncbench_engines::EngineInfo;
 use syncbench_runner::Library;
 
 /// `loro` or `loro@1.12.0`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineVersion {
-    pub engine: &'static Known,
+    pub engine: &'static EngineInfo,
     /// `None` for the version in this executable.
     pub version: Option<String>,
 }
@@ -22,8 +22,8 @@ impl FromStr for EngineVersion {
             Some((name, version)) => (name, Some(version)),
             None => (text, None),
         };
-        let Some(engine) = Known::find(name) else {
-            let names: Vec<&str> = KNOWN.iter().map(|known| known.name).collect();
+        let Some(engine) = EngineInfo::find(name) else {
+            let names: Vec<&str> = EngineInfo::ALL.iter().map(|known| known.name).collect();
             return Err(format!(
                 "unknown engine `{name}`; the engines are {}",
                 names.join(", ")
@@ -48,7 +48,7 @@ impl EngineVersion {
     }
 }
 
-fn library_of(engine: &'static Known) -> Library<'static> {
+fn library_of(engine: &'static EngineInfo) -> Library<'static> {
     Library {
         engine: engine.name,
         dependency: engine.dependency,
@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn every_known_library_can_be_pinned() {
         let manifest: toml::Table = include_str!("../../../Cargo.toml").parse().unwrap();
-        for known in KNOWN {
+        for known in EngineInfo::ALL {
             let pinned = library_of(known).pin(manifest.clone(), "9.9.9");
             assert!(pinned.is_ok(), "{}: {pinned:?}", known.name);
         }

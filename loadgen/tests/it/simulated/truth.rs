@@ -5,8 +5,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use syncbench_engines::{
-    Counter, Edit, Engine, EngineError, Export, Imported, Loro, NodeId, OpRange, PeerId, Replica,
-    StateHash, VersionVector,
+    Containers, Counter, Cursors, Edit, Engine, EngineError, Exchange, Export, Imported, Loro,
+    NodeId, OpRange, PeerId, Replica, StateHash, TextDocument, Undo, VersionVector, Versioned,
 };
 use syncbench_loadgen::plan::{ClientId, Plan};
 use syncbench_loadgen::room::peer_of;
@@ -142,7 +142,7 @@ impl Drop for WatchedReplica {
     }
 }
 
-impl Replica for WatchedReplica {
+impl TextDocument for WatchedReplica {
     fn peer(&self) -> PeerId {
         self.replica.peer()
     }
@@ -163,42 +163,6 @@ impl Replica for WatchedReplica {
         self.replica.text_len()
     }
 
-    fn export(&mut self, what: Export<'_>) -> Result<Vec<u8>, EngineError> {
-        self.replica.export(what)
-    }
-
-    fn import(&mut self, bytes: &[u8]) -> Result<Imported, EngineError> {
-        self.replica.import(bytes)
-    }
-
-    fn edit(&mut self, edit: &Edit<'_>) -> Result<(), EngineError> {
-        self.replica.edit(edit)
-    }
-
-    fn tree_create(&mut self, parent: Option<NodeId>) -> Result<NodeId, EngineError> {
-        self.replica.tree_create(parent)
-    }
-
-    fn tree_move(&mut self, node: NodeId, parent: Option<NodeId>) -> Result<(), EngineError> {
-        self.replica.tree_move(node, parent)
-    }
-
-    fn tree_parent(&self, node: NodeId) -> Result<Option<NodeId>, EngineError> {
-        self.replica.tree_parent(node)
-    }
-
-    fn version_vector(&self) -> VersionVector {
-        self.replica.version_vector()
-    }
-
-    fn own_counter(&self) -> Counter {
-        self.replica.own_counter()
-    }
-
-    fn has_pending(&self) -> bool {
-        self.replica.has_pending()
-    }
-
     fn text(&self) -> String {
         self.replica.text()
     }
@@ -215,3 +179,51 @@ impl Replica for WatchedReplica {
         self.replica.state_hash()
     }
 }
+
+impl Versioned for WatchedReplica {
+    fn version_vector(&self) -> VersionVector {
+        self.replica.version_vector()
+    }
+
+    fn own_counter(&self) -> Counter {
+        self.replica.own_counter()
+    }
+
+    fn has_pending(&self) -> bool {
+        self.replica.has_pending()
+    }
+}
+
+impl Exchange for WatchedReplica {
+    fn export(&mut self, what: Export<'_>) -> Result<Vec<u8>, EngineError> {
+        self.replica.export(what)
+    }
+
+    fn import(&mut self, bytes: &[u8]) -> Result<Imported, EngineError> {
+        self.replica.import(bytes)
+    }
+}
+
+impl Containers for WatchedReplica {
+    fn edit(&mut self, edit: &Edit<'_>) -> Result<(), EngineError> {
+        self.replica.edit(edit)
+    }
+
+    fn tree_create(&mut self, parent: Option<NodeId>) -> Result<NodeId, EngineError> {
+        self.replica.tree_create(parent)
+    }
+
+    fn tree_move(&mut self, node: NodeId, parent: Option<NodeId>) -> Result<(), EngineError> {
+        self.replica.tree_move(node, parent)
+    }
+
+    fn tree_parent(&self, node: NodeId) -> Result<Option<NodeId>, EngineError> {
+        self.replica.tree_parent(node)
+    }
+}
+
+impl Undo for WatchedReplica {}
+
+impl Cursors for WatchedReplica {}
+
+impl Replica for WatchedReplica {}
