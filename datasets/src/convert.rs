@@ -7,7 +7,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::error::DatasetError;
-use crate::store::{unhex, write_atomically_with};
+use crate::store::write_atomically_with;
 use crate::timestamp;
 use crate::trace::{Patch, Trace, TraceKind, Txn};
 use crate::{binary, causal};
@@ -83,7 +83,9 @@ fn write(trace: &Trace, format: Format, file: &mut impl Write) -> std::io::Resul
 pub fn to_binary(trace: &Trace) -> Vec<u8> {
     assert_eq!(trace.repeats(), 1, "a repeated trace has no binary form");
     // The checksum of a trace is always 64 hex digits.
-    binary::encode(trace.body(), &unhex(trace.sha256()).unwrap_or_default())
+    let mut source = [0; 32];
+    let _ = hex::decode_to_slice(trace.sha256(), &mut source);
+    binary::encode(trace.body(), &source)
 }
 
 /// Writes a trace as editing-traces JSON and gives the writer back. Traces of one

@@ -74,8 +74,8 @@ fn download(
     let have = fs::metadata(&partial).map_or(0, |file| file.len());
     if have < entry.bytes {
         let answer = request(entry, have)?;
-        let (file, have) = open_partial(&partial, &answer, have)?;
-        receive(entry, answer, file, have, &partial, progress)?;
+        let part = Partial::open(&partial, &answer, have)?;
+        receive(entry, answer, part, progress)?;
     }
     accept(entry, &partial, path)
 }
@@ -93,34 +93,41 @@ fn request(entry: &Entry, have: u64) -> Result<Response<Body>, DatasetError> {
         request = request.header(header::RANGE, format!("bytes={have}-"));
     }
     request.call().map_err(|error| {
-        let mend = "check the network and the proxy variables, or put the file into a folder that SYNCBENCH_DATASETS names";
-        failed(entry, format!("{error}; {mend}"))
+        let fix = "check the network and the proxy variables, or put the file into a folder that SYNCBENCH_DATASETS names";
+        failed(entry, format!("{error}; {fix}"))
     })
 }
 
-/// Opens the partial file at the place where the answer's bytes belong.
-fn open_partial(
-    partial: &Path,
-    answer: &Response<Body>,
-    have: u64,
-) -> Result<(File, u64), DatasetError> {
-    let continued =
-        answer.status() == StatusCode::PARTIAL_CONTENT && range_start(answer) == Some(have);
-    let mut options = OpenOptions::new();
-    // A server that does not know ranges sends the file from its start.
-    let options = if continued {
-        options.append(true)
-    } else {
-        options.write(true).truncate(true)
-    };
-    let file = options
-        .create(true)
-        .open(partial)
-        .map_err(io("write", partial))?;
-    Ok((file, if continued { have } else { 0 }))
+/// A file of which the first part has been downloaded.
+struct Partial<'a> {
+    path: &'a Path,
+    file: File,
+    /// The number of bytes that it has.
+    done: u64,
 }
 
-/// Where the bytes of a partial answer begin: `Content-Range: bytes 5-9/10`.
+impl<'a> Partial<'a> {
+    /// Opens the partial file at the place where the answer's bytes belong.
+    fn open(path: &'a Path, answer: &Response<Body>, have: u64) -> Result<Self, DatasetError> {
+        let continued =
+            answer.status() == StatusCode::PARTIAL_CONTENT && range_start(answer) == Some(have);
+        let mut options = OpenOptions::new();
+        // A server that does not know ranges sends the file from its start.
+        let options = if continued {
+            options.append(true)
+        } else {
+            options.write(true).truncate(true)
+        };
+        let file = options.create(true).open(path).map_err(io("write", path))?;
+        Ok(Self {
+            path,
+            file,
+            done: if continued { have } else { 0 },
+        })
+    }
+}
+
+/// Returns the place at which the bytes of a partial answer begin, as in `Content-Range: bytes 5-9/10`.
 fn range_start(answer: &Response<Body>) -> Option<u64> {
     let range = answer.headers().get(header::CONTENT_RANGE)?.to_str().ok()?;
     range
@@ -134,11 +141,14 @@ fn range_start(answer: &Response<Body>) -> Option<u64> {
 fn receive(
     entry: &Entry,
     answer: Response<Body>,
-    mut file: File,
-    mut done: u64,
-    partial: &Path,
+    partial: Partial<'_>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(), DatasetError> {
+    let Partial {
+        path,
+        mut file,
+        mut done,
+    } = partial;
     let total = entry.bytes;
     // One byte more than there can be tells a file that is too long.
     let mut body = answer.into_body().into_reader().take(total + 1 - done);
@@ -157,8 +167,7 @@ fn receive(
         if read == 0 {
             break;
         }
-        file.write_all(&buffer[..read])
-            .map_err(io("write", partial))?;
+        file.write_all(&buffer[..read]).map_err(io("write", path))?;
         done += read as u64;
     }
     if done < total {
@@ -167,7 +176,7 @@ fn receive(
             format!("ended after {done} of {total} bytes; fetch again to continue"),
         ));
     }
-    file.sync_all().map_err(io("write", partial))
+    file.sync_all().map_err(io("write", path))
 }
 
 /// Gives a complete download its name, if it is the right one.

@@ -83,7 +83,7 @@ pub fn load_bytes(name: &str, bytes: &[u8]) -> Result<Trace, DatasetError> {
         let decoded = binary::decode(bytes).and_then(|(mut body, source)| {
             check::check_body(&body)?;
             body.compact();
-            Ok((body, store::hex(&source)))
+            Ok((body, hex::encode(source)))
         });
         decoded.map_err(|fault| fault.in_file(name))?
     } else {

@@ -9,7 +9,6 @@ use sha2::{Digest, Sha256};
 
 use crate::catalog::Entry;
 use crate::error::DatasetError;
-use crate::store::hex;
 
 /// Largest file that is read, in bytes: a hundred times the largest known one.
 const MAX_FILE: u64 = 256 << 20;
@@ -157,5 +156,5 @@ pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, DatasetError> {
 
 /// sha256 in lower-case hex.
 pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+    hex::encode(Sha256::digest(bytes))
 }

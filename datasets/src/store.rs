@@ -15,12 +15,13 @@ use crate::source;
 pub(crate) fn get(sha256: &str) -> Option<Body> {
     let bytes = std::fs::read(path(sha256)?).ok()?;
     let (body, source) = binary::decode(&bytes).ok()?;
-    (hex(&source) == sha256).then_some(body)
+    (hex::encode(source) == sha256).then_some(body)
 }
 
 /// Keeps a checked trace. A cache that cannot be written only costs time.
 pub(crate) fn put(sha256: &str, body: &Body) {
-    if let (Some(path), Some(source)) = (path(sha256), unhex(sha256)) {
+    let mut source = [0; 32];
+    if let (Some(path), Ok(())) = (path(sha256), hex::decode_to_slice(sha256, &mut source)) {
         let _ = write_atomically(&path, &binary::encode(body, &source));
     }
 }
@@ -57,20 +58,4 @@ pub(crate) fn write_atomically_with(
     let size = file.as_file().metadata().map_err(failed)?.len();
     file.persist(path).map_err(|error| failed(error.error))?;
     Ok(size)
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// 32 bytes from 64 hex digits.
-pub(crate) fn unhex(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    for (at, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
-    }
-    Some(bytes)
 }

@@ -3,11 +3,8 @@
 use sha2::{Digest, Sha256};
 use syncbench_datasets::{Kind, TraceKind, catalog, load, load_bytes, locate, read_entry};
 
-fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+fn checksum(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
 }
 
 #[test]
@@ -22,14 +19,14 @@ fn every_entry_that_is_here_has_the_checksum_the_counts_and_the_end_text_of_the_
         }
         let bytes = read_entry(entry).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(bytes.len() as u64, entry.bytes, "{}", entry.name);
-        assert_eq!(hex(&bytes), entry.sha256, "{}", entry.name);
+        assert_eq!(checksum(&bytes), entry.sha256, "{}", entry.name);
         if entry.kind == Kind::Document {
             continue;
         }
         let trace = load_bytes(&entry.name, &bytes).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(Some(trace.counts()), entry.counts, "{}", entry.name);
         assert_eq!(
-            Some(hex(trace.end_content().as_bytes())),
+            Some(checksum(trace.end_content().as_bytes())),
             entry.end_sha256,
             "{}",
             entry.name

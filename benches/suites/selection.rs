@@ -1,4 +1,5 @@
-//! What the command line asks for, as far as Criterion does not tell.
+//! The rows that the command line selects, as far as Criterion does not expose
+//! them.
 
 use regex::Regex;
 use syncbench_engines::engines;
@@ -6,18 +7,18 @@ use syncbench_engines::workload::Suite;
 
 use crate::group_name;
 
-/// Which rows the command line asks for, as far as Criterion does not say.
-pub struct Asked {
-    /// Rows whose id matches; all when there is no filter.
+/// The rows that the command line selects.
+pub struct Selection {
+    /// Selects rows by their ids; all rows without a filter.
     filter: Option<Regex>,
-    /// The filter that is meant where Criterion would take it for another.
+    /// The filter to pass to Criterion where it would misread the given one.
     pub rewritten: Option<String>,
-    /// Whether rows are listed, and not run.
+    /// Whether rows are only listed.
     lists: bool,
 }
 
-impl Asked {
-    /// As the process was called.
+impl Selection {
+    /// Reads the selection from the command line of this process.
     pub fn from_args() -> Self {
         let args: Vec<String> = std::env::args().skip(1).collect();
         let filter = positional(&args).map(String::as_str);
@@ -30,7 +31,7 @@ impl Asked {
         }
     }
 
-    /// Says why a row that is asked for has no figure.
+    /// Prints why a selected row has no figure.
     pub fn say_unavailable(&self, id: &str, reason: &str) {
         let filter = self.filter.as_ref();
         if !self.lists && filter.is_none_or(|filter| filter.is_match(id)) {
