@@ -18,8 +18,8 @@ use library::{
     VersionVector as LoroVersion,
 };
 
-use containers::Containers;
-use document::{JSON, counter, edit_error, import_error, loro_counter, loro_version, version};
+use containers::{Containers, counter, loro_counter};
+use document::{JSON, edit_error, import_error, loro_version, version};
 
 use super::waiting::Waiting;
 use crate::{

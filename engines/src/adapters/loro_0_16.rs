@@ -18,8 +18,8 @@ mod history;
 use library::{LoroDoc, LoroError, LoroText, LoroTree, ToJson, TreeID, UndoManager};
 use loro_0_16 as library;
 
-use containers::Containers;
-use document::{JSON, edit_error, import_error, loro_counter, loro_version, version};
+use containers::{Containers, loro_counter};
+use document::{JSON, edit_error, import_error, loro_version, version};
 
 use super::waiting::Waiting;
 use crate::{

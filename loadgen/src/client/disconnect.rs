@@ -1,27 +1,9 @@
-//! The ends of connections: as planned, or against the plan.
-
-use std::collections::VecDeque;
+//! Connections that were lost against the plan.
 
 use serde::{Deserialize, Serialize};
 
-use super::connection::ConnectFailure;
-use crate::plan::{ClientId, ClientPlan, Outage};
+use crate::plan::ClientId;
 use crate::time::clock::Nanos;
-
-/// The end of a connection, or of the attempt to open one.
-#[derive(Debug)]
-pub enum SessionEnd {
-    /// The run is over.
-    Closing,
-    /// The client has left for good.
-    Left,
-    /// The plan keeps the client away for a time.
-    Outage(Outage),
-    /// The connection could not be opened.
-    Unopened(ConnectFailure),
-    /// The connection was lost against the plan.
-    Lost(Disconnect),
-}
 
 /// The loss of a connection that should have lasted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,31 +33,4 @@ pub struct LostConnection {
     pub at: Nanos,
     /// The reason as a sentence.
     pub reason: String,
-}
-
-/// The part of a client's plan that is yet to happen.
-#[derive(Debug)]
-pub struct PendingOutages {
-    pub(super) outages: VecDeque<Outage>,
-    pub(super) leaves: Option<Nanos>,
-    /// The outage that has begun and that the client has not noticed.
-    pub(super) unnoticed: Option<Outage>,
-}
-
-impl PendingOutages {
-    /// Creates the whole plan of a client.
-    pub fn new(plan: &ClientPlan) -> Self {
-        Self {
-            outages: plan.outages.iter().copied().collect(),
-            leaves: plan.leaves,
-            unnoticed: None,
-        }
-    }
-
-    /// Drops outages that have begun by `now`: a client without a connection
-    /// cannot lose it.
-    pub fn skip_until(&mut self, now: Nanos) {
-        self.outages.retain(|outage| outage.from > now);
-        self.unnoticed = None;
-    }
 }

@@ -6,6 +6,7 @@ pub mod dialer;
 pub mod disconnect;
 pub mod session;
 pub mod signals;
+pub mod state;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -21,8 +22,9 @@ use crate::time::timer::Timer;
 
 use connection::{ConnectFailure, Socket};
 use dialer::{Dialer, Endpoint};
-use disconnect::{Disconnect, LostConnection, PendingOutages, SessionEnd};
+use disconnect::{Disconnect, LostConnection};
 use signals::RunSignals;
+use state::{PendingOutages, SessionEnd};
 
 /// The first wait before a lost connection is opened again; each one after a
 /// failure is twice as long, up to [`LONGEST_WAIT`], and half of it random, so

@@ -13,7 +13,8 @@ use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message};
 
 use super::Client;
 use super::connection::Socket;
-use super::disconnect::{Disconnect, PendingOutages, SessionEnd};
+use super::disconnect::Disconnect;
+use super::state::{PendingOutages, SessionEnd};
 use crate::protocol::Frame;
 use crate::room::MemberState;
 use crate::scenario::LinkFaultKind;

@@ -7,26 +7,11 @@ use tokio::sync::Notify;
 
 use super::RoomContext;
 use super::meter::Meter;
-use super::present::PresentMember;
+use super::present::{Identity, MemberState, PresentMember};
 use crate::net::link::LinkHandle;
 use crate::net::network::ArrivalStamp;
 use crate::plan::{ClientId, ClientPlan};
 use crate::time::clock::Nanos;
-
-/// The state of a client in its room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MemberState {
-    /// The client has not arrived yet.
-    Absent,
-    /// The client has arrived and has no connection.
-    Offline,
-    /// The client is connected and not yet caught up.
-    Joining,
-    /// The client is caught up.
-    Live,
-    /// The client has left for good.
-    Gone,
-}
 
 /// One client of a room.
 pub struct Member {
@@ -92,7 +77,13 @@ impl Member {
         if !self.is_initial {
             self.away.push((planned, Nanos::MAX));
         }
-        let (present, started) = PresentMember::new(context, meter, self, planned);
+        let identity = Identity {
+            client: self.client,
+            writes: self.writer.is_some(),
+            is_full: self.is_full,
+            wake: Rc::clone(&self.wake),
+        };
+        let (present, started) = PresentMember::new(context, meter, identity, planned);
         self.attendance = Attendance::Present(Box::new(present));
         started
     }

@@ -30,8 +30,9 @@ use crate::time::clock::{Nanos, thread_cpu};
 
 pub use context::{InitialDocument, RoomContext};
 use delivery::Delivery;
-pub use member::{Member, MemberState};
+pub use member::Member;
 use meter::Meter;
+pub use present::MemberState;
 use present::PresentMember;
 use recent::Recent;
 

@@ -7,10 +7,10 @@ use syncbench_engines::{Counter, EngineError, Export, VersionVector};
 use tokio::sync::Notify;
 
 use super::editor::Editor;
-use super::member::{Member, MemberState};
 use super::meter::Meter;
 use super::replica::ClientDoc;
 use super::{RoomContext, peer_of};
+use crate::plan::ClientId;
 use crate::protocol::{Event, Frame, Protocol, UpdateId, session};
 use crate::scenario::EditKind;
 use crate::time::clock::Nanos;
@@ -18,6 +18,29 @@ use crate::time::clock::Nanos;
 /// The number of messages that may wait for a client's socket. While that many
 /// wait, further edits stay in the replica and leave together as one update.
 const OUTGOING_FRAMES: usize = 256;
+
+/// The state of a client in its room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemberState {
+    /// The client has not arrived yet.
+    Absent,
+    /// The client has arrived and has no connection.
+    Offline,
+    /// The client is connected and not yet caught up.
+    Joining,
+    /// The client is caught up.
+    Live,
+    /// The client has left for good.
+    Gone,
+}
+
+/// The part of a member that stays the same while it is present.
+pub(super) struct Identity {
+    pub client: ClientId,
+    pub writes: bool,
+    pub is_full: bool,
+    pub wake: Rc<Notify>,
+}
 
 /// A client between its arrival and its departure, with or without a
 /// connection.
@@ -83,16 +106,22 @@ struct Unacknowledged {
 }
 
 impl PresentMember {
-    /// Creates the replica of `member`, which arrived for `planned`, and the
-    /// engine's answer to the document that it starts from.
+    /// Creates the replica of a client whose arrival was planned for `planned`,
+    /// and the engine's answer to the document that it starts from.
     pub(super) fn new(
         context: &RoomContext,
         meter: &Rc<Meter>,
-        member: &Member,
+        identity: Identity,
         planned: Nanos,
     ) -> (Self, Result<(), EngineError>) {
+        let Identity {
+            client,
+            writes,
+            is_full,
+            wake,
+        } = identity;
         let (scenario, trace) = (&context.scenario, &context.trace);
-        let mut doc = ClientDoc::new(context.engine, peer_of(member.client), member.is_full);
+        let mut doc = ClientDoc::new(context.engine, peer_of(client), is_full);
         let mut started = Ok(());
         if let Some(document) = &context.initial_document
             && !scenario.protocol.remembers()
@@ -106,16 +135,14 @@ impl PresentMember {
                 }
             };
         }
-        let editor = member.writer.map(|_| {
-            let writers = scenario.writers.max(1) as usize;
-            Box::new(Editor::new(scenario, trace, member.client, writers))
-        });
-        let room = context.plan.client(member.client).room;
+        let writers = scenario.writers.max(1) as usize;
+        let editor = writes.then(|| Box::new(Editor::new(scenario, trace, client, writers)));
+        let room = context.plan.client(client).room;
         let present = Self {
             doc,
             editor,
             meter: Rc::clone(meter),
-            wake: Rc::clone(&member.wake),
+            wake,
             connection: Connection::Offline,
             protocol: session(scenario.protocol, &room.name()),
             events: Vec::new(),

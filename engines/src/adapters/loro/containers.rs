@@ -9,7 +9,7 @@ use super::library::{
     LoroDoc, LoroError, LoroList, LoroMap, LoroMovableList, LoroText, LoroTree, LoroValue, TreeID,
     UndoManager,
 };
-use crate::{Edit, EngineError, NodeId, Value};
+use crate::{Counter, Edit, EngineError, NodeId, Value};
 
 /// Handles to the containers at the root. Each is created at its first use, so
 /// that a document shows no empty container that nobody asked for.
@@ -164,16 +164,26 @@ pub(super) fn undo_manager(doc: &LoroDoc) -> UndoManager {
 }
 
 fn tree_id(node: NodeId) -> TreeID {
-    TreeID::new(node.peer, super::document::loro_counter(node.counter))
+    TreeID::new(node.peer, loro_counter(node.counter))
 }
 
 fn node_id(id: TreeID) -> NodeId {
     NodeId {
         peer: id.peer,
-        counter: super::document::counter(id.counter),
+        counter: counter(id.counter),
     }
 }
 
 fn refused(e: LoroError) -> EngineError {
     EngineError::Edit(e.to_string())
+}
+
+/// Converts a counter of Loro, which is an `i32` that is never negative.
+pub(super) fn counter(loro: i32) -> Counter {
+    loro.unsigned_abs()
+}
+
+/// Converts a counter to that of Loro.
+pub(super) fn loro_counter(counter: Counter) -> i32 {
+    i32::try_from(counter).unwrap_or(i32::MAX)
 }

@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use super::LoroReplica;
-use super::containers::{cursor, cursor_pos, undo_manager};
+use super::containers::{counter, cursor, cursor_pos, loro_counter, undo_manager};
 use super::library::{LoroDoc, LoroError, ToJson, VersionVector as LoroVersion};
 use crate::replica::NO_UNDO;
 use crate::{Counter, Edit, EngineError, NodeId, PeerId, Span, Value, VersionVector};
@@ -146,15 +146,6 @@ impl crate::Replica for LoroReplica {
 /// Decodes a version as Loro encodes it, on behalf of an export.
 pub(super) fn decoded_since(version: &[u8]) -> Result<LoroVersion, EngineError> {
     LoroVersion::decode(version).map_err(|e| EngineError::Export(e.to_string()))
-}
-
-/// Converts a counter of Loro, which is an `i32` that is never negative.
-pub(super) fn counter(loro: i32) -> Counter {
-    loro.unsigned_abs()
-}
-
-pub(super) fn loro_counter(counter: Counter) -> i32 {
-    i32::try_from(counter).unwrap_or(i32::MAX)
 }
 
 pub(super) fn version(loro: &LoroVersion) -> VersionVector {
