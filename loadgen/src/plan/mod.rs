@@ -1,5 +1,5 @@
-//! The plan of a run: which client is in which room, when it comes and goes,
-//! and what its link does to it. It follows from the scenario and its seed
+//! The plan of a run: the room of each client, its arrival and departure, and
+//! the outages of its link. It follows from the scenario and its seed
 //! alone, so that it is the same in every run and in every shard.
 
 mod ids;
@@ -15,67 +15,67 @@ use crate::time::clock::Nanos;
 
 pub use ids::{ClientId, RoomIndex};
 
-/// Full replicas in each room where the others are light and documents are
-/// compared.
+/// The number of full replicas in each room where the others are light and
+/// documents are compared.
 const FULL_A_ROOM: usize = 2;
 
-/// Who is where, and when.
+/// The rooms and clients of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// By room number.
+    /// The rooms, by their number.
     pub rooms: Vec<RoomPlan>,
-    /// By client number: first those of the start.
+    /// The clients, by their number: the initial ones first.
     pub clients: Vec<ClientPlan>,
 }
 
-/// One room.
+/// The plan of one room.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RoomPlan {
-    /// Index of its size among the scenario's room classes.
+    /// The index of its size among the scenario's room classes.
     pub class: usize,
-    /// Its clients, ascending: those of the start and all who come later.
+    /// Its clients, ascending: the initial ones and all who arrive later.
     pub clients: Vec<ClientId>,
 }
 
-/// One client.
+/// The plan of one client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientPlan {
-    /// Number of its room.
+    /// The client's room.
     pub room: RoomIndex,
-    /// Whether it edits.
+    /// Whether the client edits.
     pub writes: bool,
     /// Whether its replica is a document, and not a version alone.
     pub full: bool,
-    /// Index of its link among the scenario's, if it has one.
+    /// The index of its link among the scenario's, if it has one.
     pub link: Option<usize>,
-    /// When it comes; none if it is there from the start.
+    /// The time of its arrival; `None` for an initial client.
     pub joins: Option<Nanos>,
-    /// When it leaves for good, if it does.
+    /// The time at which it leaves for good, if it does.
     pub leaves: Option<Nanos>,
-    /// When its link fails it: ascending, not overlapping.
+    /// The outages of its link: ascending, not overlapping.
     pub outages: Vec<Outage>,
 }
 
-/// A time in which a link fails its client.
+/// A period in which a client's link has a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outage {
-    /// How.
+    /// The kind of fault.
     pub kind: LinkFaultKind,
-    /// From when until when.
+    /// The start of the outage.
     pub from: Nanos,
-    /// The client may come back from then on.
+    /// The end: the client may come back from then on.
     pub until: Nanos,
 }
 
 impl ClientPlan {
-    /// When the client is there, within a run of this length.
+    /// The period in which the client takes part, in a run that ends at `end`.
     pub fn stay(&self, end: Nanos) -> Range<Nanos> {
         self.joins.unwrap_or(0)..self.leaves.unwrap_or(end)
     }
 }
 
 impl Plan {
-    /// The plan of `scenario`.
+    /// Makes the plan of `scenario`.
     pub fn new(scenario: &Scenario) -> Self {
         let mut population = Population::new(scenario);
         for change in changes(scenario) {
@@ -119,14 +119,14 @@ impl Plan {
         &self.rooms[room.0 as usize]
     }
 
-    /// The clients that are there from the start.
+    /// The number of initial clients.
     pub fn initial_clients(&self) -> usize {
         let initial = self.clients.iter().filter(|client| client.joins.is_none());
         initial.count()
     }
 }
 
-/// Someone comes or goes.
+/// A change of the population at one time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Change {
     at: Nanos,
@@ -135,17 +135,18 @@ struct Change {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum PopulationChange {
-    /// One more, to this seat in turn.
+    /// One more client arrives, the N-th of the late ones.
     Late(u32),
-    /// The one that came last leaves.
+    /// The client that arrived last leaves.
     Fewer,
-    /// One more, to a free seat.
+    /// One more client arrives, to a free place.
     More,
-    /// Someone leaves and another comes: this share of the way through all.
+    /// A client leaves and another one takes its place: the client at this share
+    /// of the way through all that are present.
     Replaced(f64),
 }
 
-/// Everyone who comes and goes, ascending by time.
+/// All arrivals and departures, ascending by time.
 fn changes(scenario: &Scenario) -> Vec<Change> {
     let end = scenario.duration.as_nanos() as Nanos;
     let late = (0..scenario.late).map(|number| Change {
@@ -180,7 +181,7 @@ fn replacements(scenario: &Scenario, end: Nanos) -> Vec<Change> {
     }
 }
 
-/// The comings and goings that let the number of clients follow the stages.
+/// The arrivals and departures that let the number of clients follow the stages.
 fn steps(scenario: &Scenario) -> Vec<Change> {
     let mut found = Vec::new();
     let mut start = 0;
@@ -204,13 +205,13 @@ fn steps(scenario: &Scenario) -> Vec<Change> {
     found
 }
 
-/// Clients of the start: as many as the first stage has, if it says so.
+/// The number of initial clients: that of the first stage, if it gives one.
 fn initial(scenario: &Scenario) -> u32 {
     let first = scenario.stages.first().and_then(|stage| stage.clients);
     first.unwrap_or(scenario.clients)
 }
 
-/// Builds the plan, one coming or going after the other.
+/// Builds the plan, one arrival or departure after the other.
 struct Population {
     plan: Plan,
     /// The rooms of all places, in the order in which they are taken: one in each
@@ -247,7 +248,7 @@ impl Population {
             full: true,
         };
         for _ in 0..initial(scenario) {
-            population.take_seat(None);
+            population.take_place(None);
         }
         population
     }
@@ -259,7 +260,7 @@ impl Population {
                 let writes = self.everyone_writes;
                 self.arrive(RoomIndex(number % rooms), writes, Some(at));
             }
-            PopulationChange::More => self.take_seat(Some(at)),
+            PopulationChange::More => self.take_place(Some(at)),
             PopulationChange::Fewer => {
                 if let Some(last) = self.present.pop() {
                     self.plan.clients[last.0 as usize].leaves = Some(at);
@@ -269,8 +270,8 @@ impl Population {
         }
     }
 
-    /// Someone comes to the seat after those that are taken.
-    fn take_seat(&mut self, at: Option<Nanos>) {
+    /// A client arrives at the first free place.
+    fn take_place(&mut self, at: Option<Nanos>) {
         let taken = self.present.len();
         let room = self.places[taken % self.places.len()];
         let writes = (taken as u32) < self.writers;
@@ -304,7 +305,7 @@ impl Population {
     }
 }
 
-/// One seat in each room that has one left, again and again.
+/// Lists the places: one in each room that has one left, again and again.
 fn places(sizes: &[(usize, u32)]) -> Vec<RoomIndex> {
     let largest = sizes.iter().map(|&(_, size)| size).max().unwrap_or(0);
     (0..largest)
@@ -315,7 +316,7 @@ fn places(sizes: &[(usize, u32)]) -> Vec<RoomIndex> {
         .collect()
 }
 
-/// The link of a client: shares are kept evenly, also among few clients.
+/// The link of a client. The shares hold evenly, also among few clients.
 fn link_of(links: &[LinkClass], client: ClientId) -> Option<usize> {
     const GOLDEN: f64 = 0.618_033_988_749_894_9;
     let place = (f64::from(client.0) * GOLDEN).fract();
@@ -326,7 +327,7 @@ fn link_of(links: &[LinkClass], client: ClientId) -> Option<usize> {
     })
 }
 
-/// What befalls one client, from the faults of its link.
+/// The outages of one client, from the faults of its link.
 fn outages(
     faults: &[LinkFault],
     stay: Range<Nanos>,
@@ -357,7 +358,7 @@ fn outages(
     }
     found.retain(|outage| stay.start < outage.from && outage.until <= stay.end);
     found.sort_by_key(|outage| outage.from);
-    // Who is away already cannot be cut off.
+    // A client that is away already cannot be cut off.
     let mut free_from = 0;
     found.retain(|outage| {
         let free = outage.from > free_from;
@@ -369,8 +370,8 @@ fn outages(
     found
 }
 
-/// The random numbers of one client: a named algorithm, so that a seed means
-/// the same on every machine and in every version.
+/// Returns the random numbers of one client. The algorithm is a named one, so
+/// that a seed means the same on every machine and in every version.
 pub fn client_rng(seed: u64, client: ClientId) -> Xoshiro256PlusPlus {
     const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
     Xoshiro256PlusPlus::seed_from_u64(seed ^ GOLDEN.wrapping_mul(u64::from(client.0) + 1))

@@ -1,4 +1,4 @@
-//! What a load run does: relay, rooms, clients, edits, links, faults.
+//! The description of a load run: relay, rooms, clients, edits, links, faults.
 
 mod parts;
 mod settings;
@@ -23,77 +23,80 @@ pub use shipped::{SHIPPED, Shipped};
 pub struct Scenario {
     /// The relay to load.
     pub relay: RelayTarget,
-    /// How clients and relay speak.
+    /// The protocol between clients and relay.
     pub protocol: ProtocolKind,
-    /// What the embedded relay keeps, where its protocol has a memory.
+    /// The history that the embedded relay keeps, where its protocol keeps any.
     pub history: HistoryKind,
-    /// What a connection needs besides its address.
+    /// The credentials and headers of a connection.
     pub access: Access,
     /// The rooms, by size.
     pub rooms: Vec<RoomClass>,
-    /// Simulated clients that are there from the start.
+    /// The number of initial clients.
     pub clients: u32,
-    /// How many of them write; the others only read.
+    /// The number of clients that write; the others only read.
     pub writers: u32,
-    /// Clients that come later, evenly over the run, with nothing.
+    /// The number of clients that join later with empty replicas, spread evenly
+    /// over the run.
     pub late: u32,
-    /// What their copies of the document are.
+    /// The kind of replica that each client keeps.
     pub replica: ReplicaKind,
-    /// With light replicas, which are full all the same.
+    /// The clients that are full replicas where the others are light.
     pub verify: Verify,
-    /// The clients of the start come one after the other over this time,
-    /// before the schedule begins.
+    /// The time over which the initial clients connect, one after the other, before
+    /// the schedule begins.
     #[serde(serialize_with = "seconds", rename = "ramp_up_s")]
     pub ramp_up: Duration,
     /// Addresses that the clients connect from; any if empty.
     pub sources: Vec<std::net::IpAddr>,
-    /// What the rooms contain before the first edit.
+    /// The document that rooms contain before the first edit.
     pub document: Document,
     /// Edits per second, over all clients.
     pub rate: f64,
-    /// How long edits are scheduled.
+    /// The length of the schedule.
     #[serde(serialize_with = "seconds", rename = "duration_s")]
     pub duration: Duration,
-    /// How rate and number of clients change over time; one rate if empty.
+    /// The stages in which rate and number of clients change; one rate if empty.
     pub stages: Vec<Stage>,
-    /// How the edits of one client follow each other.
+    /// The distances between the edits of one client.
     pub arrivals: Arrivals,
-    /// How the clients' constant rhythms lie to each other.
+    /// The phase of the clients' constant-rate schedules.
     pub phase: Phase,
-    /// What an edit is.
+    /// The kind of edits.
     pub edits: EditKind,
-    /// With a payload, edits insert so many bytes that stand for nothing.
+    /// The number of meaningless bytes that each edit inserts instead of the
+    /// trace's text.
     pub payload: Option<u32>,
-    /// Edits wait for so long and leave together; zero is an update for each.
+    /// The time that edits wait to leave together; with zero, each edit is an
+    /// update.
     #[serde(serialize_with = "seconds", rename = "batch_s")]
     pub batch: Duration,
-    /// How often each client says where it is, where the protocol can.
+    /// The presence messages of each client, where the protocol carries them.
     pub presence: Option<Presence>,
     /// Catalog name or path of the trace that the writers replay.
     pub dataset: String,
-    /// The networks that clients are behind; the rest has none in between.
+    /// The simulated networks; the clients left over have none.
     pub links: Vec<LinkClass>,
-    /// Who leaves and is replaced.
+    /// The clients that leave and are replaced.
     pub churn: Churn,
-    /// What happens to the relay.
+    /// The faults of the relay.
     pub faults: Vec<RelayFault>,
     /// Seed of everything random.
     pub seed: u64,
     /// Threads that simulate clients. A room lives in one of them.
     pub workers: usize,
-    /// How long, at the end, no delivery may arrive before the run gives up
-    /// waiting for the edits that are still missing.
+    /// The time without any delivery at the end of the run after which missing
+    /// edits count as lost.
     #[serde(serialize_with = "seconds", rename = "drain_timeout_s")]
     pub drain_timeout: Duration,
-    /// How long an own relay may take to answer.
+    /// The time within which a relay that the run starts must answer.
     #[serde(serialize_with = "seconds", rename = "ready_timeout_s")]
     pub ready_timeout: Duration,
-    /// Conditions that the run must keep to.
+    /// The conditions that must hold.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub thresholds: Vec<String>,
-    /// Whether to end the run as soon as a condition cannot be kept any more.
+    /// Whether to stop the run as soon as a condition can no longer be met.
     pub abort: bool,
-    /// What the scenario shows, and what to look at in its result.
+    /// The purpose of the scenario, and the parts of the result to look at.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub analysis: String,
 }
@@ -143,7 +146,7 @@ impl Default for Scenario {
     }
 }
 
-/// All CPUs but one, which the relay needs.
+/// The number of CPUs less one, which the relay needs.
 fn default_workers() -> usize {
     std::thread::available_parallelism()
         .map_or(1, |cpus| cpus.get() - 1)
@@ -153,26 +156,26 @@ fn default_workers() -> usize {
 /// Why a scenario cannot be run.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScenarioError {
-    /// There is nobody to simulate.
+    /// There are no clients to simulate.
     #[error("0 clients: a run needs at least one (--clients)")]
     NoClients,
-    /// There is no room to be in.
+    /// There are no rooms.
     #[error("0 rooms: a run needs at least one (--rooms)")]
     NoRooms,
     /// Some rooms would be empty.
     #[error("{rooms} rooms for {clients} clients: use at most {clients} rooms, or more clients")]
     MoreRoomsThanClients {
-        /// Rooms asked for.
+        /// The number of rooms.
         rooms: u32,
-        /// Clients asked for.
+        /// The number of clients.
         clients: u32,
     },
-    /// More would write than are there.
+    /// There are more writers than clients.
     #[error("{writers} writers of {clients} clients: use at most {clients} writers")]
     MoreWritersThanClients {
-        /// Writers asked for.
+        /// The number of writers.
         writers: u32,
-        /// Clients asked for.
+        /// The number of clients.
         clients: u32,
     },
     /// Not a usable rate.
@@ -181,9 +184,9 @@ pub enum ScenarioError {
     /// Not a usable duration.
     #[error("{what} {value:?}: must be above 0 and at most 24 h")]
     Duration {
-        /// What lasts.
+        /// The setting.
         what: String,
-        /// How long.
+        /// The value.
         value: Duration,
     },
     /// Poisson arrivals cannot be locked.
@@ -192,7 +195,7 @@ pub enum ScenarioError {
     /// A share outside 0 to 1, or shares of more than all.
     #[error("{0}")]
     Share(String),
-    /// Parts that exclude each other, or cannot be done.
+    /// Settings that exclude each other, or cannot be done.
     #[error("{0}")]
     Contradiction(String),
 }
@@ -203,7 +206,7 @@ impl Scenario {
     /// Checks that the parts fit together.
     ///
     /// # Errors
-    /// Names the first contradiction, and the mend.
+    /// When they do not: names the first contradiction, and the fix.
     pub fn validate(&self) -> Result<(), ScenarioError> {
         self.validate_population()?;
         lasts("duration", self.duration)?;
@@ -330,7 +333,7 @@ impl Scenario {
         Err(ScenarioError::Contradiction(message.to_owned()))
     }
 
-    /// Rooms in all.
+    /// The number of rooms.
     pub fn room_count(&self) -> u32 {
         self.rooms.iter().map(|class| class.count).sum()
     }
@@ -341,7 +344,7 @@ impl Scenario {
     }
 }
 
-/// Refuses nothing and more than a day.
+/// Refuses a duration of zero, and of more than a day.
 fn lasts(what: &str, value: Duration) -> Result<(), ScenarioError> {
     if value.is_zero() || value > LONGEST {
         let what = what.to_owned();

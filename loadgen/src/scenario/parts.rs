@@ -1,4 +1,4 @@
-//! The parts that a scenario is put together from.
+//! The parts of a scenario.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,27 +21,27 @@ pub enum RelayTarget {
     Url(UrlTemplate),
     /// A relay that the run starts and ends.
     Command {
-        /// Program and arguments, separated as a shell does.
+        /// The program and its arguments, split as in a shell.
         command: String,
-        /// Where it listens once it is ready.
+        /// The address at which it listens once it is ready.
         url: UrlTemplate,
     },
 }
 
-/// What a connection needs besides its address. What is secret here is never
-/// written into a record.
+/// The credentials and headers of a connection. Secrets are never written into a
+/// record.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Access {
     /// Header lines of the WebSocket handshake; values are not recorded.
     #[serde(serialize_with = "names_only")]
     pub headers: BTreeMap<String, String>,
-    /// The WebSocket subprotocol asked for.
+    /// The WebSocket subprotocol that clients request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subprotocol: Option<String>,
     /// Sent as `Authorization: Bearer`; whether there is one is recorded.
     #[serde(serialize_with = "presence_only")]
     pub token: Option<String>,
-    /// Whether any certificate will do.
+    /// Whether any certificate is accepted.
     pub insecure: bool,
 }
 
@@ -63,9 +63,9 @@ fn presence_only<S: serde::Serializer>(
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RoomClass {
-    /// How many there are.
+    /// The number of rooms.
     pub count: u32,
-    /// Clients in each, from the start.
+    /// The number of initial clients in each.
     pub size: u32,
 }
 
@@ -80,29 +80,29 @@ pub enum ReplicaKind {
     Light,
 }
 
-/// Which clients are full replicas all the same, where the others are light.
+/// The clients that are full replicas where the others are light.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verify {
-    /// Two a room, so that documents are compared, and not versions alone.
+    /// Two per room, so that documents are compared, and not versions alone.
     Sample,
     /// None: versions alone are compared.
     Versions,
 }
 
-/// What rooms contain before the first edit.
+/// The document that rooms contain before the first edit.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Document {
-    /// So much of the data set has been typed already, as a share of its edits.
+    /// The share of the data set's edits that have been made already.
     pub typed: f64,
-    /// How the relay gets it, where it has a memory.
+    /// The form in which a relay that remembers gets it.
     pub form: DocumentForm,
-    /// A document of the engine's, instead of a typed one.
+    /// A file with an exported document, instead of a typed one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<PathBuf>,
 }
 
-/// How a document is stored.
+/// The form in which a document is stored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DocumentForm {
@@ -118,16 +118,16 @@ pub enum DocumentForm {
 /// A part of the run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Stage {
-    /// What it is called in the result.
+    /// The name in the result.
     pub name: String,
-    /// How long it lasts.
+    /// The length.
     #[serde(serialize_with = "seconds", rename = "duration_s")]
     pub duration: Duration,
     /// Edits per second, over all clients, at its end.
     pub rate: f64,
-    /// Whether the rate goes there in a straight line from the stage before.
+    /// Whether the rate changes linearly from that of the stage before.
     pub ramp: bool,
-    /// Clients that are there at its end; reached in a straight line.
+    /// The number of clients at its end; it changes linearly.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clients: Option<u32>,
 }
@@ -167,7 +167,7 @@ pub enum Phase {
     Locked,
 }
 
-/// What an edit is.
+/// The kinds of edits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EditKind {
@@ -192,52 +192,52 @@ pub enum EditKind {
 /// Presence traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Presence {
-    /// Time between two of one client.
+    /// The time between two messages of one client.
     #[serde(serialize_with = "seconds", rename = "every_s")]
     pub every: Duration,
-    /// Size of each, bytes.
+    /// The size of a message, bytes.
     pub bytes: u32,
 }
 
-/// A network that a share of the clients is behind.
+/// A simulated network that a share of the clients is behind.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LinkClass {
-    /// What it is called in the result.
+    /// The name in the result.
     pub name: String,
     /// Share of the clients, above 0 and at most 1.
     pub share: f64,
     /// Its delay, jitter and bandwidth.
     pub quality: LinkConditions,
-    /// What goes wrong on it.
+    /// The faults of the link.
     pub faults: Vec<LinkFault>,
 }
 
-/// Something that goes wrong on a link.
+/// A fault of a link, and its times.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LinkFault {
     /// What.
     pub kind: LinkFaultKind,
-    /// Once, to all clients of the link at the same time.
+    /// The time of a fault that happens once, to all clients of the link.
     #[serde(
         default,
         with = "optional_duration",
         skip_serializing_if = "Option::is_none"
     )]
     pub at: Option<Duration>,
-    /// Again and again, to each client at its own times.
+    /// The time between two faults; each client begins at a random time.
     #[serde(
         default,
         with = "optional_duration",
         skip_serializing_if = "Option::is_none"
     )]
     pub every: Option<Duration>,
-    /// How long it lasts: until the link is back, or the client comes back.
+    /// The time until the link, or the client, is back.
     #[serde(rename = "for", with = "required_duration")]
     pub lasting: Duration,
 }
 
-/// What goes wrong on a link.
+/// The kinds of faults of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LinkFaultKind {
@@ -249,9 +249,9 @@ pub enum LinkFaultKind {
     CutMidFrame,
     /// The connection is reset.
     Reset,
-    /// Nothing gets through any more, and neither end is told.
+    /// Nothing gets through any more, and neither end notices.
     HalfOpen,
-    /// The user goes offline in order, edits on, and comes back.
+    /// The client closes the connection, keeps editing, and comes back.
     Offline,
 }
 
@@ -278,14 +278,14 @@ impl LinkFault {
     }
 }
 
-/// Clients that leave, each replaced by one that comes with nothing.
+/// Clients that leave, each replaced by one with an empty replica.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Churn {
     /// Clients that leave per second, at random times.
     pub per_second: f64,
 }
 
-/// Something that happens to a relay which the run owns.
+/// A fault of a relay that the run owns, and its time.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RelayFault {
@@ -294,25 +294,25 @@ pub struct RelayFault {
     /// When.
     #[serde(with = "required_duration")]
     pub at: Duration,
-    /// How long until it goes on, or is started again.
+    /// The time until the relay continues, or is started again.
     #[serde(rename = "for", with = "required_duration")]
     pub lasting: Duration,
 }
 
-/// What happens to a relay.
+/// The kinds of faults of a relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RelayFaultKind {
-    /// It is stopped, and goes on after the time.
+    /// The relay is frozen, and continues after the time.
     Pause,
-    /// It is killed, and started again after the time. What it kept in memory
-    /// is gone.
+    /// The relay is killed, and started again after the time. It forgets what it
+    /// kept in memory.
     Restart,
-    /// It is killed for good.
+    /// The relay is killed for good.
     Kill,
 }
 
-/// Durations as people write them.
+/// Durations with their units, such as `1m 30s`.
 pub(super) mod required_duration {
     use std::time::Duration;
 
@@ -332,7 +332,7 @@ pub(super) mod required_duration {
     }
 }
 
-/// The same, where there may be none.
+/// Optional durations with their units.
 pub(super) mod optional_duration {
     use std::time::Duration;
 

@@ -1,13 +1,13 @@
-//! The scenarios that come with the tool.
+//! The built-in scenarios.
 
 use super::settings::{Settings, SettingsError};
 
-/// A scenario that can be run by its name.
+/// A built-in scenario.
 #[derive(Debug, Clone, Copy)]
 pub struct Shipped {
-    /// Its name.
+    /// The name that `syncbench run` takes.
     pub name: &'static str,
-    /// What it says.
+    /// The scenario as TOML.
     pub toml: &'static str,
 }
 
@@ -20,7 +20,7 @@ macro_rules! shipped {
     };
 }
 
-/// All of them.
+/// All built-in scenarios.
 pub const SHIPPED: &[Shipped] = shipped![
     "classroom",
     "one-document",
@@ -44,7 +44,7 @@ impl Shipped {
         SHIPPED.iter().find(|shipped| shipped.name == name)
     }
 
-    /// What it sets.
+    /// The settings of the scenario.
     ///
     /// # Errors
     /// None that a test would let through.

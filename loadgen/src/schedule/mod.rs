@@ -1,6 +1,6 @@
-//! The open-loop schedule: when each client intends to do what.
+//! The open-loop schedule: the intended time of every action of every client.
 //!
-//! Arrival times come from the scenario and the seed alone and never wait for
+//! Intended times come from the scenario and the seed alone and never wait for
 //! an answer, so a slow relay or generator cannot hide behind them
 //! (coordinated omission, Gil Tene).
 
@@ -20,29 +20,29 @@ use crate::time::clock::Nanos;
 
 pub use profile::Profile;
 
-/// Something that a client intends to do.
+/// An action of a client at its intended time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ScheduledAction {
-    /// When, since the schedule's start.
+    /// The intended time, nanoseconds since the start of the schedule.
     pub intended: Nanos,
-    /// Who.
+    /// The client.
     pub client: ClientId,
-    /// What.
+    /// The action.
     pub action: Action,
 }
 
-/// What a client intends to do.
+/// The kinds of actions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Action {
     /// An edit.
     Edit,
-    /// Saying where it is.
+    /// A presence message.
     Presence,
 }
 
 impl ScheduledAction {
-    /// A number for this arrival. Their sum over a whole schedule, wrapping,
-    /// tells schedules apart and does not depend on how it was divided.
+    /// Returns a number for this action. The wrapping sum over a whole schedule
+    /// tells schedules apart and does not depend on how the schedule was divided.
     pub fn fingerprint(&self) -> u64 {
         let mut bits = self.intended ^ (u64::from(self.client.0) << 40);
         bits ^= (self.action as u64) << 63;
@@ -53,8 +53,8 @@ impl ScheduledAction {
     }
 }
 
-/// The arrivals of a set of clients, ascending by intended time. Lazy: memory
-/// is one entry per client, however long the run.
+/// The actions of a set of clients, ascending by intended time. Lazy: memory is
+/// one entry per client, however long the run.
 #[derive(Debug)]
 pub struct Schedule {
     next: BinaryHeap<Reverse<(ScheduledAction, usize)>>,
@@ -62,9 +62,9 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The schedule of `clients` within `scenario` and its `plan`. Every
-    /// client's arrivals are its own: they do not depend on which other clients
-    /// are asked for. `rhythm` is that of the data set, for arrivals like its.
+    /// Creates the schedule of `clients` within `scenario` and its `plan`. The
+    /// times of a client do not depend on the other clients in the set. `rhythm`
+    /// is that of the data set, for arrivals that follow it.
     pub fn new(
         scenario: &Scenario,
         plan: &Plan,
@@ -123,12 +123,13 @@ impl Iterator for Schedule {
 #[derive(Debug, Clone)]
 pub struct Rhythm(Arc<[f32]>);
 
-/// Pauses are cut to so many milliseconds: a night between two sessions of writing
-/// is not part of a rhythm of typing.
+/// The length that pauses are cut to, milliseconds: a night between two sessions
+/// of writing is not part of a rhythm of typing.
 const LONGEST_PAUSE: f64 = 30_000.0;
 
 impl Rhythm {
-    /// The rhythm of `trace`; `None` if it has no times, or they do not move.
+    /// Reads the rhythm of `trace`; `None` if it has no times, or they are all the
+    /// same.
     pub fn from_trace(trace: &Trace) -> Option<Self> {
         let times: Vec<i64> = trace.txns().map_while(|txn| txn.time()).collect();
         if times.len() < trace.txn_count() {
@@ -144,11 +145,11 @@ impl Rhythm {
     }
 }
 
-/// The arrival times of one client for one kind of thing.
+/// The intended times of one client for one kind of action.
 #[derive(Debug)]
 struct ClientTimes {
     pattern: Pattern,
-    /// Turns the count of arrivals, which patterns speak in, into time.
+    /// Turns the count of actions, which patterns are written in, into time.
     profile: Arc<Profile>,
     from: Nanos,
     until: Nanos,
@@ -229,7 +230,7 @@ impl ClientTimes {
         }
     }
 
-    /// The next arrival within the client's stay.
+    /// Returns the next intended time within the client's stay.
     fn next(&mut self) -> Option<Nanos> {
         loop {
             let at = self.profile.time_of(self.pattern.next())?;
@@ -244,8 +245,8 @@ impl ClientTimes {
 }
 
 impl Pattern {
-    /// The place of the next arrival: as many arrivals as an even stream would
-    /// have made until then.
+    /// The place of the next action: the number of actions that an even stream
+    /// would have had until then.
     fn next(&mut self) -> f64 {
         match self {
             Pattern::Even { phase, made } => {

@@ -1,12 +1,12 @@
-//! How the rate of one writer changes over time.
+//! The rate of one writer over time.
 
 use std::time::Duration;
 
 use crate::scenario::Scenario;
 use crate::time::clock::Nanos;
 
-/// Where the number of clients changes as well, the rate of one is no straight
-/// line: it is taken as one within so many nanoseconds.
+/// The step in which the rate of one writer is approximated by a straight line
+/// where the number of clients changes as well, nanoseconds.
 const STEP: Nanos = 100_000_000;
 
 /// The rate of one writer over the run: straight lines, one after the other.
@@ -15,15 +15,15 @@ pub struct Profile {
     lines: Vec<Line>,
 }
 
-/// From `rate` at `start` in a straight line to `end_rate` at `end`.
+/// A straight line from `rate` at `start` to `end_rate` at `end`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Line {
     start: Nanos,
     end: Nanos,
-    /// Arrivals per nanosecond.
+    /// Actions per nanosecond.
     rate: f64,
     end_rate: f64,
-    /// Arrivals before `start`.
+    /// The number of actions before `start`.
     before: f64,
 }
 
@@ -32,7 +32,7 @@ impl Line {
         (self.rate + self.end_rate) / 2.0 * (self.end - self.start) as f64
     }
 
-    /// When so many arrivals after its start are reached: the root of
+    /// The time at which `count` actions after its start are reached: the root of
     /// `rate * t + slope * t^2 / 2 = count`, in the form that stays exact for
     /// a slope near zero.
     fn time_of(&self, count: f64) -> Nanos {
@@ -47,8 +47,8 @@ impl Line {
 }
 
 impl Profile {
-    /// The rate of one writer of `scenario`: that of all by the number of
-    /// writers who are there.
+    /// Creates the rate of one writer of `scenario`: the whole rate divided by the
+    /// number of writers that are present.
     pub fn new(scenario: &Scenario) -> Self {
         if scenario.stages.is_empty() {
             return Self::constant(scenario.rate_per_writer(), scenario.duration);
@@ -87,7 +87,7 @@ impl Profile {
         profile
     }
 
-    /// The same rate, per second, all the time.
+    /// Creates a constant rate, per second.
     pub fn constant(per_second: f64, duration: Duration) -> Self {
         let mut profile = Self { lines: Vec::new() };
         let rate = per_second / 1e9;
@@ -107,7 +107,7 @@ impl Profile {
         });
     }
 
-    /// When so many arrivals are reached; `None` after the end.
+    /// The time at which `count` actions are reached; `None` after the end.
     pub fn time_of(&self, count: f64) -> Option<Nanos> {
         let next = self.lines.partition_point(|line| line.before <= count);
         // Lines without arrivals begin at the same count as the next one: the

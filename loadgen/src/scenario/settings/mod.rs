@@ -1,5 +1,5 @@
-//! Settings: what a user wrote of a scenario, in a file or as flags. Whatever is
-//! not written has a default.
+//! Settings: a scenario as the user wrote it, in a file or as flags. Every setting
+//! that is not written has a default.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -22,141 +22,142 @@ use crate::net::target::{UrlError, UrlTemplate};
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// What the scenario shows, and what to look at in its result.
+    /// The purpose of the scenario, and the parts of the result to look at.
     pub analysis: Option<String>,
-    /// How long edits are scheduled; not with stages, whose sum it is then.
+    /// The length of the schedule; with stages it is their sum and must not be
+    /// given.
     #[serde(with = "optional_duration")]
     pub duration: Option<Duration>,
     /// Seed of everything random.
     pub seed: Option<u64>,
-    /// How long, at the end, no delivery may arrive before the run gives up.
+    /// The time without any delivery at the end of the run after which missing
+    /// edits count as lost.
     #[serde(with = "optional_duration")]
     pub drain_timeout: Option<Duration>,
-    /// Conditions that the run must keep to, such as `propagation.p99 < 100ms`.
+    /// The conditions that must hold, such as `propagation.p99 < 100ms`.
     pub thresholds: Vec<String>,
-    /// Whether to end the run as soon as one of them cannot be kept any more.
+    /// Whether to stop the run as soon as one of them can no longer be met.
     pub abort: bool,
     /// The relay to load.
     pub relay: RelaySettings,
     /// The rooms, by size; instead of `clients.count` and `clients.rooms`.
     pub rooms: Vec<RoomSettings>,
-    /// Who loads it.
+    /// The clients.
     pub clients: ClientSettings,
-    /// What the rooms contain before the first edit.
+    /// The document that rooms contain before the first edit.
     pub document: DocumentSettings,
-    /// What the clients do.
+    /// The edits.
     pub workload: WorkloadSettings,
-    /// How often clients say where they are.
+    /// The presence messages.
     pub presence: Option<PresenceSettings>,
-    /// How rate and number of clients change over time.
+    /// The stages in which rate and number of clients change.
     pub stages: Vec<StageSettings>,
-    /// The networks that clients are behind.
+    /// The simulated networks.
     pub link: Vec<LinkSettings>,
-    /// Who leaves and is replaced.
+    /// The clients that leave and are replaced.
     pub churn: ChurnSettings,
-    /// What happens to the relay.
+    /// The faults of the relay.
     pub fault: Vec<RelayFaultSettings>,
 }
 
 /// Rooms of one size.
 pub type RoomSettings = RoomClass;
 
-/// Something that happens to the relay.
+/// A fault of the relay.
 pub type RelayFaultSettings = RelayFault;
 
 /// The relay to load.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RelaySettings {
-    /// How clients and relay speak.
+    /// The protocol between clients and relay.
     pub protocol: Option<ProtocolKind>,
-    /// The address of a relay that runs already, `{room}` and `{client}` in it;
-    /// without one, the embedded relay.
+    /// The address of a running relay, with `{room}` and `{client}` in it; without
+    /// one, the embedded relay is started.
     pub url: Option<String>,
-    /// A program that is the relay, with its arguments; `url` says where it
-    /// listens.
+    /// The command that starts the relay; `url` gives its address.
     pub command: Option<String>,
-    /// How long an own relay may take to answer.
+    /// The time within which a relay that the run starts must answer.
     #[serde(with = "optional_duration")]
     pub ready_timeout: Option<Duration>,
-    /// What the embedded relay keeps.
+    /// The history that the embedded relay keeps.
     pub history: Option<HistoryKind>,
     /// Header lines of the WebSocket handshake.
     pub headers: BTreeMap<String, String>,
-    /// The WebSocket subprotocol asked for.
+    /// The WebSocket subprotocol that clients request.
     pub subprotocol: Option<String>,
     /// Environment variable that holds a bearer token.
     pub token_env: Option<String>,
     /// File that holds a bearer token.
     pub token_file: Option<PathBuf>,
-    /// Whether any certificate will do.
+    /// Whether any certificate is accepted.
     pub insecure: bool,
 }
 
-/// Who loads the relay.
+/// The clients that load the relay.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClientSettings {
-    /// Simulated clients that are there from the start.
+    /// The number of initial clients.
     pub count: Option<u32>,
-    /// Rooms that they are spread over.
+    /// The number of rooms that they are spread over.
     pub rooms: Option<u32>,
-    /// How many of them write; all, if not said.
+    /// The number of clients that write; by default, all.
     pub writers: Option<u32>,
-    /// Clients that come later, evenly over the run.
+    /// The number of clients that join later, spread evenly over the run.
     pub late: Option<u32>,
-    /// What their copies of the document are.
+    /// The kind of replica that each client keeps.
     pub replica: Option<ReplicaKind>,
-    /// Which are full replicas, where the others are light.
+    /// The clients that are full replicas where the others are light.
     pub verify: Option<Verify>,
-    /// Time over which the clients of the start come.
+    /// The time over which the initial clients connect.
     #[serde(with = "optional_duration")]
     pub ramp_up: Option<Duration>,
-    /// Addresses of this machine that the clients connect from.
+    /// The addresses of this machine that the clients connect from.
     pub sources: Vec<IpAddr>,
 }
 
-/// What the rooms contain before the first edit.
+/// The document that rooms contain before the first edit.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DocumentSettings {
-    /// Share of the data set's edits that were made already.
+    /// The share of the data set's edits that have been made already.
     pub typed: Option<f64>,
-    /// How it is stored.
+    /// The form in which it is stored.
     pub form: Option<DocumentForm>,
-    /// A file with one.
+    /// A file with an exported document.
     pub file: Option<PathBuf>,
 }
 
-/// What the clients do.
+/// The edits of the clients.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WorkloadSettings {
     /// Catalog name or path of the trace that they type.
     pub dataset: Option<String>,
-    /// What an edit is.
+    /// The kind of edits.
     pub edits: Option<EditKind>,
     /// Edits per second, over all clients.
     pub rate: Option<f64>,
-    /// How the edits of one client follow each other.
+    /// The distances between the edits of one client.
     pub arrivals: Option<Arrivals>,
-    /// How the clients' constant rhythms lie to each other.
+    /// The phase of the clients' constant-rate schedules.
     pub phase: Option<Phase>,
-    /// Bytes that each edit inserts, instead of what the trace says.
+    /// The number of bytes that each edit inserts instead of the trace's text.
     pub payload: Option<u32>,
-    /// Edits wait for so long and leave together.
+    /// The time that edits wait to leave together.
     #[serde(with = "optional_duration")]
     pub batch: Option<Duration>,
 }
 
-/// How often clients say where they are.
+/// The presence messages of the clients.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PresenceSettings {
-    /// Time between two of one client.
+    /// The time between two messages of one client.
     #[serde(with = "required_duration")]
     pub every: Duration,
-    /// Size of each, bytes.
+    /// The size of a message, bytes.
     pub bytes: Option<u32>,
 }
 
@@ -164,50 +165,50 @@ pub struct PresenceSettings {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StageSettings {
-    /// What it is called in the result.
+    /// The name in the result.
     pub name: Option<String>,
-    /// How long it lasts.
+    /// The length.
     #[serde(with = "required_duration")]
     pub duration: Duration,
-    /// Edits per second at its end; that of the stage before, if not said.
+    /// Edits per second at its end; by default, those of the stage before.
     pub rate: Option<f64>,
-    /// Whether the rate goes there in a straight line.
+    /// Whether the rate changes linearly.
     #[serde(default)]
     pub ramp: bool,
-    /// Clients at its end.
+    /// The number of clients at its end.
     pub clients: Option<u32>,
 }
 
-/// A network that a share of the clients is behind.
+/// A simulated network that a share of the clients is behind.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LinkSettings {
-    /// What it is called in the result.
+    /// The name in the result.
     pub name: Option<String>,
-    /// Share of the clients; all, if not said.
+    /// The share of the clients behind it; by default, all.
     pub share: Option<f64>,
-    /// One way.
+    /// The one-way delay.
     #[serde(default, with = "optional_duration")]
     pub delay: Option<Duration>,
-    /// At most so much more.
+    /// The maximum additional delay.
     #[serde(default, with = "optional_duration")]
     pub jitter: Option<Duration>,
-    /// Kilobits per second, each way.
+    /// The bandwidth each way, kilobits per second.
     pub kbit: Option<u64>,
-    /// What goes wrong on it.
+    /// The faults of the link.
     #[serde(default)]
     pub fault: Vec<LinkFault>,
 }
 
-/// Who leaves and is replaced.
+/// The clients that leave and are replaced.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ChurnSettings {
-    /// Clients that leave per second.
+    /// The number of clients that leave per second.
     pub per_second: Option<f64>,
 }
 
-/// Why settings make no scenario.
+/// The reasons why settings are no valid scenario.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// The file is not TOML, or has keys or values that do not belong there.
@@ -219,7 +220,7 @@ pub enum SettingsError {
     /// The parts do not fit together.
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
-    /// There is no token where it should be.
+    /// The bearer token cannot be read.
     #[error("no bearer token: {0}")]
     Token(String),
 }
@@ -228,13 +229,13 @@ impl Settings {
     /// Reads a scenario file.
     ///
     /// # Errors
-    /// Where the file is wrong, and what could stand there.
+    /// When the file is wrong: names the place and the keys that are possible there.
     pub fn parse(toml: &str) -> Result<Self, SettingsError> {
         toml::from_str(toml).map_err(|error| SettingsError::File(explained(&error)))
     }
 
-    /// Reads a scenario file, and puts `flags`, which are settings too, in the
-    /// place of what it says. Thresholds of both are kept.
+    /// Reads a scenario file and lets `flags`, which are settings too, override it.
+    /// Thresholds of both are kept.
     ///
     /// # Errors
     /// As [`Settings::parse`], also for the flags.
@@ -254,7 +255,8 @@ impl Settings {
     /// The scenario, defaults filled in.
     ///
     /// # Errors
-    /// The first contradiction, and the mend.
+    /// When settings contradict each other: names the first contradiction and the
+    /// fix.
     pub fn scenario(self) -> Result<Scenario, SettingsError> {
         let default = Scenario::default();
         let rate = self.workload.rate.unwrap_or(default.rate);
@@ -377,7 +379,7 @@ impl RelaySettings {
         })
     }
 
-    /// The bearer token, without the line end that files have.
+    /// Reads the bearer token, without the line end of a file.
     fn token(&self) -> Result<Option<String>, SettingsError> {
         let token = match (&self.token_env, &self.token_file) {
             (None, None) => return Ok(None),
@@ -428,7 +430,7 @@ fn stages(written: Vec<StageSettings>, rate: f64) -> Vec<Stage> {
         .collect()
 }
 
-/// Puts the values of `with` in the place of those of `table`, key by key.
+/// Overrides the values of `table` by those of `with`, key by key.
 fn replace(table: &mut toml::Table, with: toml::Table) {
     for (key, value) in with {
         match (table.get_mut(&key), value) {
@@ -440,8 +442,8 @@ fn replace(table: &mut toml::Table, with: toml::Table) {
     }
 }
 
-/// The message of the parser, which shows the place, and what was probably
-/// meant.
+/// The message of the parser, which shows the place, with the key that was
+/// probably meant.
 fn explained(error: &toml::de::Error) -> String {
     let message = error.to_string();
     let text = error.message();
