@@ -3,13 +3,11 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use syncbench_reports::record::{Incident, LostConnection};
+use syncbench_reports::record::{Course, Incident, LostConnection, WorkerUse};
 
 use super::Progress;
-use crate::metrics::Metrics;
 use crate::outcome::{Layout, Outcome, Rows, Usage};
 use crate::plan::Plan;
-use crate::room::convergence;
 use crate::scenario::Scenario;
 use crate::time::clock::Nanos;
 use crate::worker::{Finished, WorkerEvent};
@@ -152,38 +150,39 @@ impl Tally {
         ControlFlow::Continue(())
     }
 
+    /// Adds what a worker came to, in the way in which processes are added up.
     fn finish(&mut self, finished: Finished) {
         self.ended += 1;
-        let outcome = &mut self.outcome;
-        convergence::add(&mut outcome.convergence, finished.convergence);
-        outcome.unsent += finished.unsent;
-        outcome.expected += finished.expected;
-        let both = outcome.fingerprint.zip(finished.fingerprint);
-        outcome.fingerprint = both.map(|(sum, part)| sum.wrapping_add(part));
-        let course = &mut outcome.course;
-        course.workers.cpu_ns += finished.busy;
-        course.workers.elapsed_ns += finished.elapsed;
-        course.engine_error = course.engine_error.take().or(finished.engine_error);
-        course.rejected = course.rejected.take().or(finished.rejected);
         let lost = finished.lost.into_iter().map(|lost| LostConnection {
             at_ns: lost.at,
             client: lost.client.name(),
             reason: lost.reason,
         });
-        course.lost_connections.extend(lost);
+        let course = Course {
+            lost_connections: lost.collect(),
+            rejected: finished.rejected,
+            engine_error: finished.engine_error,
+            workers: WorkerUse {
+                cpu_ns: finished.busy,
+                elapsed_ns: finished.elapsed,
+                ..WorkerUse::default()
+            },
+            ..Course::default()
+        };
+        self.outcome.add(Outcome {
+            unsent: finished.unsent,
+            expected: finished.expected,
+            convergence: finished.convergence,
+            fingerprint: finished.fingerprint,
+            course,
+            ..Outcome::empty(self.outcome.layout.clone())
+        });
     }
 
-    /// The outcome, once the tally is finished.
+    /// Returns the outcome, once the tally is finished.
     pub fn outcome(self, usage: Usage) -> Outcome {
         let mut outcome = self.outcome;
-        let total: &Metrics = &outcome.total;
-        outcome.convergence.duplicated = total.duplicated;
-        outcome.convergence.corrupt = total.corrupt;
-        outcome.convergence.leaked = total.leaked;
-        outcome.scheduled = total.sent + total.skipped + outcome.unsent;
-        outcome.course.workers.edit_cpu_ns = total.edit_cpu;
-        outcome.course.workers.import_cpu_ns = total.import_cpu;
-        outcome.course.lost_connections.sort();
+        outcome.count_from_total();
         outcome.rows = self.rows.finish();
         outcome.usage = usage;
         outcome

@@ -31,7 +31,8 @@ pub const TAIL_LAG_SHARE: f64 = 0.5;
 
 /// Judges the record of a load run. A wrong document outweighs a wrong
 /// measurement, and both outweigh a failure that did no harm. Only the record is
-/// read, so that the sum of several processes is judged like a run of one.
+/// read, so that the sum of several processes is judged like a run of one. A
+/// record from before records had a course is judged by its figures alone.
 pub fn verdict(record: &Record) -> Verdict {
     let case = Case::new(record);
     let not_converged = case.not_converged();
@@ -102,8 +103,8 @@ impl<'a> Case<'a> {
         }
         if lost_by_absence > 0 {
             reasons.push(format!(
-                "{lost_by_absence} of those by clients that came late or lost their connection: \
-                 the relay did not give them what was sent meanwhile"
+                "{lost_by_absence} of those were lost by clients that joined late or lost their \
+                 connection: the relay did not send them what they had missed"
             ));
         }
         if corrupt > 0 {
@@ -122,14 +123,14 @@ impl<'a> Case<'a> {
         let mut reasons = Vec::new();
         if let Some(Incident { at_ns, what }) = &course.worker_failed {
             reasons.push(format!(
-                "a worker of the generator failed {} s into the run, and its rooms were not \
-                 checked: {what}",
+                "a worker of the generator failed after {} s, and its rooms were not checked: \
+                 {what}",
                 seconds(*at_ns)
             ));
         }
         if let Some(Incident { at_ns, what }) = &course.relay_ended {
             reasons.push(format!(
-                "the relay process ended {} s into the run ({what})",
+                "the relay process ended after {} s ({what})",
                 seconds(*at_ns)
             ));
         }
@@ -146,7 +147,7 @@ impl<'a> Case<'a> {
             && course.planned_faults == 0
         {
             reasons.push(format!(
-                "connections were lost {} times; first that of {}, {} s into the run: {}",
+                "connections were lost {} times, first by {} after {} s: {}",
                 self.counts.disconnects,
                 first.client,
                 seconds(first.at_ns),
@@ -165,8 +166,8 @@ impl<'a> Case<'a> {
         let sendable = self.counts.scheduled.saturating_sub(self.counts.skipped) as f64;
         if sent < MIN_SENT * sendable {
             reasons.push(format!(
-                "the generator sent {sent} of {sendable} scheduled edits ({:.1} %, at least \
-                 {:.1} % are needed)",
+                "the generator sent {sent} of {sendable} scheduled edits ({:.1} %; at least \
+                 {:.1} % is required)",
                 100.0 * sent / sendable,
                 100.0 * MIN_SENT,
             ));
@@ -174,20 +175,20 @@ impl<'a> Case<'a> {
         let lag = self.ratio("generator_lag", |latency| latency.p50);
         if lag.exceeds(MAX_LAG_SHARE) {
             reasons.push(format!(
-                "the generator itself was late with every other edit by {lag} (at most {:.0} % are \
-                 allowed)",
+                "the generator's own median lag was {lag} (at most {:.0} % is allowed)",
                 100.0 * MAX_LAG_SHARE,
             ));
         }
         let queue = self.ratio("receive_queue", |latency| latency.p50);
         if queue.exceeds(MAX_LAG_SHARE) {
             reasons.push(format!(
-                "every other update had reached this machine and waited for the generator by {queue} \
-                 (at most {:.0} % are allowed)",
+                "half of the updates had reached this machine and then waited for the generator for \
+                 {queue} or longer (at most {:.0} % is allowed)",
                 100.0 * MAX_LAG_SHARE,
             ));
         }
-        if !reasons.is_empty() {
+        // Without a course, nothing is known about the workers.
+        if !reasons.is_empty() && self.record.course.is_some() {
             reasons.push(self.sustained_rate());
         }
         reasons
@@ -199,7 +200,7 @@ impl<'a> Case<'a> {
         let lag = self.ratio("generator_lag", |latency| latency.p99);
         lag.exceeds(TAIL_LAG_SHARE).then(|| {
             format!(
-                "warning: at the 99th percentile the generator was late by {lag}; this machine was \
+                "warning: the generator's own lag at the 99th percentile was {lag}; this machine was \
                  busy with something else, so do not blame the relay for the tail"
             )
         })
@@ -228,9 +229,9 @@ impl<'a> Case<'a> {
         let busy = 100.0 * workers.cpu_ns as f64 / workers.elapsed_ns.max(1) as f64;
         let imports = 100.0 * workers.import_cpu_ns as f64 / workers.cpu_ns.max(1) as f64;
         format!(
-            "the largest rate the generator held was {sustained:.0} edits/s: its worker threads \
-             (--workers {}) used {busy:.0} % of their time, {imports:.0} % of that for importing \
-             into the replicas; use fewer edits per second, or more cores",
+            "the generator sustained {sustained:.0} edits/s: its worker threads (--workers {}) used \
+             {busy:.0} % of their time, {imports:.0} % of that on imports into the replicas; lower \
+             the rate, or use more cores",
             workers.threads,
         )
     }

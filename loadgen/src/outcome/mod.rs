@@ -88,9 +88,14 @@ impl Outcome {
         if self.layout != other.layout {
             return Err(DifferentRuns);
         }
+        self.add(other);
+        Ok(())
+    }
+
+    /// Adds what other rooms of the same run came to.
+    pub(crate) fn add(&mut self, other: Self) {
         self.rows = merge_rows(std::mem::take(&mut self.rows), other.rows);
         self.total.add(&other.total);
-        self.scheduled += other.scheduled;
         self.unsent += other.unsent;
         self.expected += other.expected;
         convergence::add(&mut self.convergence, other.convergence);
@@ -99,7 +104,18 @@ impl Outcome {
         let both = self.fingerprint.zip(other.fingerprint);
         self.fingerprint = both.map(|(one, other)| one.wrapping_add(other));
         self.usage.merge(other.usage);
-        Ok(())
+        self.count_from_total();
+    }
+
+    /// Sets the counts that follow from the total.
+    pub(crate) fn count_from_total(&mut self) {
+        let total = &self.total;
+        self.convergence.duplicated = total.duplicated;
+        self.convergence.corrupt = total.corrupt;
+        self.convergence.leaked = total.leaked;
+        self.scheduled = total.sent + total.skipped + self.unsent;
+        self.course.workers.edit_cpu_ns = total.edit_cpu;
+        self.course.workers.import_cpu_ns = total.import_cpu;
     }
 
     /// Returns how long edits were scheduled, until the end or an early stop.
@@ -118,7 +134,7 @@ pub fn ran_for(course: &Course) -> Nanos {
 }
 
 fn merge_rows(rows: Vec<Row>, others: Vec<Row>) -> Vec<Row> {
-    let mut all: Vec<Row> = rows;
+    let mut all = rows;
     all.extend(others);
     // Stable: of one second, the row that was there comes first.
     all.sort_by_key(|row| row.second);
@@ -152,8 +168,6 @@ fn merge_courses(course: &mut Course, other: Course) {
     workers.threads += others.threads;
     workers.cpu_ns += others.cpu_ns;
     workers.elapsed_ns += others.elapsed_ns;
-    workers.edit_cpu_ns += others.edit_cpu_ns;
-    workers.import_cpu_ns += others.import_cpu_ns;
 }
 
 fn keep_first<T: Ord>(kept: &mut Option<T>, other: Option<T>) {

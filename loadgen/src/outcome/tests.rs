@@ -1,14 +1,14 @@
 use proptest::prelude::*;
-use syncbench_reports::record::{Convergence, Record, Run};
+use syncbench_reports::record::{Convergence, ConvergenceFailure, Record, Run, Status};
 
 use super::*;
-use crate::client::disconnect::LostConnection;
+use crate::client::disconnect::{Disconnect, LostConnection};
 use crate::load::Tally;
 use crate::load::verdict::verdict;
 use crate::metrics::{Gauges, Group, LatencyBreakdown};
 use crate::plan::{ClientId, Plan};
 use crate::scenario::Scenario;
-use crate::worker::{Finished, WorkerEvent};
+use crate::worker::{Finished, RunPhase, WorkerEvent};
 
 /// The events of one worker that reports two seconds and then finishes.
 fn events(worker: usize, samples: &[(Nanos, Nanos)]) -> Vec<WorkerEvent> {
@@ -19,6 +19,12 @@ fn events(worker: usize, samples: &[(Nanos, Nanos)]) -> Vec<WorkerEvent> {
         for &(latency, lag) in samples {
             metrics.sent += 1;
             metrics.visible += 1;
+            metrics.duplicated += latency & 1;
+            metrics.corrupt += latency >> 1 & 1;
+            metrics.leaked += latency >> 2 & 1;
+            metrics.edit_cpu += lag;
+            metrics.import_cpu += latency;
+            metrics.error(["closed", "reset"][worker % 2]);
             metrics.propagation.record(latency);
             metrics.generator_lag.record(lag);
             metrics.breakdown.add(&LatencyBreakdown {
@@ -43,25 +49,39 @@ fn events(worker: usize, samples: &[(Nanos, Nanos)]) -> Vec<WorkerEvent> {
         unsent: worker as u64,
         expected: samples.len() as u64 + worker as u64,
         convergence: Convergence {
-            rooms: 1,
+            rooms: 61,
             converged: 1,
             lost: worker as u64,
+            failures: (0..60).map(|room| failure(worker + 5 * room)).collect(),
             ..Convergence::default()
         },
         busy: 1_000 * samples.len() as Nanos,
         elapsed: 2_000_000,
-        engine_error: None,
-        rejected: None,
-        lost: vec![LostConnection {
-            client: ClientId(worker as u32),
-            at: 10 + worker as Nanos,
-            reason: "closed".to_owned(),
-        }],
+        engine_error: (worker > 1).then(|| format!("position {}", samples.len())),
+        rejected: (worker < 2).then(|| format!("status {}", samples.len())),
+        lost: (0..60).map(|at| lost(worker as u32, 10 * at)).collect(),
         fingerprint: Some(u64::MAX - worker as u64),
     };
     seconds
         .chain([WorkerEvent::Finished(Box::new(finished))])
         .collect()
+}
+
+fn failure(room: usize) -> ConvergenceFailure {
+    ConvergenceFailure {
+        room: format!("room-{room}"),
+        replicas: vec!["client-1".to_owned()],
+        missing: Vec::new(),
+        reason: "1 of 5 replicas lack edits that were sent".to_owned(),
+    }
+}
+
+fn lost(client: u32, at: Nanos) -> LostConnection {
+    LostConnection {
+        client: ClientId(client),
+        at,
+        reason: "closed".to_owned(),
+    }
 }
 
 /// The outcome of a process in which these workers ran.
@@ -101,11 +121,14 @@ proptest! {
             let events: Vec<_> = workers.into_iter().map(|(_, events)| events).collect();
             outcome(&events)
         };
-        let mut sum = part(others);
-        sum.merge(part(some)).unwrap();
-        // Each process adds its own edits up; together they are the same.
-        prop_assert_eq!(&sum, &whole);
-        prop_assert_eq!(sum.record(Run::default()), whole.record(Run::default()));
+        let (some, others) = (part(some), part(others));
+        for (first, second) in [(&some, &others), (&others, &some)] {
+            let mut sum = first.clone();
+            sum.merge(second.clone()).unwrap();
+            // Each process adds its own edits up; together they are the same.
+            prop_assert_eq!(&sum, &whole);
+            prop_assert_eq!(sum.record(Run::default()), whole.record(Run::default()));
+        }
     }
 
     #[test]
@@ -121,6 +144,43 @@ proptest! {
         let text = serde_json::to_string(&record).unwrap();
         let read: Record = serde_json::from_str(&text).unwrap();
         prop_assert_eq!(verdict(&read), record.verdict);
+    }
+}
+
+#[test]
+fn what_goes_wrong_in_any_process_is_in_the_verdict_on_all() {
+    let mut sum = outcome(&[]);
+    let mut broken = sum.clone();
+    broken.total.corrupt = 2;
+    broken.total.leaked = 1;
+    broken.count_from_total();
+    assert_eq!(sum.verdict().status, Status::Ok);
+    sum.merge(broken.clone()).unwrap();
+    assert_eq!(sum.verdict(), broken.verdict());
+    assert_eq!(sum.verdict().status, Status::NotConverged);
+}
+
+#[test]
+fn what_a_worker_reports_survives_being_sent() {
+    let mut sent = events(1, &[(1_000_000, 10), (2_000_000, 20), (3, 4)]);
+    sent.extend([
+        WorkerEvent::Connected { worker: 3, live: 7 },
+        WorkerEvent::ConnectFailed(Disconnect::new("connect", "no relay")),
+        WorkerEvent::Draining,
+        WorkerEvent::Failed("it panicked".to_owned()),
+    ]);
+    for event in sent {
+        let text = serde_json::to_string(&event).unwrap();
+        assert_eq!(serde_json::from_str::<WorkerEvent>(&text).unwrap(), event);
+    }
+    let (start, at) = (u64::MAX, 5_000_000_000);
+    for phase in [
+        RunPhase::Connect,
+        RunPhase::Run { start },
+        RunPhase::Stop { start, at },
+    ] {
+        let text = serde_json::to_string(&phase).unwrap();
+        assert_eq!(serde_json::from_str::<RunPhase>(&text).unwrap(), phase);
     }
 }
 

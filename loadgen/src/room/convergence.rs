@@ -30,17 +30,21 @@ pub fn check(room: &Room, total: &mut Convergence) {
     }
 }
 
-/// Adds the results of other rooms to `total`.
+/// Adds the results of other rooms to `total`. Failures are kept by the order of
+/// their rooms, so that the order of the additions makes no difference.
 pub fn add(total: &mut Convergence, other: Convergence) {
     total.rooms += other.rooms;
     total.converged += other.converged;
     total.lost += other.lost;
     total.lost_by_absence += other.lost_by_absence;
     total.compared += other.compared;
-    let room_left = KEPT_FAILURES.saturating_sub(total.failures.len());
-    total
-        .failures
-        .extend(other.failures.into_iter().take(room_left));
+    total.failures.extend(other.failures);
+    // The length first, so that `room-2` comes before `room-10`.
+    total.failures.sort_by(|one, other| {
+        let lengths = one.room.len().cmp(&other.room.len());
+        lengths.then_with(|| one.room.cmp(&other.room))
+    });
+    total.failures.truncate(KEPT_FAILURES);
 }
 
 /// The faults found in a room, by slot of the replica.
