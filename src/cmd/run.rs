@@ -254,9 +254,9 @@ fn list() -> anyhow::Result<Status> {
         say!(
             "{}\n  {} clients in {} rooms, {} edits/s for {}\n  {}\n  thresholds: {}\n",
             shipped.name,
-            scenario.clients,
+            scenario.clients.count,
             scenario.room_count(),
-            scenario.rate,
+            scenario.workload.rate,
             humantime::format_duration(scenario.duration),
             scenario.analysis.trim().replace('\n', "\n  "),
             scenario.thresholds.join(", "),
@@ -271,7 +271,7 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
         return list();
     }
     let (scenario, thresholds) = args.scenario()?;
-    let trace = syncbench_datasets::load(&scenario.dataset).map_err(BadInput::new)?;
+    let trace = syncbench_datasets::load(&scenario.workload.dataset).map_err(BadInput::new)?;
     let settings = serde_json::to_value(&scenario)?;
     let dataset = DatasetRef {
         name: trace.name().to_owned(),
@@ -310,12 +310,12 @@ fn load_relay(
     args: &Args,
 ) -> anyhow::Result<Outcome> {
     let program = std::env::current_exe().context("cannot find the syncbench executable")?;
-    let history = scenario.history.to_possible_value();
+    let history = scenario.relay.history.to_possible_value();
     let relay = [
         "relay",
         "--owned",
         "--protocol",
-        scenario.protocol.name(),
+        scenario.relay.protocol.name(),
         "--history",
         history
             .as_ref()
