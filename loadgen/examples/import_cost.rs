@@ -27,7 +27,7 @@ use syncbench_loadgen::outcome::Outcome;
 use syncbench_loadgen::plan::{ClientId, Plan, RoomIndex};
 use syncbench_loadgen::relay::{RelayCommand, broadcast};
 use syncbench_loadgen::room::peer_of;
-use syncbench_loadgen::scenario::{RelayTarget, RoomClass, Scenario};
+use syncbench_loadgen::scenario::{Clients, RelaySettings, RoomClass, Scenario, Workload};
 use syncbench_loadgen::time::clock::thread_cpu;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -52,14 +52,13 @@ fn main() -> Result<(), Failure> {
     let seconds: f64 = words.next().map_or(Ok(10.0), |word| word.parse())?;
     let (address, stop) = start_relay()?;
     let scenario = Scenario {
-        relay: RelayTarget::Url(format!("ws://{address}").parse()?),
+        relay: RelaySettings::at(format!("ws://{address}").parse()?),
         rooms: vec![RoomClass {
             count: ROOMS,
             size: ROOM_SIZE,
         }],
-        clients: ROOMS * ROOM_SIZE,
-        writers: ROOMS * ROOM_SIZE,
-        rate,
+        clients: Clients::new(ROOMS * ROOM_SIZE),
+        workload: Workload::at_rate(rate),
         duration: Duration::from_secs_f64(seconds),
         workers: 1,
         ..Scenario::default()

@@ -24,5 +24,4 @@ pub mod statistics;
 pub mod summary;
 #[cfg(feature = "render")]
 pub mod table;
-#[cfg(feature = "render")]
 pub mod threshold;

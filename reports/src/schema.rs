@@ -18,7 +18,7 @@ pub fn record() -> Value {
 /// Describes records as they are written: a property without a value is absent,
 /// and never null.
 #[derive(Debug, Clone)]
-struct AsWritten;
+pub struct AsWritten;
 
 impl Transform for AsWritten {
     fn transform(&mut self, schema: &mut Schema) {

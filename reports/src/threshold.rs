@@ -19,6 +19,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use figure::{Figure, Stat};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::record::{Record, Status, ThresholdResult};
 
@@ -143,6 +144,26 @@ impl FromStr for Threshold {
             op: *op,
             text: text.to_owned(),
         })
+    }
+}
+
+/// Thresholds are equal if their texts are, of which the rest is made.
+impl PartialEq for Threshold {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Serialize for Threshold {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Threshold {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -16,7 +16,7 @@ use syncbench_loadgen::load::{self, Inputs, LoadError};
 use syncbench_loadgen::outcome::Outcome;
 use syncbench_loadgen::relay::RelayCommand;
 use syncbench_loadgen::scenario::{
-    Arrivals, Phase, ProtocolKind, ReplicaKind, SHIPPED, Scenario, Settings, Shipped,
+    Arrivals, Phase, ProtocolKind, ReadError, ReplicaKind, SHIPPED, Scenario, Shipped,
 };
 use syncbench_reports::export::{Exporter, Terminal};
 use syncbench_reports::metric;
@@ -161,23 +161,21 @@ fn threshold_help() -> String {
 }
 
 impl Args {
-    /// The scenario, and the thresholds that it names.
-    fn scenario(&self) -> anyhow::Result<(Scenario, Vec<Threshold>)> {
+    /// The scenario as the file and the flags give it.
+    fn scenario(&self) -> anyhow::Result<Scenario> {
         let (name, toml) = match &self.scenario {
             Some(name) => (name.as_str(), written(name)?),
             None => ("flags", String::new()),
         };
-        let settings = Settings::parse_with(&toml, self.flags()?);
-        let settings = settings.map_err(|error| BadInput::new(format!("{name}: {error}")))?;
-        let mut scenario = settings.scenario().map_err(BadInput::new)?;
+        let read = Scenario::parse_with(&toml, self.flags()?);
+        let mut scenario = read.map_err(|error| match error {
+            ReadError::File(_) => BadInput::new(format!("{name}: {error}")),
+            error => BadInput::new(error),
+        })?;
         scenario.workers = self.workers.map_or(scenario.workers, usize::from);
-        let thresholds = scenario.thresholds.iter().map(|text| text.parse());
-        let thresholds = thresholds.collect::<Result<Vec<Threshold>, _>>();
-        let thresholds = thresholds.map_err(BadInput::new)?;
-        thresholds
-            .iter()
-            .try_for_each(|t| part_exists(&scenario, t))?;
-        Ok((scenario, thresholds))
+        let mut thresholds = scenario.thresholds.iter();
+        thresholds.try_for_each(|threshold| part_exists(&scenario, threshold))?;
+        Ok(scenario)
     }
 
     /// The flags as the settings of a scenario file.
@@ -250,16 +248,18 @@ fn written(name: &str) -> anyhow::Result<String> {
 /// Prints the built-in scenarios.
 fn list() -> anyhow::Result<Status> {
     for shipped in SHIPPED {
-        let scenario = shipped.settings()?.scenario()?;
+        let scenario = shipped.scenario()?;
+        let thresholds = scenario.thresholds.iter().map(Threshold::to_string);
+        let thresholds: Vec<String> = thresholds.collect();
         say!(
             "{}\n  {} clients in {} rooms, {} edits/s for {}\n  {}\n  thresholds: {}\n",
             shipped.name,
-            scenario.clients,
+            scenario.clients.count,
             scenario.room_count(),
-            scenario.rate,
+            scenario.workload.rate,
             humantime::format_duration(scenario.duration),
             scenario.analysis.trim().replace('\n', "\n  "),
-            scenario.thresholds.join(", "),
+            thresholds.join(", "),
         );
     }
     Ok(Status::Ok)
@@ -270,9 +270,9 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
     if args.list {
         return list();
     }
-    let (scenario, thresholds) = args.scenario()?;
-    let trace = syncbench_datasets::load(&scenario.dataset).map_err(BadInput::new)?;
-    let settings = serde_json::to_value(&scenario)?;
+    let scenario = args.scenario()?;
+    let trace = syncbench_datasets::load(&scenario.workload.dataset).map_err(BadInput::new)?;
+    let settings = serde_json::to_value(scenario.recorded())?;
     let dataset = DatasetRef {
         name: trace.name().to_owned(),
         sha256: trace.sha256().to_owned(),
@@ -283,7 +283,7 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
         None => PathBuf::from("target/syncbench").join(&conditions.id),
     };
     let output = OutputFolder::prepare(folder)?;
-    let loaded = load_relay(&scenario, trace, &thresholds, &conditions, &args);
+    let loaded = load_relay(&scenario, trace, &conditions, &args);
     let outcome = match loaded {
         Ok(outcome) => outcome,
         Err(error) => {
@@ -292,7 +292,7 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
         }
     };
     let mut record = outcome.record(conditions);
-    threshold::apply_thresholds(&mut record, &thresholds);
+    threshold::apply_thresholds(&mut record, &scenario.thresholds);
     let files = output.write(&mut record)?;
     if args.json {
         say!("{}", serde_json::to_string(&record)?);
@@ -305,17 +305,16 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
 fn load_relay(
     scenario: &Scenario,
     trace: syncbench_datasets::Trace,
-    thresholds: &[Threshold],
     conditions: &Run,
     args: &Args,
 ) -> anyhow::Result<Outcome> {
     let program = std::env::current_exe().context("cannot find the syncbench executable")?;
-    let history = scenario.history.to_possible_value();
+    let history = scenario.relay.history.to_possible_value();
     let relay = [
         "relay",
         "--owned",
         "--protocol",
-        scenario.protocol.name(),
+        scenario.relay.protocol.name(),
         "--history",
         history
             .as_ref()
@@ -329,7 +328,7 @@ fn load_relay(
             args: relay.map(Into::into).into(),
         },
     };
-    let mut watcher = Watcher::new(scenario, thresholds, conditions, args.quiet);
+    let mut watcher = Watcher::new(scenario, conditions, args.quiet);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

@@ -15,7 +15,7 @@ use crate::client::disconnect::Disconnect;
 use crate::net::network::Wire;
 use crate::net::target::UrlError;
 use crate::net::tls::TlsError;
-use crate::scenario::Access;
+use crate::scenario::RelaySettings;
 
 /// A connection that is not open by then has failed.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -88,16 +88,17 @@ impl ConnectError {
     }
 }
 
-/// Opens a WebSocket over what `wire` opens.
+/// Opens a WebSocket over what `wire` opens, with the headers, the token and the
+/// subprotocol of `relay`.
 ///
 /// # Errors
 /// When there is no relay at `url`, or it does not speak WebSocket.
 pub async fn connect(
     url: &Uri,
-    access: &Access,
+    relay: &RelaySettings,
     wire: impl Future<Output = io::Result<Wire>>,
 ) -> Result<Socket, ConnectError> {
-    match timeout(CONNECT_TIMEOUT, open(url, access, wire)).await {
+    match timeout(CONNECT_TIMEOUT, open(url, relay, wire)).await {
         Ok(opened) => opened,
         Err(_) => Err(ConnectError::Timeout(url.clone())),
     }
@@ -105,10 +106,10 @@ pub async fn connect(
 
 async fn open(
     url: &Uri,
-    access: &Access,
+    relay: &RelaySettings,
     wire: impl Future<Output = io::Result<Wire>>,
 ) -> Result<Socket, ConnectError> {
-    let request = request(url, access)?;
+    let request = request(url, relay)?;
     let wire = wire.await.map_err(|error| tcp_error(url, error))?;
     // The default of 128 KiB would be most of a client's memory.
     let config = WebSocketConfig::default().read_buffer_size(4096);
@@ -118,7 +119,7 @@ async fn open(
     Ok(socket)
 }
 
-fn request(url: &Uri, access: &Access) -> Result<Request, ConnectError> {
+fn request(url: &Uri, relay: &RelaySettings) -> Result<Request, ConnectError> {
     let request = url.clone().into_client_request();
     let mut request = request.map_err(|error| handshake_error(url, error))?;
     let mut add = |name: &str, value: &str| {
@@ -133,13 +134,13 @@ fn request(url: &Uri, access: &Access) -> Result<Request, ConnectError> {
         request.headers_mut().insert(header, value);
         Ok(())
     };
-    for (name, value) in &access.headers {
+    for (name, value) in &relay.headers {
         add(name, value)?;
     }
-    if let Some(token) = &access.token {
+    if let Some(token) = &relay.token {
         add(header::AUTHORIZATION.as_str(), &format!("Bearer {token}"))?;
     }
-    if let Some(subprotocol) = &access.subprotocol {
+    if let Some(subprotocol) = &relay.subprotocol {
         add(header::SEC_WEBSOCKET_PROTOCOL.as_str(), subprotocol)?;
     }
     Ok(request)

@@ -53,7 +53,7 @@ impl Dialer {
         timer: Timer,
     ) -> Result<Self, ConnectFailure> {
         let tls = match relay.is_secure() {
-            true => Some(Tls::new(scenario.access.insecure)?),
+            true => Some(Tls::new(scenario.relay.insecure)?),
             false => None,
         };
         Ok(Self {
@@ -72,7 +72,7 @@ impl Dialer {
     /// When the relay cannot be reached, or does not speak WebSocket.
     pub async fn dial(&self, endpoint: Endpoint) -> Result<Socket, ConnectFailure> {
         let url = self.url(&endpoint.room, endpoint.client)?;
-        let socket = connect(&url, &self.scenario.access, self.wire(&url, endpoint)).await;
+        let socket = connect(&url, &self.scenario.relay, self.wire(&url, endpoint)).await;
         Ok(socket?)
     }
 
@@ -88,7 +88,7 @@ impl Dialer {
             arrival: ArrivalStamp::default(),
             link: None,
         };
-        let socket = connect(&url, &self.scenario.access, self.wire(&url, endpoint)).await?;
+        let socket = connect(&url, &self.scenario.relay, self.wire(&url, endpoint)).await?;
         Ok((url, socket))
     }
 

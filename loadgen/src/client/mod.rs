@@ -175,7 +175,7 @@ impl Client {
         let handle = self.rooms.renew_link(self.member);
         let conditions = self.plan().link.map(|class| {
             let links = &self.rooms.context.scenario.links;
-            links[class].quality
+            links[class].conditions()
         });
         let endpoint = Endpoint {
             room: self.rooms.room_name(self.member),

@@ -186,7 +186,7 @@ async fn join_in_time(client: &Client) -> Disconnect {
     sleep(JOIN_TIMEOUT).await;
     match client.rooms.state(client.member) {
         MemberState::Joining => {
-            let protocol = client.rooms.context.scenario.protocol.name();
+            let protocol = client.rooms.context.scenario.relay.protocol.name();
             let reason = format!(
                 "the relay opened the WebSocket, but did not let the client catch up within \
                  {} s; does it speak the {protocol} protocol?",

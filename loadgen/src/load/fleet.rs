@@ -112,7 +112,7 @@ fn spawn(
     events: mpsc::Sender<WorkerEvent>,
 ) -> io::Result<JoinHandle<()>> {
     let network = Tcp {
-        sources: assignment.scenario.sources.clone(),
+        sources: assignment.scenario.clients.sources.clone(),
     };
     let name = format!("worker-{}", assignment.number);
     std::thread::Builder::new().name(name).spawn(move || {

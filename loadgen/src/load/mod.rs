@@ -24,7 +24,7 @@ use crate::plan::Plan;
 use crate::process::{TooFewDescriptors, reserve_descriptors};
 use crate::relay::{OwnedRelay, RelayCommand, RelayError, Start};
 use crate::room::initial_document::InitialDocumentError;
-use crate::scenario::{RelayTarget, Scenario};
+use crate::scenario::Scenario;
 
 pub use coordinate::{RelaySide, coordinate};
 pub use fleet::{Fleet, ThreadFleet};
@@ -133,7 +133,7 @@ pub async fn run(
 fn check_rhythm(scenario: &Scenario, trace: &Trace) -> Result<(), LoadError> {
     use crate::scenario::Arrivals;
     use crate::schedule::Rhythm;
-    if scenario.arrivals == Arrivals::Trace && Rhythm::from_trace(trace).is_none() {
+    if scenario.workload.arrivals == Arrivals::Trace && Rhythm::from_trace(trace).is_none() {
         return Err(LoadError::NoRhythm(trace.name().to_owned()));
     }
     Ok(())
@@ -144,15 +144,15 @@ async fn start_relay(
     scenario: &Scenario,
     inputs: &Inputs,
 ) -> Result<(Option<OwnedRelay>, UrlTemplate), LoadError> {
-    let start = match &scenario.relay {
-        RelayTarget::Url(url) => return Ok((None, url.clone())),
-        RelayTarget::Embedded => Start::Embedded {
+    let start = match (&scenario.relay.command, &scenario.relay.url) {
+        (None, Some(url)) => return Ok((None, url.clone())),
+        (_, None) => Start::Embedded {
             command: inputs.embedded_relay.clone(),
         },
-        RelayTarget::Command { command, url } => Start::Command {
+        (Some(command), Some(url)) => Start::Command {
             command: command.clone(),
             url: url.clone(),
-            ready_timeout: scenario.ready_timeout,
+            ready_timeout: scenario.relay.ready_timeout,
         },
     };
     let relay = OwnedRelay::start(start).await?;

@@ -91,8 +91,8 @@ impl Plan {
             }
             plan.rooms[client.room.0 as usize].clients.push(client_id);
         }
-        if scenario.replica == ReplicaKind::Light {
-            plan.make_light(scenario.verify);
+        if scenario.clients.replica == ReplicaKind::Light {
+            plan.make_light(scenario.clients.verify);
         }
         plan
     }
@@ -149,8 +149,8 @@ enum PopulationChange {
 /// All arrivals and departures, ascending by time.
 fn changes(scenario: &Scenario) -> Vec<Change> {
     let end = scenario.duration.as_nanos() as Nanos;
-    let late = (0..scenario.late).map(|number| Change {
-        at: end / u64::from(scenario.late + 1) * u64::from(number + 1),
+    let late = (0..scenario.clients.late).map(|number| Change {
+        at: end / u64::from(scenario.clients.late + 1) * u64::from(number + 1),
         what: PopulationChange::Late(number),
     });
     let mut changes: Vec<Change> = late.collect();
@@ -208,7 +208,7 @@ fn steps(scenario: &Scenario) -> Vec<Change> {
 /// The number of initial clients: that of the first stage, if it gives one.
 fn initial(scenario: &Scenario) -> u32 {
     let first = scenario.stages.first().and_then(|stage| stage.clients);
-    first.unwrap_or(scenario.clients)
+    first.unwrap_or(scenario.clients.count)
 }
 
 /// Builds the plan, one arrival or departure after the other.
@@ -243,8 +243,8 @@ impl Population {
             },
             places: places(&sizes),
             present: Vec::new(),
-            writers: scenario.writers,
-            everyone_writes: scenario.writers == scenario.clients,
+            writers: scenario.clients.writer_count(),
+            everyone_writes: scenario.clients.writer_count() == scenario.clients.count,
             full: true,
         };
         for _ in 0..initial(scenario) {
@@ -382,7 +382,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::scenario::{Churn, RoomClass, Stage};
+    use crate::scenario::{Churn, Clients, RoomClass, Stage};
 
     fn scenario(rooms: &[(u32, u32)]) -> Scenario {
         let rooms = rooms.iter().map(|&(count, size)| RoomClass { count, size });
@@ -390,8 +390,7 @@ mod tests {
         let clients = rooms.iter().map(|class| class.count * class.size).sum();
         Scenario {
             rooms,
-            clients,
-            writers: clients,
+            clients: Clients::new(clients),
             ..Scenario::default()
         }
     }
@@ -430,7 +429,7 @@ mod tests {
         let stage = |clients| Stage {
             name: String::new(),
             duration: Duration::from_secs(10),
-            rate: 10.0,
+            rate: Some(10.0),
             ramp: false,
             clients: Some(clients),
         };
@@ -464,11 +463,11 @@ mod tests {
             links: vec![LinkClass {
                 name: "train".to_owned(),
                 share: 0.5,
-                quality: Default::default(),
                 faults: vec![
                     fault(LinkFaultKind::Cut, 900, 300),
                     fault(LinkFaultKind::Offline, 2_000, 1_000),
                 ],
+                ..LinkClass::default()
             }],
             churn: Churn { per_second: 2.0 },
             ..scenario(&[(4, 5)])
@@ -498,10 +497,8 @@ mod tests {
 
     #[test]
     fn a_sample_of_each_room_is_full_where_the_rest_is_light() {
-        let light = Scenario {
-            replica: ReplicaKind::Light,
-            ..scenario(&[(3, 6)])
-        };
+        let mut light = scenario(&[(3, 6)]);
+        light.clients.replica = ReplicaKind::Light;
         let plan = Plan::new(&light);
         for room in &plan.rooms {
             let full = room

@@ -36,9 +36,12 @@ impl Editor {
     /// Creates the editor of `client`, one of `writers`.
     pub fn new(scenario: &Scenario, trace: &Arc<Trace>, client: ClientId, writers: usize) -> Self {
         Self {
-            kind: scenario.edits,
+            kind: scenario.workload.edits,
             typist: Typist::new(Arc::clone(trace), client.0 as usize % writers, writers),
-            payload: scenario.payload.map(|bytes| "x".repeat(bytes as usize)),
+            payload: scenario
+                .workload
+                .payload
+                .map(|bytes| "x".repeat(bytes as usize)),
             rng: client_rng(scenario.seed ^ 0xED17, client),
             made: 0,
             nodes: Vec::new(),
@@ -180,6 +183,7 @@ mod tests {
     use syncbench_engines::Export;
 
     use super::*;
+    use crate::scenario::Workload;
 
     /// Several writers of each kind, which sync with each other now and then.
     #[test]
@@ -196,7 +200,10 @@ mod tests {
             EditKind::ReplaceAll,
         ] {
             let scenario = Scenario {
-                edits,
+                workload: Workload {
+                    edits,
+                    ..Workload::default()
+                },
                 duration: Duration::from_secs(1),
                 ..Scenario::default()
             };

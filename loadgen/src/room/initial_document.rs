@@ -167,7 +167,7 @@ fn check_history(
     replica: &mut dyn Replica,
     scenario: &Scenario,
 ) -> Result<(), InitialDocumentError> {
-    let why = match (scenario.replica, scenario.edits) {
+    let why = match (scenario.clients.replica, scenario.workload.edits) {
         (ReplicaKind::Light, _) => "light replicas make edits that do not build on it",
         (_, EditKind::ReplaceAll) => "edits replace-all send the whole history",
         _ => return Ok(()),

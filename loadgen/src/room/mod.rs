@@ -249,7 +249,7 @@ impl Room {
     /// Sends the edit that was just made, or lets it wait for its batch.
     /// Returns whether a batch begins with it.
     fn send_or_batch(&mut self, slot: usize, intended: Nanos) -> Result<bool, EngineError> {
-        if self.context.scenario.batch.is_zero() {
+        if self.context.scenario.workload.batch.is_zero() {
             self.flush(slot, intended)?;
             return Ok(false);
         }
@@ -294,7 +294,7 @@ impl Room {
         if !present.may_send() || from == end {
             return Ok(());
         }
-        let update = present.export(self.context.scenario.edits, end)?;
+        let update = present.export(self.context.scenario.workload.edits, end)?;
         self.meter
             .record(|metrics| metrics.bytes_typed += update.len() as u64);
         let receivers = self.light - usize::from(!is_full);

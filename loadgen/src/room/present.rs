@@ -124,7 +124,7 @@ impl PresentMember {
         let mut doc = ClientDoc::new(context.engine, peer_of(client), is_full);
         let mut started = Ok(());
         if let Some(document) = &context.initial_document
-            && !scenario.protocol.remembers()
+            && !scenario.relay.protocol.remembers()
         {
             // There is no relay to get it from: every client has it stored.
             started = match &mut doc {
@@ -135,7 +135,7 @@ impl PresentMember {
                 }
             };
         }
-        let writers = scenario.writers.max(1) as usize;
+        let writers = scenario.clients.writer_count().max(1) as usize;
         let editor = writes.then(|| Box::new(Editor::new(scenario, trace, client, writers)));
         let room = context.plan.client(client).room;
         let present = Self {
@@ -144,7 +144,7 @@ impl PresentMember {
             meter: Rc::clone(meter),
             wake,
             connection: Connection::Offline,
-            protocol: session(scenario.protocol, &room.name()),
+            protocol: session(scenario.relay.protocol, &room.name()),
             events: Vec::new(),
             outgoing: VecDeque::new(),
             created_end: 0,

@@ -145,7 +145,7 @@ impl Rooms {
 
     fn begin_batch(&self, member: MemberRef, intended: Nanos) {
         let clock = self.meter.clock();
-        let lasts = self.context.scenario.batch.as_nanos() as Nanos;
+        let lasts = self.context.scenario.workload.batch.as_nanos() as Nanos;
         self.batches.borrow_mut().push_back(Batch {
             due: clock.absolute(clock.now() + lasts),
             member,

@@ -181,8 +181,8 @@ impl ClientTimes {
         client: ClientId,
     ) -> Self {
         // Of the writers, who come first: between them nobody edits.
-        let share = f64::from(client.0) / f64::from(scenario.writers.max(1));
-        let pattern = match (scenario.arrivals, scenario.phase, rhythm) {
+        let share = f64::from(client.0) / f64::from(scenario.clients.writer_count().max(1));
+        let pattern = match (scenario.workload.arrivals, scenario.workload.phase, rhythm) {
             (Arrivals::Poisson, ..) => Pattern::Poisson {
                 at: 0.0,
                 rng: Box::new(client_rng(scenario.seed, client)),
@@ -208,7 +208,7 @@ impl ClientTimes {
     fn presence(scenario: &Scenario, planned: &ClientPlan, client: ClientId) -> Option<Self> {
         let every = scenario.presence?.every.as_secs_f64();
         let pattern = Pattern::Even {
-            phase: f64::from(client.0) / f64::from(scenario.clients) % 1.0,
+            phase: f64::from(client.0) / f64::from(scenario.clients.count) % 1.0,
             made: 0,
         };
         let profile = Arc::new(Profile::constant(1.0 / every, scenario.duration));

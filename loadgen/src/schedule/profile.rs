@@ -54,15 +54,17 @@ impl Profile {
             return Self::constant(scenario.rate_per_writer(), scenario.duration);
         }
         let mut profile = Self { lines: Vec::new() };
-        let share = f64::from(scenario.writers) / f64::from(scenario.clients.max(1));
+        let share =
+            f64::from(scenario.clients.writer_count()) / f64::from(scenario.clients.count.max(1));
         let first = scenario.stages[0].clients;
-        let mut clients = f64::from(first.unwrap_or(scenario.clients));
-        let mut rate = scenario.rate;
+        let mut clients = f64::from(first.unwrap_or(scenario.clients.count));
+        let mut rate = scenario.workload.rate;
         let mut start = 0;
         for stage in &scenario.stages {
             let lasts = stage.duration.as_nanos() as Nanos;
             let target = stage.clients.map_or(clients, f64::from);
-            let from = if stage.ramp { rate } else { stage.rate };
+            let stage_rate = stage.rate.unwrap_or(rate);
+            let from = if stage.ramp { rate } else { stage_rate };
             let steps = if target == clients {
                 1
             } else {
@@ -70,7 +72,7 @@ impl Profile {
             };
             let at = |step: u64| {
                 let part = step as f64 / steps as f64;
-                let all = from + (stage.rate - from) * part;
+                let all = from + (stage_rate - from) * part;
                 let writers = (clients + (target - clients) * part) * share;
                 all / writers.max(1.0) / 1e9
             };
@@ -81,7 +83,7 @@ impl Profile {
                 );
                 profile.push(from, to, at(step), at(step + 1));
             }
-            (clients, rate) = (target, stage.rate);
+            (clients, rate) = (target, stage_rate);
             start += lasts;
         }
         profile

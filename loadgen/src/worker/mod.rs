@@ -216,7 +216,7 @@ impl Worker {
     /// Starts every client, and waits until the initial ones are live.
     async fn connect_all(&mut self) -> Result<(), ConnectFailure> {
         if let Some(document) = &self.context.initial_document
-            && self.context.scenario.protocol.remembers()
+            && self.context.scenario.relay.protocol.remembers()
         {
             seed_rooms(&self.context, &self.dialer, document).await?;
         }
@@ -271,13 +271,14 @@ impl Worker {
     /// The delay of an initial client's first connection.
     fn ramp_up_of(&self, member: MemberRef) -> Duration {
         let scenario = &self.context.scenario;
-        if scenario.ramp_up.is_zero() || self.rooms.plan_of(member).joins.is_some() {
+        if scenario.clients.ramp_up.is_zero() || self.rooms.plan_of(member).joins.is_some() {
             return Duration::ZERO;
         }
         let client = self.rooms.client(member);
         scenario
+            .clients
             .ramp_up
-            .mul_f64(f64::from(client.0) / f64::from(scenario.clients))
+            .mul_f64(f64::from(client.0) / f64::from(scenario.clients.count))
     }
 
     /// Waits until the run starts; `None` when it never does.
@@ -305,7 +306,7 @@ impl Worker {
             trace,
             ..
         } = self.context.as_ref();
-        let rhythm = match scenario.arrivals {
+        let rhythm = match scenario.workload.arrivals {
             Arrivals::Trace => Rhythm::from_trace(trace),
             Arrivals::Constant | Arrivals::Poisson => None,
         };

@@ -84,7 +84,7 @@ impl Pacer {
     fn act(&mut self, arrival: ScheduledAction) {
         if let Some(member) = self.members[arrival.client.0 as usize] {
             self.rooms.act(member, arrival);
-            let is_light = self.rooms.context.scenario.replica == ReplicaKind::Light;
+            let is_light = self.rooms.context.scenario.clients.replica == ReplicaKind::Light;
             // A schedule without pauses must not fill the memory.
             let has_room = self.ahead.len() < self.members.len();
             if arrival.action == Action::Edit && is_light && has_room {

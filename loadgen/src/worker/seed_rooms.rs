@@ -69,7 +69,7 @@ impl Seeder {
         Self {
             sink,
             frames,
-            protocol: session(context.scenario.protocol, room),
+            protocol: session(context.scenario.relay.protocol, room),
             events: Vec::new(),
         }
     }

@@ -61,7 +61,7 @@ fn for_some_seeds(
 
 fn run(scenario: &Scenario) -> Run {
     let run = in_virtual_time(async {
-        let network = Pipes::to_relay(scenario.protocol);
+        let network = Pipes::to_relay(scenario.relay.protocol);
         let run = play(scenario.clone(), Plan::new(scenario), network);
         timeout(LONGEST, run).await.expect("the run ends")
     });

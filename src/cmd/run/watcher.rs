@@ -30,16 +30,14 @@ pub struct Watcher<'a> {
 
 impl<'a> Watcher<'a> {
     /// Watches a run of `scenario`, quietly or not.
-    pub fn new(
-        scenario: &Scenario,
-        thresholds: &'a [Threshold],
-        conditions: &'a Run,
-        quiet: bool,
-    ) -> Self {
+    pub fn new(scenario: &'a Scenario, conditions: &'a Run, quiet: bool) -> Self {
         Self {
             display: Display::new(scenario, quiet),
             served: None,
-            limits: if scenario.abort { thresholds } else { &[] },
+            limits: match scenario.abort {
+                true => &scenario.thresholds,
+                false => &[],
+            },
             conditions,
         }
     }
