@@ -7,7 +7,7 @@ use syncbench_reports::record::{
     Verdict,
 };
 
-use super::verdict::verdict;
+use super::verdict::{JUDGED, verdict};
 use crate::metrics::{Latency, Metrics};
 use crate::outcome::{Outcome, Row};
 
@@ -41,9 +41,36 @@ pub fn so_far(total: &Metrics, last: &Row, run: Run) -> Record {
 }
 
 impl Outcome {
-    /// The record of this run, made under the conditions of `run`.
+    /// Returns the record of this run, made under the conditions of `run`.
     pub fn record(&self, run: Run) -> Record {
         let mut record = Record {
+            latency: latency(&self.total),
+            groups: self.groups(),
+            series: Some(series(&self.rows)),
+            ..self.without_distributions(run)
+        };
+        record.verdict = verdict(&record);
+        record
+    }
+
+    /// Returns the verdict on this run, which its record has as well. It is
+    /// found without the distributions that no verdict looks at, as writing
+    /// those takes most of the time of making a record.
+    pub fn verdict(&self) -> Verdict {
+        let distributions = self.total.distributions().into_iter();
+        let judged = distributions.filter(|(name, _)| JUDGED.contains(name));
+        verdict(&Record {
+            latency: judged
+                .map(|(name, latency)| (name.to_owned(), distribution(latency)))
+                .collect(),
+            ..self.without_distributions(Run::default())
+        })
+    }
+
+    /// The record of this run without its verdict, its distributions and its
+    /// series.
+    fn without_distributions(&self, run: Run) -> Record {
+        Record {
             schema: SCHEMA.to_owned(),
             kind: Kind::Load,
             run,
@@ -51,24 +78,17 @@ impl Outcome {
             convergence: Some(self.convergence.clone()),
             counts: Some(self.counts()),
             cell: None,
-            latency: latency(&self.total),
-            groups: self.groups(),
+            latency: BTreeMap::new(),
+            groups: BTreeMap::new(),
             attribution: attribution(&self.total),
             attribution_ns: attribution_ns(&self.total),
             errors: self.total.errors.clone(),
             course: Some(self.course.clone()),
             resources: self.resources(),
-            series: Some(series(&self.rows)),
+            series: None,
             thresholds: Vec::new(),
             artifacts: Vec::new(),
-        };
-        record.verdict = verdict(&record);
-        record
-    }
-
-    /// The verdict on this run, which its record has as well.
-    pub fn verdict(&self) -> Verdict {
-        self.record(Run::default()).verdict
+        }
     }
 
     fn counts(&self) -> Counts {

@@ -29,6 +29,9 @@ pub const LAG_FLOOR: Duration = Duration::from_millis(1);
 /// machine's rather than the relay's.
 pub const TAIL_LAG_SHARE: f64 = 0.5;
 
+/// The distributions that a verdict looks at.
+pub(super) const JUDGED: [&str; 3] = ["propagation", "generator_lag", "receive_queue"];
+
 /// Judges the record of a load run. A wrong document outweighs a wrong
 /// measurement, and both outweigh a failure that did no harm. Only the record is
 /// read, so that the sum of several processes is judged like a run of one. A

@@ -143,7 +143,8 @@ proptest! {
         let record = outcome.record(Run::default());
         let text = serde_json::to_string(&record).unwrap();
         let read: Record = serde_json::from_str(&text).unwrap();
-        prop_assert_eq!(verdict(&read), record.verdict);
+        prop_assert_eq!(verdict(&read), outcome.verdict());
+        prop_assert_eq!(outcome.verdict(), record.verdict);
     }
 }
 
