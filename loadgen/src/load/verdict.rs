@@ -185,8 +185,8 @@ impl<'a> Case<'a> {
         let queue = self.ratio("receive_queue", |latency| latency.p50);
         if queue.exceeds(MAX_LAG_SHARE) {
             reasons.push(format!(
-                "half of the updates had reached this machine and then waited for the generator for \
-                 {queue} or longer (at most {:.0} % is allowed)",
+                "updates that had reached this machine waited for the generator: the median wait was \
+                 {queue} (at most {:.0} % is allowed)",
                 100.0 * MAX_LAG_SHARE,
             ));
         }
