@@ -93,7 +93,7 @@ fn a_relay_that_speaks_another_protocol_is_found_out() {
     let (output, record) = run(&["--protocol", "loro", "--relay-cmd", "sleep 60"]);
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
     assert!(
-        stderr(&output).contains("where it listens"),
+        stderr(&output).contains("must give its address"),
         "{}",
         stderr(&output)
     );
