@@ -125,7 +125,7 @@ fn mistakes_are_named_with_their_place_and_fix() {
         ),
         ("[clients", ["line 1", "clients"]),
         (
-            "seed = 1\nthresholds = [\"sped < 1\"]",
+            "seed = 1\nthresholds = [\"propagtion.p99 < 1ms\"]",
             ["line 2", "did you mean"],
         ),
         (
