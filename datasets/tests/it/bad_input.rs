@@ -5,7 +5,7 @@ use std::io::Write;
 
 use syncbench_datasets::load_bytes;
 
-/// What loading `bytes` as the file `t.json` says is wrong with them.
+/// Returns the error message of loading `bytes` as the file `t.json`.
 fn complaint(bytes: &[u8]) -> String {
     match load_bytes("t.json", bytes) {
         Ok(trace) => panic!("loaded {} txns", trace.txn_count()),

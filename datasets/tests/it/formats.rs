@@ -4,11 +4,11 @@
 use proptest::prelude::*;
 use syncbench_datasets::{Trace, TraceKind, convert, load, load_bytes, to_binary, write_json};
 
-/// One agent's next move: on which txns it builds and what it types.
+/// The next txn of one agent: the txns that it builds on, and the text that it types.
 #[derive(Debug, Clone)]
 struct Move {
     agent: usize,
-    /// Whether it merges everything there is before it types.
+    /// True if the agent merges all branches before it types.
     merge: bool,
     time: Option<i64>,
     inserts: Vec<String>,
@@ -92,7 +92,7 @@ fn sequential_json(inserts: &[(usize, usize, String)]) -> String {
     serde_json::json!({"startContent": "start é", "endContent": end, "txns": txns}).to_string()
 }
 
-/// Everything that a trace shows.
+/// The whole content of a trace, for comparisons.
 fn view(trace: &Trace) -> impl PartialEq + std::fmt::Debug + use<> {
     let txns: Vec<_> = trace
         .txns()
