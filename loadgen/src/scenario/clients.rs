@@ -32,6 +32,10 @@ pub struct Clients {
     pub ramp_up: Duration,
     /// Addresses of this machine that the clients connect from, in turn; any,
     /// if empty.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "Vec<String>", inner(regex(pattern = r"^[0-9A-Fa-f.:]+$")))
+    )]
     pub sources: Vec<IpAddr>,
 }
 

@@ -240,7 +240,10 @@ impl Scenario {
         if parts.iter().any(|known| known == part) {
             return Ok(());
         }
-        let known = parts.join(", ");
+        let known = match parts.is_empty() {
+            true => "none".to_owned(),
+            false => parts.join(", "),
+        };
         contradiction(format!(
             "threshold `{threshold}`: the scenario has no {kind} `{part}`; it has: {known}"
         ))
