@@ -3,8 +3,12 @@
 use std::net::SocketAddr;
 
 use anyhow::Context;
+use clap::ValueEnum;
 use syncbench_loadgen::protocol::ProtocolKind;
-use syncbench_loadgen::relay::{self, EmbeddedRelay, HistoryKind, announce, broadcast};
+use syncbench_loadgen::relay::{
+    self, EmbeddedRelay, HistoryKind, RelayCommand, announce, broadcast,
+};
+use syncbench_loadgen::scenario::RelaySettings;
 use syncbench_reports::record::Status;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
@@ -42,6 +46,22 @@ pub struct Args {
     /// End when stdin closes and ignore Ctrl-C: for a run that owns the relay
     #[arg(long, hide = true)]
     owned: bool,
+}
+
+/// The command that starts this program as the embedded relay of a run.
+pub fn owned_command(settings: &RelaySettings) -> anyhow::Result<RelayCommand> {
+    let program = std::env::current_exe().context("cannot find the syncbench executable")?;
+    let mut args = vec!["relay".into(), "--owned".into()];
+    let flags = [
+        ("--protocol", settings.protocol.to_possible_value()),
+        ("--history", settings.history.to_possible_value()),
+    ];
+    for (flag, value) in flags {
+        if let Some(value) = value {
+            args.extend([flag.into(), value.get_name().into()]);
+        }
+    }
+    Ok(RelayCommand { program, args })
 }
 
 /// Serves until it is told to end.

@@ -1,31 +1,25 @@
 //! `syncbench run`: load a relay, report latency and convergence.
 
 mod display;
+mod execute;
 mod flags;
 mod watcher;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
-use clap::ValueEnum;
 use syncbench_engines::Loro;
-use syncbench_loadgen::load::{self, Inputs, LoadError};
-use syncbench_loadgen::outcome::Outcome;
-use syncbench_loadgen::relay::RelayCommand;
 use syncbench_loadgen::scenario::{
     Arrivals, Phase, ProtocolKind, ReadError, ReplicaKind, SHIPPED, Scenario, Shipped,
 };
 use syncbench_reports::export::{Exporter, Terminal};
 use syncbench_reports::metric;
-use syncbench_reports::record::{DatasetRef, Run, Status};
+use syncbench_reports::record::{DatasetRef, Status};
 use syncbench_reports::threshold::{self, Threshold};
-use tokio::sync::oneshot;
 
+use execute::{Options, execute};
 use flags::Flags;
-use watcher::Watcher;
 
 use super::BadInput;
 use crate::conditions;
@@ -173,8 +167,6 @@ impl Args {
             error => BadInput::new(error),
         })?;
         scenario.workers = self.workers.map_or(scenario.workers, usize::from);
-        let mut thresholds = scenario.thresholds.iter();
-        thresholds.try_for_each(|threshold| part_exists(&scenario, threshold))?;
         Ok(scenario)
     }
 
@@ -208,29 +200,7 @@ impl Args {
     }
 }
 
-/// Refuses a threshold on a part that the scenario does not have.
-fn part_exists(scenario: &Scenario, threshold: &Threshold) -> anyhow::Result<()> {
-    let Some((kind, part)) = threshold.group() else {
-        return Ok(());
-    };
-    let parts: Vec<String> = match kind {
-        "stage" => scenario.stages.iter().map(|s| s.name.clone()).collect(),
-        "link" => {
-            let named = scenario.links.iter().map(|link| link.name.clone());
-            named.chain(["none".to_owned()]).collect()
-        }
-        _ => scenario.rooms.iter().map(|r| r.size.to_string()).collect(),
-    };
-    if parts.iter().any(|known| known == part) {
-        return Ok(());
-    }
-    let known = parts.join(", ");
-    let message =
-        format!("threshold `{threshold}`: the scenario has no {kind} `{part}`; it has: {known}");
-    Err(BadInput::new(message).into())
-}
-
-/// The text of a shipped scenario, or of a file.
+/// The text of a built-in scenario, or of a file.
 fn written(name: &str) -> anyhow::Result<String> {
     if let Some(shipped) = Shipped::named(name) {
         return Ok(shipped.toml.to_owned());
@@ -283,8 +253,11 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
         None => PathBuf::from("target/syncbench").join(&conditions.id),
     };
     let output = OutputFolder::prepare(folder)?;
-    let loaded = load_relay(&scenario, trace, &conditions, &args);
-    let outcome = match loaded {
+    let options = Options {
+        metrics: args.metrics,
+        quiet: args.quiet,
+    };
+    let outcome = match execute(&scenario, trace, &conditions, options) {
         Ok(outcome) => outcome,
         Err(error) => {
             output.abandon();
@@ -300,78 +273,4 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
         say!("{}", Terminal::stdout(files).export(&record)?.trim_end());
     }
     Ok(record.verdict.status)
-}
-
-fn load_relay(
-    scenario: &Scenario,
-    trace: syncbench_datasets::Trace,
-    conditions: &Run,
-    args: &Args,
-) -> anyhow::Result<Outcome> {
-    let program = std::env::current_exe().context("cannot find the syncbench executable")?;
-    let history = scenario.relay.history.to_possible_value();
-    let relay = [
-        "relay",
-        "--owned",
-        "--protocol",
-        scenario.relay.protocol.name(),
-        "--history",
-        history
-            .as_ref()
-            .map_or("full", |history| history.get_name()),
-    ];
-    let inputs = Inputs {
-        trace: Arc::new(trace),
-        engine: &Loro,
-        embedded_relay: RelayCommand {
-            program,
-            args: relay.map(Into::into).into(),
-        },
-    };
-    let mut watcher = Watcher::new(scenario, conditions, args.quiet);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let outcome = runtime.block_on(async {
-        let interrupt = interrupt()?;
-        if let Some(address) = args.metrics {
-            watcher.serve_metrics(address).await?;
-        }
-        let watch = |progress: load::Progress<'_>| watcher.take(progress);
-        load::run(scenario.clone(), inputs, interrupt, watch)
-            .await
-            .map_err(explained)
-    });
-    watcher.end();
-    outcome
-}
-
-/// Tells the user's mistakes from failures.
-fn explained(error: LoadError) -> anyhow::Error {
-    match error {
-        LoadError::Descriptors(_) | LoadError::Url(_) | LoadError::NoRhythm(_) => {
-            BadInput::new(error).into()
-        }
-        error => error.into(),
-    }
-}
-
-/// Completes at the first Ctrl-C (or SIGTERM): the run ends early with what it
-/// has measured. A second one ends the process at once.
-fn interrupt() -> anyhow::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut int = signal(SignalKind::interrupt())?;
-    let mut term = signal(SignalKind::terminate())?;
-    let (first, interrupted) = oneshot::channel();
-    tokio::spawn(async move {
-        tokio::select! { _ = int.recv() => {}, _ = term.recv() => {} }
-        let _ = first.send(());
-        tokio::select! { _ = int.recv() => {}, _ = term.recv() => {} }
-        eprintln!("syncbench: interrupted twice, nothing is written");
-        std::process::exit(i32::from(Status::Failure.exit_code()));
-    });
-    Ok(async {
-        // An error means that the task above is gone, and the run with it.
-        let _ = interrupted.await;
-    })
 }
