@@ -1,6 +1,6 @@
 //! Embeds the trace `automerge-paper`. The published package `loro-internal`
-//! ships it, so cargo has it already on the disk of whoever builds this. Where it
-//! cannot be found, the build goes on without it.
+//! contains it, and is a dependency of the workspace, so cargo has already downloaded
+//! it. If it cannot be found, the build continues without it.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -26,7 +26,8 @@ fn main() {
     println!("cargo::rerun-if-changed={}", path.display());
 }
 
-/// The trace in every version of the package, in every registry.
+/// Iterates over the paths that the trace has in every version of the package and
+/// every registry.
 fn candidates() -> impl Iterator<Item = PathBuf> {
     let home = env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| env::home_dir().map(|home| home.join(".cargo")));

@@ -33,5 +33,5 @@ fn main() -> ExitCode {
         eprintln!("syncbench-cell: {error:#}");
         input::status_of(&error)
     });
-    ExitCode::from(status.exit_code(false))
+    ExitCode::from(status.exit_code())
 }

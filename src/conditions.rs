@@ -5,15 +5,15 @@ use std::time::SystemTime;
 use serde_json::Value;
 use syncbench_engines::Engine;
 use syncbench_reports::record::{DatasetRef, Machine, Run};
-use syncbench_reports::stamp;
+use syncbench_reports::run_id;
 
 /// The conditions of a run of `engine` on a data set, if it takes one, that
 /// starts now.
 pub fn of(engine: &dyn Engine, dataset: Option<DatasetRef>, seed: u64, scenario: Value) -> Run {
     let now = SystemTime::now();
     Run {
-        id: stamp::run_id(now, seed),
-        started_at: stamp::rfc3339(now),
+        id: run_id::run_id(now, seed),
+        started_at: run_id::rfc3339(now),
         seed,
         command: command_line(),
         syncbench: env!("CARGO_PKG_VERSION").to_owned(),

@@ -48,5 +48,5 @@ fn main() -> ExitCode {
         eprintln!("syncbench: {error:#}");
         input::status_of(&error)
     });
-    ExitCode::from(status.exit_code(false))
+    ExitCode::from(status.exit_code())
 }

@@ -6,7 +6,7 @@
 //! Only the engine's own work is timed. Each repetition gets fresh replicas
 //! before the clock starts; they are checked and dropped after it has stopped.
 
-mod asked;
+mod selection;
 
 use std::cell::OnceCell;
 use std::collections::HashSet;
@@ -18,20 +18,25 @@ use syncbench_datasets::{catalog, locate};
 use syncbench_engines::workload::{Data, Input, Subject, Suite, Workload, WorkloadError, input_of};
 use syncbench_engines::{Engine, engines};
 
-use crate::asked::Asked;
+use crate::selection::Selection;
 
 fn main() {
     let here = datasets_here();
-    let asked = Asked::from_args();
-    let mut criterion = criterion(&asked);
+    let selection = Selection::from_args();
+    let mut criterion = criterion(&selection);
     for &engine in engines() {
         for &dataset in &here {
             // Filled by the first benchmark that really runs, so that `--list`
             // and filters load nothing that they do not need.
             let subject = OnceCell::new();
+            let rows = Rows {
+                engine,
+                dataset,
+                subject: &subject,
+            };
             for suite in Suite::ALL {
                 if suite.datasets.contains(&dataset) {
-                    bench(&mut criterion, &asked, suite, engine, dataset, &subject);
+                    bench(&mut criterion, &selection, suite, &rows);
                 }
             }
         }
@@ -62,14 +67,14 @@ fn is_here(dataset: &str) -> bool {
 
 /// Settings that suit single repetitions between 50 us and 2 s; the command
 /// line overrides them.
-fn criterion(asked: &Asked) -> Criterion {
+fn criterion(selection: &Selection) -> Criterion {
     let criterion = Criterion::default()
         .plotting_backend(PlottingBackend::Plotters)
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(5))
         .sample_size(20)
         .configure_from_args();
-    match &asked.rewritten {
+    match &selection.rewritten {
         Some(filter) => criterion.with_filter(filter),
         None => criterion,
     }
@@ -79,26 +84,33 @@ fn group_name(suite: &Suite, engine: &dyn Engine, dataset: &str) -> String {
     format!("{}/{}/{dataset}", suite.name, engine.name())
 }
 
-fn bench(
-    criterion: &mut Criterion,
-    asked: &Asked,
-    suite: &Suite,
+/// The rows of one engine on one data set.
+struct Rows<'a> {
     engine: &'static dyn Engine,
     dataset: &'static str,
-    subject: &OnceCell<Subject>,
-) {
+    /// Loaded when the first row needs it.
+    subject: &'a OnceCell<Subject>,
+}
+
+/// Measures the rows of `suite`, one Criterion group for each.
+fn bench(criterion: &mut Criterion, selection: &Selection, suite: &Suite, rows: &Rows) {
+    let Rows {
+        engine,
+        dataset,
+        subject,
+    } = *rows;
     let input = input_of(dataset);
     let name = group_name(suite, engine, dataset);
     let workloads = suite.workloads();
     for workload in workloads.iter().filter(|w| Some(w.input()) == input) {
         let variant = workload.variant();
-        if let Some(reason) = workload.reason_against(engine, dataset) {
-            asked.say_unavailable(&format!("{name}/{variant}"), &reason);
+        if let Some(reason) = workload.unsupported_because(engine, dataset) {
+            selection.say_unavailable(&format!("{name}/{variant}"), &reason);
             continue;
         }
         if workload.is_slow(engine, dataset) {
             let reason = "takes too long to be repeated: `syncbench cell` measures it";
-            asked.say_unavailable(&format!("{name}/{variant}"), reason);
+            selection.say_unavailable(&format!("{name}/{variant}"), reason);
             continue;
         }
         // A group of its own, since a throughput cannot be unset again.

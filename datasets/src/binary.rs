@@ -5,30 +5,31 @@
 //! | bytes | what |
 //! |---|---|
 //! | 8 | `SBTRACE` and a zero byte |
-//! | 4 | version, 1 |
+//! | 4 | format version, 1 |
 //! | 32 | sha256 of the file that the trace came from |
-//! | 9 × 4 | lengths: start text, end text, inserted text (bytes); patches, txns, txn ends, agents, times, parents (entries); then the agent count and whether there is a graph |
+//! | 9 × 4 | lengths: start text, end text, inserted text (bytes); patches, txns, txn ends, agents, times, parents (entries); then the agent count, and 1 if there is a graph |
 //! | | patches: position, deleted, end of the inserted text, 4 bytes each |
 //! | | columns by txn: patch ends, agents, parent ends, then the parents, 4 bytes each, then times, 8 bytes each |
 //! | | start text, end text, inserted text, UTF-8 |
-//! | 32 | BLAKE3 of all that comes before |
+//! | 32 | BLAKE3 of everything before |
 //!
-//! Fixed widths make loading one pass of copying; a column that says nothing
-//! (one patch a txn, one agent, one time) is left out.
+//! With fixed widths, loading is a single pass of copying. A column without
+//! information (one patch per txn, one agent, one time) is left out.
 
 use crate::body::{Body, NO_TIME, Parents, PatchRow};
 use crate::error::{Fault, Place};
 use crate::timestamp;
 
-/// First bytes of every file.
+/// The first bytes of every file.
 pub(crate) const MAGIC: &[u8; 8] = b"SBTRACE\0";
 
-/// Rises with every change of the layout or of what loading checks.
+/// The format version, which increases with every change of the layout or of the
+/// checks when loading.
 pub(crate) const VERSION: u32 = 1;
 
 const HASH_LEN: usize = blake3::OUT_LEN;
 
-/// Writes a trace.
+/// Encodes a trace with the checksum of its source.
 pub(crate) fn encode(body: &Body, source_sha256: &[u8; 32]) -> Vec<u8> {
     let no_parents = Parents::default();
     let parents = body.parents.as_ref().unwrap_or(&no_parents);
@@ -49,7 +50,7 @@ pub(crate) fn encode(body: &Body, source_sha256: &[u8; 32]) -> Vec<u8> {
         body.agent_count as usize,
         usize::from(body.parents.is_some()),
     ];
-    // The loader keeps every one of them below 2^32.
+    // The loader ensures that each of them is below 2^32.
     put(&mut out, lengths.into_iter().map(|length| length as u32));
     put(
         &mut out,
@@ -73,8 +74,8 @@ fn put(out: &mut Vec<u8>, numbers: impl Iterator<Item = u32>) {
     out.extend(numbers.flat_map(u32::to_le_bytes));
 }
 
-/// Reads a trace and the sha256 of the file it came from. The tables keep the
-/// invariants of [`Body`]; whether the edits give the end text is not looked at.
+/// Decodes a trace and the sha256 of the file that it came from. The tables satisfy the
+/// invariants of [`Body`]; that the edits yield the end text is not checked.
 pub(crate) fn decode(bytes: &[u8]) -> Result<(Body, [u8; 32]), Fault> {
     let broken = |reason: &str| {
         Fault::Malformed(
@@ -218,7 +219,7 @@ fn check_invariants(body: &Body) -> Result<(), &'static str> {
     }
 }
 
-/// Whether the column never falls and ends at `len`.
+/// Returns true if the column never decreases and ends at `len`.
 fn rises_to(column: impl Iterator<Item = u32>, len: usize) -> bool {
     let mut last = Some(0);
     for end in column {

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-/// One edit; `ins_end` is where its text ends in the arena, the text starts
-/// where the previous patch's ends.
+/// One edit. Its inserted text starts in the arena where that of the previous patch
+/// ends, and ends at `ins_end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PatchRow {
     pub pos: u32,
@@ -11,10 +11,10 @@ pub(crate) struct PatchRow {
     pub ins_end: u32,
 }
 
-/// Parents of every txn, in one list.
+/// The parents of all txns, in one list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Parents {
-    /// Txn `i`'s parents end here in `list`.
+    /// For each txn, the end of its parents in `list`.
     pub ends: Vec<u32>,
     pub list: Vec<u32>,
 }
@@ -25,7 +25,7 @@ impl Parents {
         &self.list[start as usize..self.ends[txn] as usize]
     }
 
-    /// Whether every txn builds on the one before and nothing else.
+    /// Returns true if every txn builds on the previous one and on nothing else.
     pub(crate) fn is_chain(&self) -> bool {
         (0..self.ends.len()).all(|txn| match self.of(txn) {
             [] => txn == 0,
@@ -35,15 +35,15 @@ impl Parents {
     }
 }
 
-/// Stands for a txn without a time in [`Body::times`].
+/// The value in [`Body::times`] of a txn without a time.
 pub(crate) const NO_TIME: i64 = i64::MIN;
 
-/// A trace's contents. Invariants: every `*_ends`/`*_end` column never falls and
-/// ends at the length of what it points into; `ins_end` falls on char boundaries;
-/// agents are below `agent_count`; parents are below their child.
+/// The contents of a trace. Invariants: no `*_ends` or `*_end` column decreases, and
+/// each ends at the length of the table that it points into; `ins_end` lies on char
+/// boundaries; agents are below `agent_count`; parents are below their child.
 ///
-/// Columns that say nothing are left out, see [`Body::compact`]: recorded
-/// keystrokes mostly are one patch a txn, and often without times.
+/// Columns without information are left out, see [`Body::compact`]: most recorded
+/// keystrokes are one patch per txn, and many traces have no times.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Body {
     pub start: String,
@@ -52,15 +52,15 @@ pub(crate) struct Body {
     pub text: String,
     pub patches: Vec<PatchRow>,
     pub txn_count: u32,
-    /// Txn `i`'s patches end here; empty when each txn has one patch.
+    /// For each txn, the end of its patches; empty when each txn has one patch.
     pub txn_ends: Vec<u32>,
-    /// Agent by txn; empty when there is only agent 0.
+    /// The agent of each txn; empty when there is only agent 0.
     pub agents: Vec<u32>,
     pub agent_count: u32,
-    /// `None` when every txn builds on the one before.
+    /// `None` when every txn builds on the previous one.
     pub parents: Option<Parents>,
-    /// Milliseconds since 1970 by txn; empty when no txn has a time, one value
-    /// when it is that of all.
+    /// Milliseconds since 1970 of each txn; empty when no txn has a time, and a
+    /// single value when all txns have the same time.
     pub times: Vec<i64>,
 }
 
@@ -99,7 +99,7 @@ impl Body {
         &self.text[start as usize..self.patches[patch].ins_end as usize]
     }
 
-    /// Leaves out columns that say nothing and gives back unused room.
+    /// Drops columns without information and frees unused capacity.
     pub(crate) fn compact(&mut self) {
         let count = self.txn_count();
         if self.patches.len() == count && self.txn_ends.iter().zip(1..).all(|(&end, n)| end == n) {
@@ -131,7 +131,7 @@ impl Body {
         self.times.shrink_to_fit();
     }
 
-    /// Txns that no other txn builds on: the final version.
+    /// Returns the txns that no other txn builds on: the final version.
     pub(crate) fn heads(&self) -> Vec<u32> {
         let Some(parents) = &self.parents else {
             return self.txn_count.checked_sub(1).into_iter().collect();

@@ -1,4 +1,4 @@
-//! The catalog: which data sets there are and what their files must be.
+//! The catalog: the known data sets, with the checksums and counts of their files.
 
 use std::sync::LazyLock;
 
@@ -19,7 +19,7 @@ pub struct Catalog {
     /// Data sets that are files.
     #[serde(rename = "dataset")]
     pub entries: Vec<Entry>,
-    /// Data sets made by playing a base several times over.
+    /// Data sets that repeat a base several times.
     pub derived: Vec<Derived>,
 }
 
@@ -27,13 +27,13 @@ pub struct Catalog {
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
-    /// The name it is asked for by.
+    /// Name that selects the data set.
     pub name: String,
-    /// What the file holds.
+    /// Kind of the file's content.
     pub kind: Kind,
     /// Path below the mirror folder: the source repository's name, then its path there.
     pub file: String,
-    /// Where it is downloaded from, pinned to a commit.
+    /// Address of the download, pinned to a commit.
     pub url: String,
     /// sha256 of the file, lower-case hex.
     pub sha256: String,
@@ -41,34 +41,34 @@ pub struct Entry {
     pub bytes: u64,
     /// The licence, as the source states it, or `not stated`.
     pub licence: String,
-    /// Whom to name, as the source states it.
+    /// Attribution, as the source states it.
     pub attribution: String,
-    /// What a document's bytes are.
+    /// Encoding of a document.
     pub format: Option<String>,
     /// sha256 of a trace's end text in UTF-8, lower-case hex.
     pub end_sha256: Option<String>,
-    /// How a replay of a trace is judged.
+    /// Criterion for a replay of a trace.
     #[serde(default)]
     pub check: Check,
-    /// Why the check is weaker than equality of texts, if it is.
+    /// Reason for a check that is weaker than equality of texts.
     pub check_reason: Option<String>,
-    /// What a trace contains.
+    /// Size of a trace's contents.
     pub counts: Option<Counts>,
 }
 
-/// A data set that is another one, played several times over into one document.
+/// A data set that repeats another one several times in one document.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Derived {
-    /// The name it is asked for by.
+    /// Name that selects the data set.
     pub name: String,
-    /// The entry that is repeated.
+    /// Name of the entry that is repeated.
     pub base: String,
-    /// How often.
+    /// Number of repetitions of the base.
     pub repeat: usize,
 }
 
-/// What an entry's file holds.
+/// The kind of content in an entry's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -90,68 +90,71 @@ impl std::fmt::Display for Kind {
     }
 }
 
-/// How a replay through an engine is judged.
+/// The criterion for a replay through an engine.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Check {
-    /// It must give the end text.
+    /// The replay must yield the end text.
     #[default]
     Text,
-    /// It must give a text of the end text's length, and replicas of the engine
-    /// must agree. For traces with concurrent inserts at one place, which
-    /// engines order differently: edits made on top of such a merge then fall on
-    /// other characters than their author's, so not even those need be the same.
+    /// The replay must yield a text as long as the end text, and replicas of the
+    /// engine must agree. This is for traces with concurrent inserts at the same
+    /// position, which engines order differently. Later edits on top of such a merge
+    /// then apply to other characters than the author's, so even the set of
+    /// characters may differ.
     Length,
 }
 
-/// What a trace contains; lengths in Unicode scalar values unless they say bytes.
+/// The size of a trace's contents. Lengths are in Unicode scalar values unless they
+/// are stated to be in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Counts {
-    /// Transactions.
+    /// Number of transactions (txns).
     pub txns: usize,
-    /// Patches over all txns.
+    /// Number of patches in all txns.
     pub patches: usize,
-    /// Characters inserted over all patches.
+    /// Number of characters that all patches insert.
     pub inserted: usize,
-    /// Characters deleted over all patches.
+    /// Number of characters that all patches delete.
     pub deleted: usize,
     /// Length of the end text.
     pub end_chars: usize,
     /// Length of the end text in UTF-8, in bytes.
     pub end_bytes: usize,
-    /// Agents.
+    /// Number of agents that made edits.
     pub agents: usize,
-    /// Txns with more than one parent.
+    /// Number of txns with more than one parent.
     pub merges: usize,
 }
 
-/// The catalog that this build knows.
+/// Returns the catalog of this build.
 pub fn catalog() -> &'static Catalog {
     &CATALOG
 }
 
 impl Catalog {
-    /// The file entry called `name`.
+    /// Returns the file entry called `name`.
     pub fn entry(&self, name: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.name == name)
     }
 
-    /// The file behind a name: the entry itself, or the base of a derived one.
+    /// Returns the entry that provides the file for `name`: the entry itself, or the
+    /// base of a derived one.
     ///
     /// # Errors
-    /// When there is no such name.
+    /// Fails if the catalog has no such name.
     pub fn file_of(&self, name: &str) -> Result<&Entry, DatasetError> {
         let base = self.derived(name).map_or(name, |derived| &derived.base);
         self.entry(base).ok_or_else(|| self.unknown(name))
     }
 
-    /// The derived entry called `name`.
+    /// Returns the derived entry called `name`.
     pub fn derived(&self, name: &str) -> Option<&Derived> {
         self.derived.iter().find(|derived| derived.name == name)
     }
 
-    /// Every name, files first.
+    /// Iterates over all names, files first.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let derived = self.derived.iter().map(|derived| derived.name.as_str());
         self.entries
@@ -160,7 +163,8 @@ impl Catalog {
             .chain(derived)
     }
 
-    /// The error for a name that is not here: near names if there are any.
+    /// Returns the error for an unknown name, which suggests similar names if there
+    /// are any.
     pub(crate) fn unknown(&self, name: &str) -> DatasetError {
         let wanted = name.to_lowercase();
         let near: Vec<&str> = self
@@ -179,8 +183,8 @@ impl Catalog {
     }
 }
 
-/// Whether one may be a slip of the other: one contains the other, or they are a
-/// third of their length or less apart.
+/// Returns true if `wanted` may be a typing error for `known`: one contains the other,
+/// or their edit distance is at most a third of the longer one.
 fn is_near(wanted: &str, known: &str) -> bool {
     let contained = wanted.len() >= 3 && (known.contains(wanted) || wanted.contains(known));
     contained

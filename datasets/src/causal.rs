@@ -1,15 +1,15 @@
-//! Who knew what when: version vectors of a trace's txns.
+//! Version vectors of a trace's txns, and runs of keystrokes.
 
 use crate::trace::{Trace, Txn};
 
-/// Calls `visit` for each txn in file order with the version that it was made
-/// on: for each agent, how many of its txns that version contains. An agent's
-/// txns build on one another, so the number says which.
+/// Calls `visit` for each txn in file order with the version that the txn builds on:
+/// for each agent, the number of its txns in that version. An agent's txns build on
+/// one another, so the number identifies them.
 ///
-/// A version is kept only while a later txn builds on it.
+/// A version is kept only as long as a later txn builds on it.
 ///
 /// # Errors
-/// The first one that `visit` gives; the rest of the trace is then left out.
+/// Returns the first error of `visit`, and does not visit the rest of the trace.
 pub fn visit_versions<'a, E>(
     trace: &'a Trace,
     mut visit: impl FnMut(Txn<'a>, &[u32]) -> Result<(), E>,
@@ -37,7 +37,7 @@ pub fn visit_versions<'a, E>(
     Ok(())
 }
 
-/// By txn, how many txns name it as a parent.
+/// Counts, for each txn, the txns that name it as a parent.
 pub(crate) fn children(trace: &Trace) -> Vec<u32> {
     let mut children = vec![0; trace.txn_count()];
     for parent in trace.txns().flat_map(|txn| txn.parents()) {
@@ -46,7 +46,7 @@ pub(crate) fn children(trace: &Trace) -> Vec<u32> {
     children
 }
 
-/// The least version that contains both.
+/// Returns the smallest version that contains both.
 fn join(mut left: Vec<u32>, right: Vec<u32>) -> Vec<u32> {
     for (left, right) in left.iter_mut().zip(right) {
         *left = (*left).max(right);
@@ -54,9 +54,10 @@ fn join(mut left: Vec<u32>, right: Vec<u32>) -> Vec<u32> {
     left
 }
 
-/// Splits a trace into runs: stretches of txns in file order in which one agent
-/// goes on from its own last txn and nobody else builds on it. Gives the index of
-/// each run's first txn. Keystrokes so become the units that a client would send.
+/// Splits a trace into runs and returns the index of each run's first txn. Within a
+/// run, consecutive txns in file order are by one agent, each builds on the previous
+/// one, and no other txn does. A run of keystrokes is the unit that a client would
+/// send.
 pub fn runs(trace: &Trace) -> Vec<usize> {
     let children = children(trace);
     let mut starts = Vec::new();

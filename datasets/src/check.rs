@@ -1,5 +1,5 @@
-//! Checks that make a parsed file a trace: the graph is one that agents can
-//! have made, and the edits give the end text.
+//! Consistency checks of a parsed file: agents can have made its graph, and its edits
+//! yield the end text.
 
 use std::collections::BinaryHeap;
 
@@ -9,7 +9,7 @@ use crate::body::{Body, NO_TIME, Parents};
 use crate::error::{Fault, Place};
 use crate::json::Parsed;
 
-/// Turns what a JSON file said into a body, or says where it contradicts itself.
+/// Turns the content of a JSON file into a body, or reports its first contradiction.
 pub(crate) fn finish(parsed: Parsed) -> Result<Body, Fault> {
     let Parsed {
         mut body,
@@ -31,8 +31,8 @@ pub(crate) fn finish(parsed: Parsed) -> Result<Body, Fault> {
     Ok(body)
 }
 
-/// Checks what the tables alone cannot rule out: that agents can have made the
-/// graph and that the edits give the end text. Parents must be in range already.
+/// Checks that agents can have made the graph and that the edits yield the end text,
+/// which the tables alone do not ensure. Parents must already be in range.
 pub(crate) fn check_body(body: &Body) -> Result<(), Fault> {
     match &body.parents {
         Some(parents) if !parents.is_chain() => {
@@ -90,7 +90,7 @@ fn check_agents(body: &mut Body, stated: Option<u32>) -> Result<(), Fault> {
 
 pub(crate) fn check_parents(parents: &Parents) -> Result<(), Fault> {
     let count = parents.ends.len();
-    // By txn, the child that named it last, from 1.
+    // For each txn, the last child that named it, from 1.
     let mut named_by = vec![0; count];
     for txn in 0..count {
         for &parent in parents.of(txn) {
@@ -130,8 +130,8 @@ fn check_children(parents: &Parents, stated: &[u32]) -> Result<(), Fault> {
     }
 }
 
-/// An agent types one txn after the other, so each must build on its last one;
-/// and a parent that another parent builds on already says nothing.
+/// Checks that each txn builds on the previous one of its agent, since an agent makes
+/// one txn after the other, and that no parent is an ancestor of another parent.
 fn check_ancestry(body: &Body, parents: &Parents) -> Result<(), Fault> {
     let mut last = vec![None; body.agent_count as usize];
     let mut walk = Walk::new(parents);
@@ -153,19 +153,20 @@ fn check_ancestry(body: &Body, parents: &Parents) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Walks from a txn back through its ancestors, newest first, no further than
-/// it has to: memory stays linear in the trace whatever its shape.
+/// A walk from a txn back through its ancestors, newest first and no further than
+/// necessary. Its memory is linear in the size of the trace, whatever its shape.
 struct Walk<'p> {
     parents: &'p Parents,
-    /// The walk that saw a txn last, and the txn that named it as a parent last;
-    /// 0, which has no ancestors, for none.
+    /// For each txn, the start of the last walk that saw it; 0, which has no
+    /// ancestors, for none.
     seen: Vec<u32>,
+    /// For each txn, the start of the last walk that has it as a parent; 0 for none.
     named: Vec<u32>,
     queue: BinaryHeap<u32>,
 }
 
 struct Found {
-    /// Whether the txn asked for is an ancestor.
+    /// True if the given txn is an ancestor.
     ancestor: bool,
     /// A parent that is an ancestor of another parent.
     redundant: Option<u32>,
@@ -181,7 +182,7 @@ impl<'p> Walk<'p> {
         }
     }
 
-    /// Each `txn` may be walked from once.
+    /// Walks back from `txn`, which is allowed once for each txn.
     fn back_from(&mut self, txn: u32, ancestor: Option<u32>) -> Found {
         let own = self.parents.of(txn as usize);
         let mut found = Found {

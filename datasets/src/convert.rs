@@ -1,4 +1,4 @@
-//! Writes traces: as editing-traces JSON, plain or packed, and in binary form.
+//! Writing of traces: as editing-traces JSON, plain or compressed, and in binary form.
 
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -7,28 +7,29 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::error::DatasetError;
-use crate::store::{unhex, write_atomically_with};
+use crate::store::write_atomically_with;
 use crate::timestamp;
 use crate::trace::{Patch, Trace, TraceKind, Txn};
 use crate::{binary, causal};
 
-/// The forms a trace can be written in.
+/// The formats in which a trace can be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// editing-traces JSON.
+    /// JSON in the editing-traces format.
     Json,
-    /// The same, packed with gzip.
+    /// JSON in the editing-traces format, compressed with gzip.
     JsonGz,
     /// The binary form, which loads fastest.
     Binary,
 }
 
 impl Format {
-    /// The form that a file name asks for: `.json`, `.json.gz` or `.sbtrace`.
+    /// Derives the format from the ending of a file name: `.json`, `.json.gz` or
+    /// `.sbtrace`.
     ///
     /// # Errors
-    /// For any other ending.
-    pub fn of(path: &Path) -> Result<Self, DatasetError> {
+    /// Fails for any other ending.
+    pub fn from_path(path: &Path) -> Result<Self, DatasetError> {
         let name = path.to_string_lossy().to_lowercase();
         let endings = [
             (".json", Self::Json),
@@ -46,14 +47,14 @@ impl Format {
     }
 }
 
-/// Writes a trace to a file, in the form that its name asks for; the file is
-/// there whole or not at all. Gives the file's size in bytes.
+/// Writes a trace to a file atomically, in the format that the file name implies, and
+/// returns the file's size in bytes.
 ///
 /// # Errors
-/// When the name has another ending, the file cannot be written, or a repeated
-/// trace is to be written in binary form, which holds no repetitions.
+/// Fails if the name has another ending, if the file cannot be written, or if the
+/// trace is a repeated one and the format is binary, which cannot express that.
 pub fn convert(trace: &Trace, path: &Path) -> Result<u64, DatasetError> {
-    let format = Format::of(path)?;
+    let format = Format::from_path(path)?;
     if format == Format::Binary && trace.repeats() > 1 {
         return Err(DatasetError::WrongKind {
             name: trace.name().to_owned(),
@@ -76,21 +77,23 @@ fn write(trace: &Trace, format: Format, file: &mut impl Write) -> std::io::Resul
     }
 }
 
-/// The binary form of a trace.
+/// Encodes a trace in the binary format.
 ///
 /// # Panics
-/// If the trace is a repeated one.
+/// Panics if the trace is a repeated one.
 pub fn to_binary(trace: &Trace) -> Vec<u8> {
     assert_eq!(trace.repeats(), 1, "a repeated trace has no binary form");
     // The checksum of a trace is always 64 hex digits.
-    binary::encode(trace.body(), &unhex(trace.sha256()).unwrap_or_default())
+    let mut source = [0; 32];
+    let _ = hex::decode_to_slice(trace.sha256(), &mut source);
+    binary::encode(trace.body(), &source)
 }
 
-/// Writes a trace as editing-traces JSON and gives the writer back. Traces of one
-/// agent whose txns follow one another get the sequential form.
+/// Writes a trace as editing-traces JSON and returns the writer. A sequential trace of
+/// one agent is written without parents and agents.
 ///
 /// # Errors
-/// Those of the writer.
+/// Returns the errors of the writer.
 pub fn write_json<W: Write>(trace: &Trace, mut out: W) -> std::io::Result<W> {
     let graph = trace.kind() == TraceKind::Concurrent || trace.agent_count() > 1;
     out.write_all(b"{")?;

@@ -1,20 +1,20 @@
-//! What can go wrong with a data set, and how to mend it.
+//! Errors of data sets, each with its remedy.
 
 use std::path::PathBuf;
 
-/// Why a data set could not be used. Every message names the file or entry, the
-/// place in it and what to do.
+/// The reason that a data set could not be used. Every message names the file or
+/// entry, the place in it and the remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DatasetError {
-    /// The name is neither in the catalog nor a file.
+    /// The name is neither in the catalog nor the path of a file.
     #[error(
         "no data set called `{name}` and no such file; {hint}. A path to a .json or .json.gz trace works as well"
     )]
     Unknown {
         /// The name as given.
         name: String,
-        /// Near names, or all of them.
+        /// Similar names, or all names if none is similar.
         hint: String,
     },
     /// The entry exists, but its file is not on this machine.
@@ -22,7 +22,7 @@ pub enum DatasetError {
         "data set `{name}` is not on this machine; run `syncbench datasets fetch {fetch}`, or point SYNCBENCH_DATASETS at a folder that holds `{file}`"
     )]
     NotHere {
-        /// The entry asked for.
+        /// The name of the requested entry.
         name: String,
         /// The entry to fetch: `name`, or the base it is derived from.
         fetch: String,
@@ -34,92 +34,92 @@ pub enum DatasetError {
         "data set `{name}` is {is}, not {wanted}; `syncbench datasets list` shows what each one is"
     )]
     WrongKind {
-        /// The entry asked for.
+        /// The name of the requested entry.
         name: String,
-        /// What it is.
+        /// The kind of the entry.
         is: &'static str,
-        /// What was needed.
+        /// The kind that was needed.
         wanted: &'static str,
     },
     /// A file or folder could not be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// What was tried, for example `read`.
+        /// The attempted operation, such as `read`.
         action: &'static str,
-        /// The file or folder.
+        /// The path of the file or folder.
         path: PathBuf,
-        /// The system's reason.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// The bytes are not the ones the catalog promises.
-    #[error("{}: wrong checksum: sha256 is {found}, the catalog says {expected}; {mend}", path.display())]
+    /// The bytes differ from those in the catalog.
+    #[error("{}: wrong checksum: sha256 is {found}, the catalog says {expected}; {fix}", path.display())]
     Checksum {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// sha256 of the file, hex.
+        /// sha256 of the file, in hex.
         found: String,
-        /// sha256 in the catalog, hex.
+        /// sha256 in the catalog, in hex.
         expected: String,
-        /// What to do about it.
-        mend: String,
+        /// The remedy for the user.
+        fix: String,
     },
     /// The file is not a well-formed trace.
     #[error("{file}: {place}{reason}")]
     Malformed {
         /// The file or entry.
         file: String,
-        /// The txn and field where it went wrong.
+        /// The txn and field with the error.
         place: Place,
-        /// What is wrong and what was expected.
+        /// The error, and the expected content.
         reason: String,
     },
-    /// The trace is well-formed, but its edits do not make its end text.
+    /// The trace is well-formed, but its edits do not yield its end text.
     #[error(
         "{file}: {place}{reason}; a trace that does not replay is never used, get an intact copy"
     )]
     Replay {
         /// The file or entry.
         file: String,
-        /// The txn where it went wrong, if it is one.
+        /// The txn with the error, if it is in a single one.
         place: Place,
-        /// What is wrong.
+        /// The description of the error.
         reason: String,
     },
-    /// A file name that does not say how to write it.
+    /// The format cannot be derived from the file name.
     #[error("{}: cannot tell the format from the name; end it with .json, .json.gz or .sbtrace", path.display())]
     UnknownFormat {
-        /// The file asked for.
+        /// The path of the requested file.
         path: PathBuf,
     },
-    /// A download failed.
+    /// The download of a file failed.
     #[error("cannot fetch `{name}` from {url}: {reason}")]
     Fetch {
-        /// The entry.
+        /// The entry to download.
         name: String,
-        /// Where from.
+        /// The address of the download.
         url: String,
-        /// The reason and the mend.
+        /// The reason, and the remedy.
         reason: String,
     },
-    /// No folder to keep files in could be found.
+    /// No cache folder could be determined.
     #[error(
         "no cache folder: the home folder is unknown; set SYNCBENCH_CACHE to a folder that can be written"
     )]
     NoCache,
 }
 
-/// Where in a trace: a txn by its index (from 0) and a field by its name.
-/// Displays as nothing when unknown, else with a trailing `: `.
+/// A place in a trace: a txn by its index (from 0) and a field by its name. It
+/// displays as nothing when unknown, and with a trailing `: ` otherwise.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Place {
-    /// Index of the txn in the file, from 0.
+    /// The index of the txn in the file, from 0.
     pub txn: Option<usize>,
-    /// The JSON field.
+    /// The name of the JSON field.
     pub field: Option<&'static str>,
 }
 
 impl Place {
-    /// The place of a whole txn.
+    /// Returns the place of a whole txn.
     pub(crate) fn txn(index: usize) -> Self {
         Self {
             txn: Some(index),
@@ -127,7 +127,7 @@ impl Place {
         }
     }
 
-    /// A field of a txn.
+    /// Returns the place of a field in a txn.
     pub(crate) fn txn_field(index: usize, field: &'static str) -> Self {
         Self {
             txn: Some(index),
@@ -135,7 +135,7 @@ impl Place {
         }
     }
 
-    /// A field of the document itself.
+    /// Returns the place of a field at the top level of the document.
     pub(crate) fn field(field: &'static str) -> Self {
         Self {
             txn: None,
@@ -155,7 +155,7 @@ impl std::fmt::Display for Place {
     }
 }
 
-/// A fault inside a trace, before the file it came from is known.
+/// An error in a trace, before its file is known.
 #[derive(Debug)]
 pub(crate) enum Fault {
     Malformed(Place, String),
@@ -163,7 +163,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// Names the file.
+    /// Adds the name of the file to the error.
     pub(crate) fn in_file(self, file: &str) -> DatasetError {
         let file = file.to_owned();
         match self {

@@ -1,4 +1,4 @@
-//! Downloads: resumable, checked, there whole or not at all.
+//! Downloads, which are resumable and checked, and never leave a file in part.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
@@ -12,40 +12,42 @@ use crate::catalog::Entry;
 use crate::error::DatasetError;
 use crate::source::{self, Location};
 
-/// Longest wait for a connection, and for the answer to a request.
+/// Maximum time to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Maximum time until the server answers a request.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Longest time for a whole body. Nothing is lost when it runs out: the next
-/// attempt goes on where this one stopped.
+/// Maximum time to receive a whole body. A timeout loses nothing: the next attempt
+/// resumes where this one stopped.
 const BODY_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// How far a download is, in bytes.
+/// The progress of a download, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// Bytes on the disk, those of earlier attempts included.
+    /// Bytes on the disk, including those of earlier attempts.
     pub done: u64,
     /// Bytes of the whole file.
     pub total: u64,
 }
 
-/// What fetching an entry came to.
+/// The outcome of fetching an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fetched {
-    /// The right file was here already.
+    /// The right file was already on this machine.
     AlreadyHere(Location),
-    /// It was downloaded to this path.
+    /// The file was downloaded to this path.
     Downloaded(PathBuf),
 }
 
-/// Makes sure that the entry's file is on this machine: downloads it into the
-/// cache folder unless the right one is embedded, in the mirror or there already.
-/// A partial download is continued. The proxy variables of the environment are
-/// honoured (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`).
+/// Downloads the entry's file into the cache folder, unless the right file is already
+/// embedded, in the mirror or in the cache. Resumes a partial download. Honours the
+/// environment variables `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`.
 ///
 /// # Errors
-/// When the download fails (what has arrived is kept), or what arrived has the
-/// wrong checksum (it is kept aside under another name and never used).
+/// Fails if the download fails, in which case the received part is kept, or if the
+/// file has the wrong checksum, in which case it is kept under another name and
+/// never used.
 pub fn fetch(entry: &Entry, progress: &mut dyn FnMut(Progress)) -> Result<Fetched, DatasetError> {
     if let Some(location) = source::locate(entry) {
         match (source::read_entry(entry), location) {
@@ -74,8 +76,8 @@ fn download(
     let have = fs::metadata(&partial).map_or(0, |file| file.len());
     if have < entry.bytes {
         let answer = request(entry, have)?;
-        let (file, have) = open_partial(&partial, &answer, have)?;
-        receive(entry, answer, file, have, &partial, progress)?;
+        let part = Partial::open(&partial, &answer, have)?;
+        receive(entry, answer, part, progress)?;
     }
     accept(entry, &partial, path)
 }
@@ -93,34 +95,42 @@ fn request(entry: &Entry, have: u64) -> Result<Response<Body>, DatasetError> {
         request = request.header(header::RANGE, format!("bytes={have}-"));
     }
     request.call().map_err(|error| {
-        let mend = "check the network and the proxy variables, or put the file into a folder that SYNCBENCH_DATASETS names";
-        failed(entry, format!("{error}; {mend}"))
+        let fix = "check the network and the proxy variables, or put the file into a folder that SYNCBENCH_DATASETS names";
+        failed(entry, format!("{error}; {fix}"))
     })
 }
 
-/// Opens the partial file at the place where the answer's bytes belong.
-fn open_partial(
-    partial: &Path,
-    answer: &Response<Body>,
-    have: u64,
-) -> Result<(File, u64), DatasetError> {
-    let continued =
-        answer.status() == StatusCode::PARTIAL_CONTENT && range_start(answer) == Some(have);
-    let mut options = OpenOptions::new();
-    // A server that does not know ranges sends the file from its start.
-    let options = if continued {
-        options.append(true)
-    } else {
-        options.write(true).truncate(true)
-    };
-    let file = options
-        .create(true)
-        .open(partial)
-        .map_err(io("write", partial))?;
-    Ok((file, if continued { have } else { 0 }))
+/// A file of which the first part has been downloaded.
+struct Partial<'a> {
+    path: &'a Path,
+    file: File,
+    /// The number of bytes that it has.
+    done: u64,
 }
 
-/// Where the bytes of a partial answer begin: `Content-Range: bytes 5-9/10`.
+impl<'a> Partial<'a> {
+    /// Opens the partial file at the place where the answer's bytes belong.
+    fn open(path: &'a Path, answer: &Response<Body>, have: u64) -> Result<Self, DatasetError> {
+        let continued =
+            answer.status() == StatusCode::PARTIAL_CONTENT && range_start(answer) == Some(have);
+        let mut options = OpenOptions::new();
+        // A server that does not know ranges sends the file from its start.
+        let options = if continued {
+            options.append(true)
+        } else {
+            options.write(true).truncate(true)
+        };
+        let file = options.create(true).open(path).map_err(io("write", path))?;
+        Ok(Self {
+            path,
+            file,
+            done: if continued { have } else { 0 },
+        })
+    }
+}
+
+/// Returns the offset of the first byte of a partial answer: 5 for
+/// `Content-Range: bytes 5-9/10`.
 fn range_start(answer: &Response<Body>) -> Option<u64> {
     let range = answer.headers().get(header::CONTENT_RANGE)?.to_str().ok()?;
     range
@@ -134,13 +144,16 @@ fn range_start(answer: &Response<Body>) -> Option<u64> {
 fn receive(
     entry: &Entry,
     answer: Response<Body>,
-    mut file: File,
-    mut done: u64,
-    partial: &Path,
+    partial: Partial<'_>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(), DatasetError> {
+    let Partial {
+        path,
+        mut file,
+        mut done,
+    } = partial;
     let total = entry.bytes;
-    // One byte more than there can be tells a file that is too long.
+    // One byte beyond the expected size reveals a file that is too long.
     let mut body = answer.into_body().into_reader().take(total + 1 - done);
     let mut buffer = vec![0; 64 << 10];
     loop {
@@ -157,8 +170,7 @@ fn receive(
         if read == 0 {
             break;
         }
-        file.write_all(&buffer[..read])
-            .map_err(io("write", partial))?;
+        file.write_all(&buffer[..read]).map_err(io("write", path))?;
         done += read as u64;
     }
     if done < total {
@@ -167,10 +179,10 @@ fn receive(
             format!("ended after {done} of {total} bytes; fetch again to continue"),
         ));
     }
-    file.sync_all().map_err(io("write", partial))
+    file.sync_all().map_err(io("write", path))
 }
 
-/// Gives a complete download its name, if it is the right one.
+/// Gives a complete download its final name if its checksum is right.
 fn accept(entry: &Entry, partial: &Path, path: &Path) -> Result<(), DatasetError> {
     let found = source::sha256_hex(&source::read_file(partial)?);
     if found == entry.sha256 {
@@ -181,12 +193,12 @@ fn accept(entry: &Entry, partial: &Path, path: &Path) -> Result<(), DatasetError
         path: aside,
         found,
         expected: entry.sha256.clone(),
-        mend: format!("{} sent another file, kept here and not used", entry.url),
+        fix: format!("{} sent another file, kept here and not used", entry.url),
     })
 }
 
-/// Renames a file with a wrong checksum, so that it is there to be looked at but
-/// never taken for the right one.
+/// Renames a file with a wrong checksum, so that it can be examined but is never
+/// mistaken for the right one.
 fn set_aside(path: &Path) -> Result<PathBuf, DatasetError> {
     let aside = with_suffix(path, ".wrong");
     fs::rename(path, &aside).map_err(io("rename", path))?;

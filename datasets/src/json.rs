@@ -12,19 +12,19 @@ use crate::body::{Body, NO_TIME, PatchRow};
 use crate::error::{Fault, Place};
 use crate::timestamp;
 
-/// What the file said, before it is checked for consistency.
+/// The content of a file before it is checked for consistency.
 #[derive(Default)]
 pub(crate) struct Parsed {
     pub body: Body,
-    /// `kind`, where given.
+    /// The value of `kind`, if the file has it.
     pub concurrent: Option<bool>,
-    /// `numAgents`, where given.
+    /// The value of `numAgents`, if the file has it.
     pub num_agents: Option<u32>,
-    /// `numChildren` by txn; empty when no txn gives it.
+    /// The value of `numChildren` of each txn; empty when no txn has it.
     pub num_children: Vec<u32>,
 }
 
-/// Reads one JSON document and makes sure that nothing follows it.
+/// Reads one JSON document and rejects anything that follows it.
 pub(crate) fn parse(input: impl Read) -> Result<Parsed, Fault> {
     let place = Cell::new(Place::default());
     let mut parsed = Parsed::default();
@@ -247,14 +247,14 @@ impl<'de> Visitor<'de> for Txn<'_> {
     }
 }
 
-/// Fills a column up to `len` for the txns that did not have the field.
+/// Extends a column to `len` with `missing`, for the txns that lack the field.
 fn fill<T: Clone>(column: &mut Vec<T>, len: usize, missing: T) -> &mut Vec<T> {
     column.resize(len, missing);
     column
 }
 
 impl Parsed {
-    /// The list that the parents of txn `index` are to be appended to.
+    /// Returns the list to which the parents of txn `index` are appended.
     fn parents_for<E: serde::de::Error>(&mut self, index: usize) -> Result<&mut Vec<u32>, E> {
         if self.body.parents.is_none() && index > 0 {
             return Err(E::custom("given here, but not in the txns before"));
@@ -390,8 +390,8 @@ impl Visitor<'_> for MomentVisitor {
     }
 }
 
-/// Steps over a value of any kind. Unlike serde's `IgnoredAny` it goes through
-/// the recursion limit of serde_json, so nesting cannot take memory without end.
+/// Skips a value of any type. Unlike serde's `IgnoredAny`, it is subject to the
+/// recursion limit of serde_json, so nesting cannot exhaust memory.
 struct Skip;
 
 impl<'de> DeserializeSeed<'de> for Skip {

@@ -1,8 +1,9 @@
 //! Editing traces and documents to measure with.
 //!
 //! [`load`] takes a name from the [`catalog()`] or a path to a file in the
-//! editing-traces format and gives a [`Trace`]: who inserted and deleted what,
-//! where, after what. A trace that does not replay to its end text is an error.
+//! editing-traces format, and returns a [`Trace`]: the recorded insertions and
+//! deletions with their agents, positions and parents. A trace that does not replay
+//! to its end text is an error.
 //!
 //! ```
 //! let trace = syncbench_datasets::load_bytes(

@@ -1,4 +1,4 @@
-//! From a name, a path or bytes to a checked [`Trace`].
+//! Loading of a checked [`Trace`] by name, from a path or from bytes.
 
 use std::io::{BufReader, Read};
 use std::path::Path;
@@ -10,18 +10,18 @@ use crate::source::{self, sha256_hex};
 use crate::trace::Trace;
 use crate::{binary, check, json, store};
 
-/// Most JSON that a file may unpack to, in bytes. The tables take at most twice
-/// that, so a small file cannot take all memory.
+/// Maximum size of the JSON in a file, in bytes after decompression. The tables take at
+/// most twice as much, so a small file cannot exhaust memory.
 const MAX_UNPACKED: u64 = 512 << 20;
 
 /// Loads a trace by its catalog name, or from a file: the editing-traces format
-/// as `.json` or `.json.gz`, or the binary form. Its format is told by its first
-/// bytes. The trace is checked to replay; one that was checked before is taken
-/// from the cache folder in binary form.
+/// as `.json` or `.json.gz`, or the binary form. The first bytes determine the format.
+/// The trace is replayed as a check. A trace that was checked before is read from the
+/// cache folder in binary form.
 ///
 /// # Errors
-/// When there is no such trace, its file is not on this machine or not the right
-/// one, or it is malformed or does not give its end text.
+/// Fails if there is no such trace, if its file is not on this machine or has the wrong
+/// checksum, or if it is malformed or does not yield its end text.
 pub fn load(name_or_path: &str) -> Result<Trace, DatasetError> {
     if let Some(entry) = catalog().entry(name_or_path) {
         return load_entry(entry);
@@ -73,17 +73,17 @@ fn load_stored(name: &str, bytes: &[u8], sha256: String) -> Result<Trace, Datase
     Ok(Trace::new(name, sha256, body))
 }
 
-/// Loads a trace from the bytes of a file in any of the formats, past all
-/// caches; `name` is what errors and [`Trace::name`] call it.
+/// Loads a trace from the bytes of a file in any of the formats and bypasses all
+/// caches. Errors and [`Trace::name`] use `name`.
 ///
 /// # Errors
-/// When it is malformed or does not give its end text.
+/// Fails if the trace is malformed or does not yield its end text.
 pub fn load_bytes(name: &str, bytes: &[u8]) -> Result<Trace, DatasetError> {
     let (body, sha256) = if bytes.starts_with(binary::MAGIC) {
         let decoded = binary::decode(bytes).and_then(|(mut body, source)| {
             check::check_body(&body)?;
             body.compact();
-            Ok((body, store::hex(&source)))
+            Ok((body, hex::encode(source)))
         });
         decoded.map_err(|fault| fault.in_file(name))?
     } else {
@@ -105,7 +105,7 @@ fn parse(bytes: &[u8]) -> Result<Body, Fault> {
     check::finish(parsed)
 }
 
-/// Fails once more than [`MAX_UNPACKED`] bytes have been read.
+/// A reader that fails after more than [`MAX_UNPACKED`] bytes.
 struct Limited<R> {
     inner: R,
     left: u64,

@@ -1,4 +1,4 @@
-//! Where a data set's bytes come from: embedded, mirror, cache, or a path.
+//! Sources of a data set's bytes: the executable, the mirror, the cache, or a path.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -9,9 +9,9 @@ use sha2::{Digest, Sha256};
 
 use crate::catalog::Entry;
 use crate::error::DatasetError;
-use crate::store::hex;
 
-/// Largest file that is read, in bytes: a hundred times the largest known one.
+/// Maximum size of a file that is read, in bytes: a hundred times that of the
+/// largest known one.
 const MAX_FILE: u64 = 256 << 20;
 
 #[cfg(embedded_trace)]
@@ -25,20 +25,20 @@ static EMBEDDED: Option<&[u8]> = None;
 /// Name of the entry that the build embeds.
 const EMBEDDED_NAME: &str = "automerge-paper";
 
-/// Whether the entry `automerge-paper` is part of this executable, so that it
+/// Returns true if this executable contains the entry `automerge-paper`, which then
 /// needs no file.
 pub fn has_embedded_trace() -> bool {
     EMBEDDED.is_some()
 }
 
-/// Where an entry's file is on this machine.
+/// The place of an entry's file on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
-    /// In this executable.
+    /// The file is part of this executable.
     Embedded,
-    /// In the folder that `SYNCBENCH_DATASETS` names.
+    /// The file is in the folder that `SYNCBENCH_DATASETS` names.
     Mirror(PathBuf),
-    /// In the cache folder.
+    /// The file is in the cache folder.
     Cache(PathBuf),
 }
 
@@ -52,7 +52,7 @@ impl std::fmt::Display for Location {
     }
 }
 
-/// The mirror folder, `SYNCBENCH_DATASETS`.
+/// Returns the mirror folder, which `SYNCBENCH_DATASETS` names.
 fn mirror() -> Option<PathBuf> {
     std::env::var_os("SYNCBENCH_DATASETS")
         .filter(|value| !value.is_empty())
@@ -72,12 +72,12 @@ pub fn cache_dir() -> Result<PathBuf, DatasetError> {
     Ok(dirs.cache_dir().to_owned())
 }
 
-/// Where a downloaded entry is kept.
+/// Returns the path at which a downloaded entry is kept.
 pub(crate) fn download_path(entry: &Entry) -> Result<PathBuf, DatasetError> {
     Ok(cache_dir()?.join("datasets").join(&entry.file))
 }
 
-/// Where the entry's file is: embedded first, then the mirror, then the cache.
+/// Finds the entry's file: in the executable, else in the mirror, else in the cache.
 pub fn locate(entry: &Entry) -> Option<Location> {
     if entry.name == EMBEDDED_NAME && has_embedded_trace() {
         return Some(Location::Embedded);
@@ -94,11 +94,11 @@ pub fn locate(entry: &Entry) -> Option<Location> {
         .map(Location::Cache)
 }
 
-/// The bytes of a catalog entry's file, checked against its checksum.
+/// Reads the file of a catalog entry and verifies its checksum.
 ///
 /// # Errors
-/// When the file is not on this machine, cannot be read, or is not the one that
-/// the catalog promises.
+/// Fails if the file is not on this machine, cannot be read, or differs from the one
+/// in the catalog.
 pub fn read_entry(entry: &Entry) -> Result<Cow<'static, [u8]>, DatasetError> {
     let Some(location) = locate(entry) else {
         return Err(DatasetError::NotHere {
@@ -107,8 +107,8 @@ pub fn read_entry(entry: &Entry) -> Result<Cow<'static, [u8]>, DatasetError> {
             file: entry.file.clone(),
         });
     };
-    let (path, bytes, mend) = match location {
-        // The build has checked it.
+    let (path, bytes, fix) = match location {
+        // The build has verified its checksum.
         Location::Embedded => return Ok(Cow::Borrowed(EMBEDDED.unwrap_or_default())),
         Location::Mirror(path) => (
             path.clone(),
@@ -127,13 +127,13 @@ pub fn read_entry(entry: &Entry) -> Result<Cow<'static, [u8]>, DatasetError> {
             path,
             found,
             expected: entry.sha256.clone(),
-            mend,
+            fix,
         });
     }
     Ok(Cow::Owned(bytes))
 }
 
-/// A whole file, unless it is larger than any trace could be.
+/// Reads a whole file, unless it is larger than [`MAX_FILE`].
 pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, DatasetError> {
     let failed = |source| DatasetError::Io {
         action: "read",
@@ -157,5 +157,5 @@ pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, DatasetError> {
 
 /// sha256 in lower-case hex.
 pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+    hex::encode(Sha256::digest(bytes))
 }

@@ -1,4 +1,4 @@
-//! What a trace is like: sizes of edits, rhythm of typing, degree of concurrency.
+//! Statistics of a trace: sizes of edits, rhythm of typing, degree of concurrency.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -9,70 +9,70 @@ use crate::catalog::Counts;
 use crate::causal::{runs, visit_versions};
 use crate::trace::{Trace, TraceKind, Txn};
 
-/// Most points of [`Stats::length`].
-const LENGTH_POINTS: usize = 500;
+/// The maximum number of points in [`Stats::length`].
+const MAX_LENGTH_POINTS: usize = 500;
 
-/// What a trace is like.
+/// Statistics of a trace.
 #[derive(Debug, Clone, Serialize)]
 pub struct Stats {
-    /// What it contains.
+    /// The size of the trace.
     pub counts: Counts,
     /// Characters per patch that inserts, in scalar values.
     pub insert_chars: Spread,
     /// Characters per patch that deletes, in scalar values.
     pub delete_chars: Spread,
-    /// Patches per run of typing: one agent's patches that each start where the
-    /// cursor was left by the one before.
+    /// Patches per run of typing: consecutive patches of one agent, each of which
+    /// starts where the previous one left the cursor.
     pub typing_run_patches: Spread,
-    /// Milliseconds from an agent's txn to its next, where both have times.
-    /// Absent when all times are equal or there are none.
+    /// Milliseconds between consecutive txns of an agent, where both have times.
+    /// Absent when no txn has a time, or all times are equal.
     pub pause_ms: Option<Spread>,
-    /// Whether edits overlap, and how much. Absent for sequential traces.
+    /// The degree to which edits overlap. Absent for sequential traces.
     pub concurrency: Option<Concurrency>,
-    /// Length of the text over the trace, in scalar values, by number of patches.
-    /// For a concurrent trace what was inserted less what was deleted, in file
-    /// order, which counts a character that two agents deleted twice.
+    /// Length of the text in scalar values, by number of patches. For a concurrent
+    /// trace it is the number of inserted characters minus the number of deleted
+    /// ones, in file order: a character that two agents deleted is subtracted twice.
     pub length: Vec<(u64, i64)>,
 }
 
-/// How much the edits of a trace overlap.
+/// The degree to which the edits of a trace overlap.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Concurrency {
-    /// For each inserted or deleted character (event), how many other branches
-    /// there are in file order: the mean. The Eg-walker paper's measure.
+    /// Mean number of other branches per inserted or deleted character (event), in
+    /// file order. This is the measure of the Eg-walker paper.
     pub mean_other_branches: f64,
-    /// The most branches there are at once in file order.
+    /// The maximum number of simultaneous branches, in file order.
     pub most_branches: usize,
-    /// For each event, how many others are concurrent
-    /// with it: the mean.
+    /// Mean number of other events that are concurrent with an event.
     pub mean_concurrent_events: f64,
-    /// Txns with more than one parent.
+    /// The number of txns with more than one parent.
     pub merges: usize,
-    /// Runs of txns, see [`runs`].
+    /// The number of runs of txns, see [`runs`].
     pub runs: usize,
 }
 
-/// How values are spread.
+/// Summary of a distribution of values.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Spread {
-    /// How many values there are.
+    /// The number of values.
     pub count: u64,
-    /// Their mean; 0 when there are none.
+    /// The mean; 0 when there are no values.
     pub mean: f64,
-    /// The value that half of them do not exceed.
+    /// The median: the smallest value that half of all values do not exceed.
     pub p50: u64,
-    /// The value that nine in ten do not exceed.
+    /// The 90th percentile of the values.
     pub p90: u64,
-    /// The value that 99 in 100 do not exceed.
+    /// The 99th percentile of the values.
     pub p99: u64,
-    /// The largest.
+    /// The largest of the values.
     pub max: u64,
-    /// How often each power of two is reached, ascending: `(1, a), (2, b), (4, c)`
-    /// says that `a` values are 1, `b` are 2 or 3, `c` are 4 to 7; 0 stands alone.
+    /// The number of values from each power of two up to the next, ascending:
+    /// `(1, a), (2, b), (4, c)` means that `a` values are 1, `b` values are 2 or 3
+    /// and `c` values are 4 to 7. Zero has an entry of its own.
     pub octaves: Vec<(u64, u64)>,
 }
 
-/// Works out what a trace is like.
+/// Computes the statistics of a trace.
 pub fn stats(trace: &Trace) -> Stats {
     let mut sizes = Sizes::default();
     let mut length = Length::new(trace);
@@ -97,7 +97,7 @@ pub fn stats(trace: &Trace) -> Stats {
     }
 }
 
-/// How often each value occurs.
+/// The number of occurrences of each value.
 #[derive(Default)]
 struct Tally(BTreeMap<u64, u64>);
 
@@ -128,7 +128,7 @@ impl Tally {
         }
     }
 
-    /// The least value that `percent` of all do not exceed.
+    /// Returns the smallest value that `percent` of all values do not exceed.
     fn quantile(&self, count: u64, percent: u64) -> u64 {
         let rank = (count * percent).div_ceil(100);
         let mut seen = 0;
@@ -176,7 +176,7 @@ struct Length {
 impl Length {
     fn new(trace: &Trace) -> Self {
         let now = trace.start_content().chars().count() as i64;
-        let every = trace.patch_count().div_ceil(LENGTH_POINTS).max(1) as u64;
+        let every = trace.patch_count().div_ceil(MAX_LENGTH_POINTS).max(1) as u64;
         Self {
             now,
             patches: 0,
@@ -194,7 +194,7 @@ impl Length {
     }
 }
 
-/// One agent's cursor and its run so far.
+/// The cursor of one agent, and the length of its current run.
 #[derive(Clone, Default)]
 struct Cursor {
     at: usize,
@@ -258,7 +258,7 @@ fn concurrency(trace: &Trace) -> Concurrency {
 /// Two events are concurrent unless one is an ancestor of the other, so it is
 /// enough to count the ancestors of every event.
 fn mean_concurrent_events(trace: &Trace) -> f64 {
-    // By agent, the number of events in its first n txns.
+    // For each agent, the number of events in its first n txns.
     let mut events: Vec<Vec<u64>> = vec![vec![0]; trace.agent_count()];
     let mut total = 0_u64;
     for txn in trace.txns() {
@@ -289,8 +289,8 @@ fn mean_concurrent_events(trace: &Trace) -> f64 {
     }
 }
 
-/// The most branches there are at once, and the mean number of other branches
-/// over all events.
+/// Returns the maximum number of simultaneous branches, and the mean number of
+/// other branches over all events.
 fn branches(trace: &Trace) -> (usize, f64) {
     let mut is_head = vec![false; trace.txn_count()];
     let (mut heads, mut most) = (0_usize, 0);
@@ -309,7 +309,7 @@ fn branches(trace: &Trace) -> (usize, f64) {
     (most, others as f64 / events.max(1) as f64)
 }
 
-/// Characters that a txn inserts and deletes.
+/// Counts the characters that a txn inserts or deletes.
 fn event_count(txn: Txn<'_>) -> usize {
     txn.patches()
         .map(|patch| patch.del + patch.ins.chars().count())

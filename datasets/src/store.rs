@@ -1,5 +1,5 @@
-//! Traces in binary form in the cache folder, by the checksum of their source,
-//! so that each is unpacked, parsed and replayed once.
+//! Traces in binary form in the cache folder, named by the checksum of their source,
+//! so that each is unpacked, parsed and replayed only once.
 
 use std::fs::File;
 use std::io::Write;
@@ -10,17 +10,18 @@ use crate::body::Body;
 use crate::error::DatasetError;
 use crate::source;
 
-/// A trace that was checked when it was put there; `None` when there is none or
-/// it is unreadable, since the source can always be loaded again.
+/// Returns a trace that was checked when it was stored. An absent or unreadable one is
+/// `None`, since the source can always be loaded again.
 pub(crate) fn get(sha256: &str) -> Option<Body> {
     let bytes = std::fs::read(path(sha256)?).ok()?;
     let (body, source) = binary::decode(&bytes).ok()?;
-    (hex(&source) == sha256).then_some(body)
+    (hex::encode(source) == sha256).then_some(body)
 }
 
-/// Keeps a checked trace. A cache that cannot be written only costs time.
+/// Stores a checked trace. A cache that cannot be written only costs time.
 pub(crate) fn put(sha256: &str, body: &Body) {
-    if let (Some(path), Some(source)) = (path(sha256), unhex(sha256)) {
+    let mut source = [0; 32];
+    if let (Some(path), Ok(())) = (path(sha256), hex::decode_to_slice(sha256, &mut source)) {
         let _ = write_atomically(&path, &binary::encode(body, &source));
     }
 }
@@ -30,16 +31,16 @@ fn path(sha256: &str) -> Option<PathBuf> {
     Some(source::cache_dir().ok()?.join("traces").join(name))
 }
 
-/// Writes a file so that it is there whole or not at all; gives its size in
-/// bytes. Makes the folders above it.
+/// Writes a file atomically, so that it never exists in part, and returns its size in
+/// bytes. Creates the folders above it.
 ///
 /// # Errors
-/// When it cannot be written.
+/// Fails if the file or its folder cannot be written.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<u64, DatasetError> {
     write_atomically_with(path, |file| file.write_all(bytes))
 }
 
-/// The same, for contents that are made while they are written; gives the size.
+/// Writes a file as [`write_atomically`] does, with content that `write` produces.
 pub(crate) fn write_atomically_with(
     path: &Path,
     write: impl FnOnce(&mut File) -> std::io::Result<()>,
@@ -57,20 +58,4 @@ pub(crate) fn write_atomically_with(
     let size = file.as_file().metadata().map_err(failed)?.len();
     file.persist(path).map_err(|error| failed(error.error))?;
     Ok(size)
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// 32 bytes from 64 hex digits.
-pub(crate) fn unhex(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    for (at, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
-    }
-    Some(bytes)
 }

@@ -1,12 +1,12 @@
-//! RFC 3339 moments from 1970 on, in milliseconds since then.
+//! RFC 3339 timestamps from 1970 on, in milliseconds since then.
 
 use std::time::{Duration, UNIX_EPOCH};
 
-/// The last millisecond of the year 9999: later moments cannot be written.
+/// The last millisecond of the year 9999; later times cannot be written.
 pub(crate) const LAST: i64 = 253_402_300_799_999;
 
-/// Reads `2021-04-19T06:06:58.513Z` or `...+02:00`. Digits after the millisecond
-/// are dropped. `None` for anything else.
+/// Parses `2021-04-19T06:06:58.513Z` or `...+02:00` and drops digits beyond the
+/// millisecond. Returns `None` for anything else.
 pub(crate) fn parse(text: &str) -> Option<i64> {
     let (moment, offset) = split_offset(text)?;
     let since = humantime::parse_rfc3339_weak(moment)
@@ -17,7 +17,7 @@ pub(crate) fn parse(text: &str) -> Option<i64> {
     (0..=LAST).contains(&millis).then_some(millis)
 }
 
-/// Splits off `Z` or an offset, which is given in seconds east of UTC.
+/// Splits off `Z` or an offset, which is returned in seconds east of UTC.
 fn split_offset(text: &str) -> Option<(&str, i64)> {
     if let Some(moment) = text.strip_suffix('Z') {
         return Some((moment, 0));
@@ -34,7 +34,7 @@ fn split_offset(text: &str) -> Option<(&str, i64)> {
     (hours < 24 && minutes < 60).then_some((moment, east * seconds))
 }
 
-/// Writes `2021-04-19T06:06:58.513Z` for a moment that [`parse`] gave.
+/// Formats a time that [`parse`] returned, as `2021-04-19T06:06:58.513Z`.
 pub(crate) fn format(millis: i64) -> String {
     let since = Duration::from_millis(millis.unsigned_abs());
     humantime::format_rfc3339_millis(UNIX_EPOCH + since).to_string()

@@ -5,12 +5,12 @@ use std::ops::Range;
 use crate::body::Body;
 use crate::catalog::Counts;
 
-/// Whether a trace can be replayed edit after edit into one text.
+/// The shape of a trace's history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TraceKind {
-    /// Every txn builds on the one before it.
+    /// Every txn builds on the previous one, so the edits can be replayed one by one.
     Sequential,
-    /// Txns form a graph: agents edited at the same time.
+    /// Txns form a graph, because agents edited at the same time.
     Concurrent,
 }
 
@@ -50,10 +50,10 @@ impl Trace {
         }
     }
 
-    /// The trace played `times` over into one document: positions stay as they
-    /// are, the roots of each copy follow the final version of the copy before,
-    /// so the end text is the base's `times` over. Takes no memory beyond the
-    /// longer end text.
+    /// Repeats the trace `times` times in one document. Positions stay the same, and
+    /// the roots of each copy build on the final version of the previous copy, so
+    /// the end text is that of the base, repeated. Only the longer end text takes
+    /// more memory.
     ///
     /// # Panics
     /// If `times` is zero, if the trace is already a repeated one, or if it starts
@@ -74,22 +74,23 @@ impl Trace {
         &self.body
     }
 
-    /// Catalog name, or the path as given.
+    /// Returns the catalog name, or the path as given.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// sha256 of the file it came from, lower-case hex (a repeated trace: of its base).
+    /// Returns the sha256 of the file that the trace came from, in lower-case hex. A
+    /// repeated trace has that of its base.
     pub fn sha256(&self) -> &str {
         &self.sha256
     }
 
-    /// How often the base is played: 1 for an ordinary trace.
+    /// Returns the number of times that the base is repeated: 1 for an ordinary trace.
     pub fn repeats(&self) -> usize {
         self.repeat
     }
 
-    /// Whether edits overlap in time.
+    /// Returns whether the trace is sequential or concurrent.
     pub fn kind(&self) -> TraceKind {
         match self.body.parents {
             None => TraceKind::Sequential,
@@ -97,17 +98,17 @@ impl Trace {
         }
     }
 
-    /// The text before the first txn, mostly empty.
+    /// Returns the text before the first txn, which is usually empty.
     pub fn start_content(&self) -> &str {
         &self.body.start
     }
 
-    /// The text after the last txn, all branches merged.
+    /// Returns the text after the last txn, with all branches merged.
     pub fn end_content(&self) -> &str {
         &self.body.end
     }
 
-    /// What it contains, counted over the whole trace.
+    /// Counts the contents of the whole trace, repetitions included.
     pub fn counts(&self) -> Counts {
         let inserted = self.body.text.chars().count() * self.repeat;
         let deleted = self
@@ -129,22 +130,22 @@ impl Trace {
         }
     }
 
-    /// Number of txns.
+    /// Returns the number of txns.
     pub fn txn_count(&self) -> usize {
         self.body.txn_count() * self.repeat
     }
 
-    /// Number of patches over all txns.
+    /// Returns the number of patches in all txns.
     pub fn patch_count(&self) -> usize {
         self.body.patches.len() * self.repeat
     }
 
-    /// Number of agents; agents are numbered from 0.
+    /// Returns the number of agents, which are numbered from 0.
     pub fn agent_count(&self) -> usize {
         self.body.agent_count as usize
     }
 
-    /// The txn at `index`, in file order (parents always come first).
+    /// Returns the txn at `index` in file order. Parents always precede their children.
     ///
     /// # Panics
     /// If `index` is not below [`Trace::txn_count`].
@@ -163,12 +164,12 @@ impl Trace {
         }
     }
 
-    /// All txns in file order.
+    /// Iterates over all txns in file order.
     pub fn txns(&self) -> impl ExactSizeIterator<Item = Txn<'_>> {
         (0..self.txn_count()).map(|index| self.txn(index))
     }
 
-    /// The patch at `index` in file order, in constant time.
+    /// Returns the patch at `index` in file order, in constant time.
     ///
     /// # Panics
     /// If `index` is not below [`Trace::patch_count`].
@@ -193,14 +194,14 @@ impl Trace {
         }
     }
 
-    /// All patches in file order. For a sequential trace, applying them one by
-    /// one to the start text gives the end text.
+    /// Iterates over all patches in file order. Applying the patches of a sequential
+    /// trace to the start text one by one yields the end text.
     pub fn patches(&self) -> impl ExactSizeIterator<Item = Patch<'_>> {
         (0..self.patch_count()).map(|index| self.patch(index))
     }
 }
 
-/// One transaction: edits made by one agent on top of its parents.
+/// One transaction: edits by one agent on top of the txn's parents.
 #[derive(Debug, Clone, Copy)]
 pub struct Txn<'a> {
     trace: &'a Trace,
@@ -210,18 +211,18 @@ pub struct Txn<'a> {
 }
 
 impl<'a> Txn<'a> {
-    /// Place in the trace, from 0.
+    /// Returns the position in the trace, from 0.
     pub fn index(&self) -> usize {
         self.index
     }
 
-    /// Who made it, from 0.
+    /// Returns the number of the agent that made the edits, from 0.
     pub fn agent(&self) -> usize {
         self.trace.body.agent(self.local) as usize
     }
 
-    /// The txns it builds on, by index; all are smaller than its own. Empty for
-    /// a root. More than one means that it merges branches.
+    /// Iterates over the indices of the txns that this one builds on; all are below
+    /// its own index. A root has none, and a txn that merges branches has several.
     pub fn parents(&self) -> impl ExactSizeIterator<Item = usize> + use<'a> {
         let (list, offset) = self.parent_slice();
         ParentIter { list, offset }
@@ -242,20 +243,21 @@ impl<'a> Txn<'a> {
         }
     }
 
-    /// When it was made, in milliseconds since 1970-01-01T00:00:00Z, where the
-    /// file says so. Copies of a repeated trace have the times of the base.
+    /// Returns the time of the txn in milliseconds since 1970-01-01T00:00:00Z, if the
+    /// file states it. Copies in a repeated trace have the times of the base.
     pub fn time(&self) -> Option<i64> {
         self.trace.body.time(self.local)
     }
 
-    /// Indices of its patches, for [`Trace::patch`].
+    /// Returns the indices of the txn's patches, for [`Trace::patch`].
     pub fn patch_range(&self) -> Range<usize> {
         let range = self.trace.body.patch_range(self.local);
         let offset = self.copy * self.trace.body.patches.len();
         range.start + offset..range.end + offset
     }
 
-    /// Its edits; each position counts in the text that the edit before it left.
+    /// Iterates over the edits. Each position refers to the text that the previous
+    /// edit left.
     pub fn patches(&self) -> impl ExactSizeIterator<Item = Patch<'a>> + use<'a> {
         let trace = self.trace;
         self.patch_range().map(move |index| trace.patch(index))
@@ -308,14 +310,14 @@ impl Iterator for ParentIter<'_> {
 
 impl ExactSizeIterator for ParentIter<'_> {}
 
-/// One edit: at `pos`, remove `del` and insert `ins`. Positions and lengths
-/// count Unicode scalar values.
+/// One edit: remove `del` characters at `pos`, then insert `ins` there. Positions
+/// and lengths count Unicode scalar values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patch<'a> {
-    /// Where, in Unicode scalar values from the start of the text.
+    /// Position in Unicode scalar values from the start of the text.
     pub pos: usize,
-    /// How many Unicode scalar values are removed at `pos`.
+    /// Number of Unicode scalar values that are removed at `pos`.
     pub del: usize,
-    /// What is inserted at `pos` afterwards.
+    /// Text that is inserted at `pos` afterwards.
     pub ins: &'a str,
 }

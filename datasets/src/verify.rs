@@ -1,4 +1,4 @@
-//! Looks at every entry as if it were new: past all caches.
+//! Verification of catalog entries, which bypasses all caches.
 
 use serde::Serialize;
 
@@ -8,70 +8,71 @@ use crate::load::load_bytes;
 use crate::source::{self, locate};
 use crate::trace::{Trace, TraceKind};
 
-/// What was found out about one thing.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "finding", rename_all = "snake_case")]
 pub enum Finding {
-    /// As the catalog says.
+    /// The entry agrees with the catalog.
     Right {
-        /// How that was seen.
+        /// The evidence for the agreement.
         by: String,
     },
-    /// Not as the catalog says.
+    /// The entry differs from the catalog.
     Wrong {
-        /// What is wrong and the mend.
+        /// The difference, and the remedy.
         reason: String,
     },
-    /// Not looked at.
+    /// The check was not made.
     Skipped {
-        /// Why.
+        /// The reason for skipping the check.
         reason: String,
     },
 }
 
 impl Finding {
-    /// As the catalog says, as seen by `by`.
+    /// Creates a positive result with the evidence `by`.
     pub fn right(by: impl Into<String>) -> Self {
         Self::Right { by: by.into() }
     }
 
-    /// Not as the catalog says.
+    /// Creates a negative result.
     pub fn wrong(reason: impl Into<String>) -> Self {
         Self::Wrong {
             reason: reason.into(),
         }
     }
 
-    /// Not looked at.
+    /// Creates the result of a check that was not made.
     pub fn skipped(reason: impl Into<String>) -> Self {
         Self::Skipped {
             reason: reason.into(),
         }
     }
 
-    /// Whether it is not as the catalog says.
+    /// Returns true if the entry differs from the catalog.
     pub fn is_wrong(&self) -> bool {
         matches!(self, Self::Wrong { .. })
     }
 }
 
-/// What verifying an entry found.
+/// The results of verifying an entry.
 #[derive(Debug, Clone, Serialize)]
 pub struct Verified {
-    /// The entry.
+    /// Name of the entry.
     pub name: String,
-    /// Where its file is: `embedded`, `mirror`, `cache`; absent when nowhere.
+    /// Place of the file: `embedded`, `mirror` or `cache`. Absent when the file is not
+    /// on this machine.
     pub place: Option<String>,
-    /// Whether the file is the one of the catalog.
+    /// Result of comparing the file's checksum with the catalog.
     pub checksum: Finding,
-    /// Whether it contains what the catalog says.
+    /// Result of comparing the file's contents with the counts in the catalog.
     pub counts: Finding,
-    /// Whether its edits give its end text.
+    /// Result of replaying the edits and comparing with the end text.
     pub replay: Finding,
 }
 
 impl Verified {
-    /// Whether anything is wrong; an absent file is not.
+    /// Returns true if any check failed; a file that is absent has not failed.
     pub fn is_wrong(&self) -> bool {
         [&self.checksum, &self.counts, &self.replay]
             .into_iter()
@@ -79,8 +80,8 @@ impl Verified {
     }
 }
 
-/// Verifies an entry. Loading replays what follows one another; for a concurrent
-/// trace `replay` is asked, since merging branches takes an engine.
+/// Verifies an entry. Loading already replays sequential traces. For a concurrent
+/// trace `replay` is called, since merging branches takes an engine.
 pub fn verify(entry: &Entry, replay: &mut dyn FnMut(&Trace, Check) -> Finding) -> Verified {
     let skipped = || Finding::skipped("not looked at");
     let mut verified = Verified {

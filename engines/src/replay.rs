@@ -127,10 +127,11 @@ pub fn replay(
         starts: &starts,
         progress,
     };
-    let merged = if engine.name() == "loro" && trace.agent_count() >= DETACHED_FROM_AGENTS {
-        detached::replay(&mut steps)?
-    } else {
-        live::replay(&mut steps)?
+    let many = trace.agent_count() >= DETACHED_FROM_AGENTS;
+    let detached = many.then(|| engine.detached_document()).flatten();
+    let merged = match detached {
+        Some(document) => detached::replay(&mut steps, document)?,
+        None => live::replay(&mut steps)?,
     };
     steps.judged(merged, check)
 }

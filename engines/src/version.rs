@@ -118,7 +118,7 @@ pub struct StateHash([u8; 32]);
 
 impl StateHash {
     /// Hashes a value. Object keys are sorted, so equal values hash equal.
-    pub fn of(value: &serde_json::Value) -> Self {
+    pub fn new(value: &serde_json::Value) -> Self {
         // serde_json's map is sorted by key, so its text is canonical.
         Self(*blake3::hash(value.to_string().as_bytes()).as_bytes())
     }

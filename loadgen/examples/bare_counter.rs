@@ -109,9 +109,11 @@ async fn count(sockets: Vec<Socket>, rate: f64, length: Duration, payload: usize
         tokio::task::spawn_local(read(frames, Rc::clone(&received)));
         tokio::task::spawn_local(write(
             sink,
-            start,
-            rate,
-            length,
+            Pace {
+                start,
+                rate,
+                length,
+            },
             frame.clone(),
             Rc::clone(&sent),
         ));
@@ -128,15 +130,25 @@ async fn read(mut frames: SplitStream<Socket>, received: Rc<Cell<u64>>) {
     }
 }
 
-/// Sends all that is due at a time, with one flush, until the time is over.
-async fn write(
-    mut sink: SplitSink<Socket, Message>,
+/// The schedule of one client: `rate` messages a second for `length`.
+struct Pace {
     start: Instant,
     rate: f64,
     length: Duration,
+}
+
+/// Sends all that is due at a time, with one flush, until the time is over.
+async fn write(
+    mut sink: SplitSink<Socket, Message>,
+    pace: Pace,
     frame: Bytes,
     sent: Rc<Cell<u64>>,
 ) {
+    let Pace {
+        start,
+        rate,
+        length,
+    } = pace;
     let mut ticks = interval_at(start, Duration::from_secs_f64(1.0 / rate));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut done = 0;

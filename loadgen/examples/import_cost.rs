@@ -24,10 +24,10 @@ use loro::LoroDoc;
 use syncbench_engines::{Engine, Loro, PeerId};
 use syncbench_loadgen::load::{self, Inputs};
 use syncbench_loadgen::outcome::Outcome;
-use syncbench_loadgen::plan::Plan;
+use syncbench_loadgen::plan::{ClientId, Plan, RoomIndex};
 use syncbench_loadgen::relay::{RelayCommand, broadcast};
 use syncbench_loadgen::room::peer_of;
-use syncbench_loadgen::scenario::{RelayTarget, RoomClass, Scenario, room_name};
+use syncbench_loadgen::scenario::{Clients, RelaySettings, RoomClass, Scenario, Workload};
 use syncbench_loadgen::time::clock::thread_cpu;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -42,7 +42,7 @@ type Failure = Box<dyn Error>;
 /// An update as the relay forwarded it.
 struct Update {
     at: Instant,
-    room: u32,
+    room: RoomIndex,
     bytes: Bytes,
 }
 
@@ -52,14 +52,13 @@ fn main() -> Result<(), Failure> {
     let seconds: f64 = words.next().map_or(Ok(10.0), |word| word.parse())?;
     let (address, stop) = start_relay()?;
     let scenario = Scenario {
-        relay: RelayTarget::Url(format!("ws://{address}").parse()?),
+        relay: RelaySettings::at(format!("ws://{address}").parse()?),
         rooms: vec![RoomClass {
             count: ROOMS,
             size: ROOM_SIZE,
         }],
-        clients: ROOMS * ROOM_SIZE,
-        writers: ROOMS * ROOM_SIZE,
-        rate,
+        clients: Clients::new(ROOMS * ROOM_SIZE),
+        workload: Workload::at_rate(rate),
         duration: Duration::from_secs_f64(seconds),
         workers: 1,
         ..Scenario::default()
@@ -102,8 +101,8 @@ async fn listen_to_run(
     address: SocketAddr,
 ) -> Result<(Outcome, Vec<Update>), Failure> {
     let (heard, mut updates) = mpsc::unbounded_channel();
-    for room in 0..ROOMS {
-        let url = format!("ws://{address}/{}", room_name(room));
+    for room in (0..ROOMS).map(RoomIndex) {
+        let url = format!("ws://{address}/{}", room.name());
         let (mut socket, _) = connect_async(url).await?;
         let heard = heard.clone();
         tokio::spawn(async move {
@@ -139,10 +138,10 @@ async fn listen_to_run(
 /// were, and their CPU time in ns. What a document's own client wrote goes in
 /// untimed: in the run it was edited there.
 fn bare_imports(plan: &Plan, updates: &[Update]) -> Result<(u64, u64), Failure> {
-    let mut rooms: HashMap<u32, Vec<(PeerId, LoroDoc)>> = HashMap::new();
+    let mut rooms: HashMap<RoomIndex, Vec<(PeerId, LoroDoc)>> = HashMap::new();
     for (client, of_client) in (0..).zip(&plan.clients) {
         let documents = rooms.entry(of_client.room).or_default();
-        documents.push((peer_of(client), LoroDoc::new()));
+        documents.push((peer_of(ClientId(client)), LoroDoc::new()));
     }
     let (mut imports, mut cpu) = (0, 0);
     let (began, first) = (Instant::now(), updates.first().map(|update| update.at));
@@ -173,7 +172,7 @@ fn report(outcome: &Outcome, imports: u64, bare: u64) {
         seconds(total.import_cpu),
         seconds(bare),
         total.import_cpu as f64 / bare as f64,
-        seconds(outcome.worker_cpu),
+        seconds(outcome.course.workers.cpu_ns),
         outcome.verdict().exit_code,
     );
 }

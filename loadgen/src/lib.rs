@@ -2,16 +2,15 @@
 //! that edit by an open-loop schedule, and the ledger that says when each edit
 //! became visible where.
 //!
-//! The [`scenario`] says what is to happen, and the [`plan`] who does it when.
-//! The way of one edit: the [`schedule`] intends it, the [`worker`] waits for
-//! its time on the [`timer`] and gives it to its [`room`], where the [`editor`]
-//! makes it in the writer's [`replica`] and the [`ledger`] notes it; the
-//! [`protocol`] frames it, the [`session`] of its [`client`] writes it to the
-//! socket, and the [`link`] carries it. Behind the relay another session reads
-//! it, its room imports it, the ledger tells which edits became visible, and
-//! the [`metrics`] count them. [`load`] leads all that, the [`outcome`] adds up
-//! what the workers report, [`convergence`] proves that nothing was lost, and
-//! the [`verdict`] says what it is all worth.
+//! The [`scenario`] describes the run, and the [`plan`] which client is where,
+//! and when. The way of one edit: the [`schedule`] intends it; the pacer of a
+//! [`worker`] waits for its time and hands it to the client's [`room`], which
+//! makes it in the client's replica and notes it in the room's ledger; the
+//! [`protocol`] frames it, the session of the [`client`] writes it to the
+//! socket, and the link, a part of [`net`], carries it. Behind the relay another
+//! session reads it, its room imports it, the ledger tells which edits became
+//! visible, and the [`metrics`] count them. [`load`] leads all that and judges
+//! the [`outcome`], once every room has been checked for convergence.
 
 #![forbid(unsafe_code)]
 

@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::paired::Ratio;
 use crate::record::{Cell, Machine, Scale};
-use crate::scaling::{Exponent, Point, median};
+use crate::statistics::{Exponent, Point, Ratio, grouped, quantile, relative_spread};
 
 /// The schema identifier in the first field of every comparison.
 pub const SCHEMA: &str = "syncbench/comparison@1";
@@ -14,7 +13,7 @@ pub const SCHEMA: &str = "syncbench/comparison@1";
 pub struct Comparison {
     /// Always [`SCHEMA`].
     pub schema: String,
-    /// When it began, RFC 3339, UTC.
+    /// Start of the comparison, RFC 3339, UTC.
     pub started_at: String,
     /// The command line.
     pub command: String,
@@ -22,14 +21,14 @@ pub struct Comparison {
     pub syncbench: String,
     /// The machine that all ran on.
     pub machine: Machine,
-    /// What is compared; the first is the base.
+    /// The contenders; the first is the base.
     pub contenders: Vec<String>,
-    /// How often each ran, in turns.
+    /// The number of rounds; every contender runs once in each.
     pub rounds: usize,
     /// Every cell, in the order of the suites.
     pub rows: Vec<Row>,
-    /// How time grows, for cells that differ in size alone.
-    pub series: Vec<Growing>,
+    /// The growth of time, for cells that differ in size alone.
+    pub series: Vec<GrowthSeries>,
 }
 
 /// One cell in every contender.
@@ -44,17 +43,17 @@ pub struct Row {
     /// Its size, where it is one of several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale: Option<Scale>,
-    /// What each contender took, in their order; null where it has no figure.
+    /// The times of each contender, in their order; null for none.
     pub figures: Vec<Option<Figure>>,
-    /// Each contender compared with the base, from the second on; null where
-    /// there is nothing to compare.
+    /// Each contender from the second on, compared with the base; null if there
+    /// is nothing to compare.
     pub ratios: Vec<Option<Ratio>>,
-    /// What keeps the figures from being compared, if anything does.
+    /// The reason that the figures cannot be compared, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 
-/// What one contender took.
+/// The times of one contender in one cell.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Figure {
     /// The shortest repetition of each round, nanoseconds; null where a round
@@ -72,16 +71,16 @@ pub struct Figure {
     pub allocs: Option<u64>,
 }
 
-/// How the time of a series grows in each contender.
+/// The growth of time over the sizes of a series, in each contender.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Growing {
+pub struct GrowthSeries {
     /// The suite.
     pub workload: String,
     /// Name of the data set.
     pub dataset: String,
     /// Name of the series.
     pub series: String,
-    /// What the size counts.
+    /// The unit of the size.
     pub unit: String,
     /// The exponent in each contender; null where it cannot be fitted.
     pub exponents: Vec<Option<Exponent>>,
@@ -90,11 +89,11 @@ pub struct Growing {
 /// The cells that one contender gave in one round.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Turn {
-    /// Which contender, from 0.
+    /// Index of the contender, from 0.
     pub contender: usize,
-    /// Which round, from 0.
+    /// Index of the round, from 0.
     pub round: usize,
-    /// What it measured.
+    /// The cells that it measured.
     pub cells: Vec<Cell>,
 }
 
@@ -112,32 +111,30 @@ pub fn rows(contenders: usize, turns: &[Turn]) -> Vec<Row> {
 }
 
 /// The exponents of every series of at least two sizes among `rows`.
-pub fn series(contenders: usize, rows: &[Row]) -> Vec<Growing> {
-    let mut all: Vec<Growing> = Vec::new();
-    for row in rows {
-        let Some(scale) = &row.scale else { continue };
-        if all.iter().any(|growing| growing.has(row)) {
-            continue;
-        }
-        let mut growing = Growing {
-            workload: row.workload.clone(),
-            dataset: row.dataset.clone(),
-            series: scale.series.clone(),
-            unit: scale.unit.clone(),
-            exponents: Vec::new(),
-        };
-        let members: Vec<&Row> = rows.iter().filter(|row| growing.has(row)).collect();
-        let exponent = |contender| exponent(contender, &members);
-        growing.exponents = (0..contenders).map(exponent).collect();
-        if growing.exponents.iter().any(Option::is_some) {
-            all.push(growing);
-        }
-    }
-    all
+pub fn series(contenders: usize, rows: &[Row]) -> Vec<GrowthSeries> {
+    let key = |row: &&Row| {
+        let scale = row.scale.as_ref()?;
+        Some([&row.workload, &row.dataset, &scale.series].map(String::clone))
+    };
+    let groups = grouped(rows, key).into_iter();
+    let series = groups.filter_map(|([workload, dataset, series], members)| {
+        let unit = members.first()?.scale.as_ref()?.unit.clone();
+        let exponents = (0..contenders).map(|contender| exponent(contender, &members));
+        Some(GrowthSeries {
+            workload,
+            dataset,
+            series,
+            unit,
+            exponents: exponents.collect(),
+        })
+    });
+    series
+        .filter(|series| series.exponents.iter().any(Option::is_some))
+        .collect()
 }
 
-impl Growing {
-    /// Whether `row` is one of its sizes.
+impl GrowthSeries {
+    /// Returns true if `row` is one of its sizes.
     pub fn has(&self, row: &Row) -> bool {
         let series = row.scale.as_ref().map(|scale| &scale.series);
         (&row.workload, &row.dataset, series) == (&self.workload, &self.dataset, Some(&self.series))
@@ -159,7 +156,7 @@ fn exponent(contender: usize, rows: &[&Row]) -> Option<Exponent> {
     Exponent::fit(&points).ok()
 }
 
-/// What makes two cells the same row.
+/// The identity of a row.
 #[derive(Clone, Copy, PartialEq)]
 struct Key<'a> {
     workload: &'a str,
@@ -183,7 +180,7 @@ fn row(key: Key<'_>, contenders: usize, turns: &[Turn]) -> Row {
     let note = note(&(0..contenders).map(of).collect::<Vec<_>>());
     let ratio = |other: &Option<Figure>| {
         let pairs = paired(figures[0].as_ref()?, other.as_ref()?);
-        Ratio::of(&pairs)
+        Ratio::from_rounds(&pairs)
     };
     let ratios = match note {
         None => figures.iter().skip(1).map(ratio).collect(),
@@ -218,15 +215,13 @@ fn figure(cells: &[(usize, &Cell)]) -> Option<Figure> {
     for (round, cell) in cells {
         rounds_ns[*round] = cell.samples_wall_ns.iter().min().copied();
     }
-    let mut times: Vec<u64> = rounds_ns.iter().flatten().copied().collect();
-    times.sort_unstable();
+    let mut times: Vec<f64> = rounds_ns.iter().flatten().map(|&ns| ns as f64).collect();
+    times.sort_by(f64::total_cmp);
     let (_, last) = cells.last()?;
-    let median_ns = median(&times);
-    let quartile = |of: f64| times[((times.len() - 1) as f64 * of).round() as usize] as f64;
     (!times.is_empty()).then(|| Figure {
         rounds_ns,
-        median_ns,
-        spread: (quartile(0.75) - quartile(0.25)) / 2.0 / median_ns,
+        median_ns: quantile(&times, 0.5),
+        spread: relative_spread(&times),
         n: cells.iter().map(|(_, cell)| cell.n).sum(),
         encoded_bytes: last.encoded_bytes,
         allocs: last.allocs,

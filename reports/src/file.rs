@@ -9,31 +9,31 @@ use serde_json::Value;
 
 use crate::record::{Record, SCHEMA};
 
-/// Why a file could not be written or read.
+/// An error in reading or writing a file.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// The file could not be written.
     #[error("cannot write {}: {source}; name a folder you can write to with -o DIR", path.display())]
     Write {
-        /// The file meant.
+        /// The path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// The file could not be read.
     #[error("cannot read {}: {source}; check the path", path.display())]
     Read {
-        /// The file meant.
+        /// The path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// The file is not a record.
     #[error("{} is not a record ({reason}); give the record.json of a run, or what `syncbench cell` printed", path.display())]
     NotARecord {
-        /// The file meant.
+        /// The path of the file.
         path: PathBuf,
-        /// What is wrong with it, and where.
+        /// The fault and its place in the file.
         reason: String,
     },
     /// The record is of a version that this program does not know.
@@ -42,7 +42,7 @@ pub enum FileError {
         path.display()
     )]
     Schema {
-        /// The file meant.
+        /// The path of the file.
         path: PathBuf,
         /// The schema named in it.
         found: String,
@@ -53,7 +53,7 @@ pub enum FileError {
         folder.display()
     )]
     NoRecords {
-        /// The folder meant.
+        /// The path of the folder.
         folder: PathBuf,
     },
 }

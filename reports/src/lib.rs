@@ -1,4 +1,4 @@
-//! What a run leaves behind: the record and everything made from it.
+//! The record of a run, and everything made from it.
 
 #![forbid(unsafe_code)]
 
@@ -9,18 +9,19 @@ pub mod distribution;
 pub mod export;
 pub mod file;
 pub mod machine;
-pub mod paired;
+pub mod metric;
 #[cfg(feature = "render")]
 pub mod plot;
 pub mod quantity;
 pub mod record;
-pub mod scaling;
+pub mod run_id;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod series;
 pub mod similar;
-pub mod stamp;
+pub mod statistics;
 #[cfg(feature = "render")]
 pub mod summary;
 #[cfg(feature = "render")]
 pub mod table;
-#[cfg(feature = "render")]
 pub mod threshold;

@@ -1,11 +1,11 @@
-//! What machine a record was made on.
+//! The machine that a record was made on.
 
 use std::fs;
 use std::thread::available_parallelism;
 
 use crate::record::Machine;
 
-/// Written where the system does not tell.
+/// The text for values that the system does not report.
 const UNKNOWN: &str = "unknown";
 
 impl Machine {

@@ -1,9 +1,10 @@
 //! The record: the JSON result of one run, and what `--json` prints.
 //!
 //! One shape for every command, versioned by [`SCHEMA`] and readable for ever:
-//! fields may be added, none may change its meaning. The JSON schema stands in
-//! `reports/schema/record.v1.json` and is checked in tests. This module only
-//! needs serde, so that a measured binary can link it without the renderers.
+//! fields may be added, none may change its meaning. The JSON schema in
+//! `reports/schema/record.v1.json` is generated from these types, and a test
+//! checks that it is up to date. This module only needs serde, so that a
+//! measured binary can link it without the renderers.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,57 +15,73 @@ use serde_json::Value;
 /// The schema identifier in the first field of every record.
 pub const SCHEMA: &str = "syncbench/record@1";
 
-/// The result of one run.
+/// The result of one run. Within a version of the schema, fields and values of
+/// open sets may be added and none changes its meaning: readers ignore what they
+/// do not know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Record {
     /// Always [`SCHEMA`] for records that this version writes.
+    #[cfg_attr(feature = "schema", schemars(extend("const" = SCHEMA)))]
     pub schema: String,
-    /// Which command made the record, and so which optional parts are present.
+    /// The command that made the record; it determines the optional parts.
     pub kind: Kind,
-    /// The conditions the figures were taken under.
+    /// The conditions of the measurement.
     pub run: Run,
-    /// What the run came to.
+    /// The result of the run.
     pub verdict: Verdict,
-    /// Whether the replicas of every room ended equal (kind `load`).
+    /// The result of the convergence check (kind `load`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub convergence: Option<Convergence>,
-    /// How much was done (kind `load`).
+    /// The work done (kind `load`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<Counts>,
     /// The figures of one cell (kind `cell`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cell: Option<Cell>,
-    /// Latency distributions by metric name, such as `propagation`,
-    /// `propagation_from_send`, `generator_lag`, `transit`, `import`, `connect`.
+    /// Latency distributions by metric: `propagation`, `propagation_from_send`,
+    /// `generator_lag`, `edit`, `transit`, `receive_queue`, `import`, `connect`
+    /// and others, as listed in `docs/METRICS.md`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub latency: BTreeMap<String, Distribution>,
-    /// Propagation latency by part of the run (kind `load`): first by what the
-    /// parts are (`stage`, `room_size`, `link`), then by their names.
+    /// Propagation latency by part of the run (kind `load`): first by the kind of
+    /// part (`stage`, `room_size`, `link`), then by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<String, BTreeMap<String, Distribution>>,
-    /// Where the time of the deliveries went (kind `load`): shares of the sum
-    /// of the propagation latencies, 0 to 1, by part of the way.
+    /// The parts of the propagation latency (kind `load`) as shares of its sum,
+    /// 0 to 1: `generator_lag`, `edit`, `batch`, `link`, `relay`,
+    /// `receive_queue`, `import`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attribution: BTreeMap<String, f64>,
-    /// What went wrong, counted by kind (kind `load`).
+    /// The sums behind `attribution`, nanoseconds by part (kind `load`): what
+    /// the records of several processes can be added up by.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attribution_ns: BTreeMap<String, u64>,
+    /// The number of errors by kind (kind `load`).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub errors: BTreeMap<String, u64>,
+    /// The course of the run (kind `load`): what its verdict rests on besides
+    /// the figures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub course: Option<Course>,
     /// CPU time and memory of the generator and the relay (kind `load`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
     /// Figures over time (kind `load`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub series: Option<Series>,
-    /// The thresholds that the run was held to (kind `load`).
+    /// The thresholds of the run, with their results (kind `load`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub thresholds: Vec<Judged>,
+    pub thresholds: Vec<ThresholdResult>,
     /// Files written beside the record, relative to its folder.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(inner(length(min = 1))))]
     pub artifacts: Vec<String>,
 }
 
-/// Which command made a record.
+/// The command that made a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// `syncbench run`.
@@ -80,11 +97,17 @@ pub enum Kind {
 }
 
 /// The conditions of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Run {
     /// Unique name of the run: UTC start time and seed, usable as a folder name.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^[A-Za-z0-9._-]+$")))]
     pub id: String,
     /// Start of the run, RFC 3339, UTC.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(regex(pattern = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z$"))
+    )]
     pub started_at: String,
     /// Seed of everything random in the run.
     pub seed: u64,
@@ -94,16 +117,17 @@ pub struct Run {
     pub syncbench: String,
     /// The machine that made the record.
     pub machine: Machine,
-    /// The data sets used, with the checksum of the file each came from.
+    /// The data sets used, with the checksums of their files.
     pub datasets: Vec<DatasetRef>,
-    /// The engine the replicas ran on, as `name version`.
+    /// The engine of the replicas, as `name version`.
     pub engine: String,
     /// The whole scenario, defaults filled in.
     pub scenario: Value,
 }
 
-/// The machine a run was made on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The machine that a run was made on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Machine {
     /// Operating system and kernel release.
     pub os: String,
@@ -112,6 +136,7 @@ pub struct Machine {
     /// CPU model name, or `unknown`.
     pub cpu: String,
     /// Logical CPUs this process may run on.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub cpus: usize,
     /// Physical memory, bytes; 0 when unknown.
     pub memory_bytes: u64,
@@ -119,31 +144,35 @@ pub struct Machine {
 
 /// A data set as it was used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DatasetRef {
     /// Catalog name, or path of the file.
     pub name: String,
     /// SHA-256 of the file, lower-case hex.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^[0-9a-f]{64}$")))]
     pub sha256: String,
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Verdict {
     /// The exit code of the process, see [`Status::exit_code`].
     pub exit_code: u8,
     /// The one-word result.
     pub status: Status,
-    /// Why, one sentence each; empty when all is well.
+    /// The reasons, one sentence each; empty for `ok`.
     pub reasons: Vec<String>,
 }
 
-/// The one-word result of a run. This is the one place that defines exit codes.
+/// The one-word result of a run. Exit codes are defined here alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// All is well.
+    /// The run passed.
     Ok,
-    /// The tool failed, or what it needs (relay, disk) failed it.
+    /// The tool failed, or something that it needs (relay, disk).
     Failure,
     /// Bad usage or bad input; nothing was measured.
     Usage,
@@ -151,7 +180,7 @@ pub enum Status {
     Regression,
     /// The samples do not allow a verdict.
     Inconclusive,
-    /// The baseline is absent or not comparable.
+    /// The baseline is missing or not comparable.
     NoBaseline,
     /// Replicas differ or edits were lost.
     NotConverged,
@@ -162,21 +191,13 @@ pub enum Status {
 }
 
 impl Status {
-    /// The exit code of the process. An inconclusive result is a success
-    /// unless `strict` asks for its own code.
-    pub fn exit_code(self, strict: bool) -> u8 {
+    /// The exit code of the process. An inconclusive result is a success.
+    pub fn exit_code(self) -> u8 {
         match self {
-            Status::Ok => 0,
+            Status::Ok | Status::Inconclusive => 0,
             Status::Failure => 1,
             Status::Usage => 2,
             Status::Regression => 3,
-            Status::Inconclusive => {
-                if strict {
-                    4
-                } else {
-                    0
-                }
-            }
             Status::NoBaseline => 5,
             Status::NotConverged => 6,
             Status::Invalid => 7,
@@ -201,20 +222,23 @@ impl fmt::Display for Status {
     }
 }
 
-/// A threshold with what the run came to.
+/// A threshold and the value it was compared with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Judged {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ThresholdResult {
     /// The threshold as it was written.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub threshold: String,
-    /// Whether it was kept.
+    /// True if the threshold was met.
     pub met: bool,
-    /// The figure in words, with its unit; absent without samples.
+    /// The value as text, with its unit; absent without samples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed: Option<String>,
 }
 
-/// Whether the replicas of every room ended equal.
+/// The result of the convergence check.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Convergence {
     /// Rooms checked.
     pub rooms: u64,
@@ -224,39 +248,43 @@ pub struct Convergence {
     /// Edits sent that some replica of the room does not contain, counted once
     /// per replica.
     pub lost: u64,
-    /// Of those, by replicas of clients that came late or had lost their
+    /// The part of `lost` at replicas of clients that came late or had lost their
     /// connection.
     #[serde(default)]
     pub lost_by_absence: u64,
-    /// Replicas whose documents were compared; of the others only the versions.
+    /// Replicas whose documents were compared by value; the others were compared
+    /// by version alone.
     #[serde(default)]
     pub compared: u64,
     /// Updates that reached a replica which already had all of them.
     pub duplicated: u64,
     /// Frames that could not be read or imported.
     pub corrupt: u64,
-    /// Updates with operations of someone who is not in the room.
+    /// Updates with operations of a client that is not in the room.
     #[serde(default)]
     pub leaked: u64,
     /// One entry per room that did not converge (at most 100 are kept).
+    #[cfg_attr(feature = "schema", schemars(length(max = 100)))]
     pub failures: Vec<ConvergenceFailure>,
 }
 
-/// Why one room did not converge.
+/// A room that did not converge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ConvergenceFailure {
     /// The room's name, as in its URL.
     pub room: String,
     /// The clients whose replicas are at fault, as `client-<n>`.
     pub replicas: Vec<String>,
-    /// What each lacks, as `peer:from..to` operation counters.
+    /// The missing operations of each, as `peer:from..to` operation counters.
     pub missing: Vec<String>,
-    /// What was found, in words.
+    /// The finding in words.
     pub reason: String,
 }
 
-/// How much was done in a load run.
+/// The work done in a load run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Counts {
     /// Simulated clients.
     pub clients: u64,
@@ -266,10 +294,9 @@ pub struct Counts {
     pub scheduled: u64,
     /// Edits made and handed to the sockets.
     pub sent: u64,
-    /// Edits that ought to have become visible at other replicas: for each
-    /// edit sent, the other replicas of its room.
+    /// Deliveries owed: for each edit sent, the other replicas of its room.
     pub expected: u64,
-    /// Edits that did become visible at other replicas.
+    /// Deliveries made: an edit that became visible at one other replica.
     pub visible: u64,
     /// WebSocket frames with updates received by clients.
     pub frames_in: u64,
@@ -279,10 +306,10 @@ pub struct Counts {
     pub bytes_in: u64,
     /// Payload bytes in those sent frames.
     pub bytes_out: u64,
-    /// Bytes of the updates of the edits made.
+    /// Bytes of the updates of the edits made, before any protocol framed them.
     #[serde(default)]
     pub bytes_typed: u64,
-    /// Connections that ended, or could not be had, against the scenario.
+    /// Connections that ended or failed although the scenario did not ask for it.
     #[serde(default)]
     pub disconnects: u64,
     /// Connections that the scenario ended.
@@ -291,28 +318,121 @@ pub struct Counts {
     /// Edits of clients that left for good before they could send them.
     #[serde(default)]
     pub withdrawn: u64,
-    /// Microseconds from the first attempt to connect until every client of
-    /// the start had all that the relay had; a ramp-up is part of it.
+    /// Scheduled edits for which the trace had nothing to type, or whose client
+    /// did not have the document yet.
+    #[serde(default)]
+    pub skipped: u64,
+    /// Scheduled edits that came too late to be sent.
+    #[serde(default)]
+    pub unsent: u64,
+    /// Time from the first attempt to connect until every initial client had
+    /// everything that the relay had, ramp-up included; microseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connecting_us: Option<u64>,
-    /// Number that tells the schedule apart from others, in hexadecimal; absent
-    /// when the run was ended early.
+    /// Hash of the schedule, in hexadecimal; absent if the run was stopped early.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
 }
 
+/// The course of a load run. Times are nanoseconds since the schedule's start.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Course {
+    /// The planned length of the schedule, nanoseconds.
+    pub planned_ns: u64,
+    /// Faults of the relay that the scenario planned; lost connections are no
+    /// failure then.
+    pub planned_faults: u64,
+    /// What the scenario did to the relay, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Incident>,
+    /// The time at which the user interrupted the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interrupted_ns: Option<u64>,
+    /// The run was stopped because a threshold could no longer be met.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aborted: Option<Incident>,
+    /// The relay's process ended without the scenario's doing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay_ended: Option<Incident>,
+    /// The time at which the run was stopped because no client could reach the
+    /// relay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreachable_ns: Option<u64>,
+    /// A worker of the generator failed, so that its rooms were not checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker_failed: Option<Incident>,
+    /// Connections that were lost without the scenario's doing, ascending by
+    /// time; at most 100 are kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost_connections: Vec<LostConnection>,
+    /// The reason that the relay gave when it refused an update.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<String>,
+    /// A refusal of the engine to make an edit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine_error: Option<String>,
+    /// The work of the generator's worker threads.
+    pub workers: WorkerUse,
+}
+
+/// Something that happened once in a run.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Incident {
+    /// Nanoseconds since the schedule's start.
+    pub at_ns: u64,
+    /// What happened, in words.
+    pub what: String,
+}
+
+/// A connection that was lost without the scenario's doing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LostConnection {
+    /// Nanoseconds since the schedule's start.
+    pub at_ns: u64,
+    /// The client, as `client-<n>`.
+    pub client: String,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// The work of the generator's worker threads, from the schedule's start until
+/// the last delivery, summed over the threads.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct WorkerUse {
+    /// Worker threads.
+    pub threads: u64,
+    /// CPU time, nanoseconds.
+    pub cpu_ns: u64,
+    /// Wall time, nanoseconds.
+    pub elapsed_ns: u64,
+    /// CPU time inside edits, nanoseconds.
+    pub edit_cpu_ns: u64,
+    /// CPU time inside imports, nanoseconds.
+    pub import_cpu_ns: u64,
+}
+
 /// One engine, workload and data set, measured alone in a process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Cell {
     /// The suite, such as `import`.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub workload: String,
     /// The engine's short name.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub engine: String,
     /// Version of the engine's library.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub engine_version: String,
     /// Catalog name or path of the data set.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub dataset: String,
     /// The row of the suite, such as `snapshot+edit`.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub variant: String,
     /// Repetitions timed; 0 where there is no figure.
     pub n: u64,
@@ -322,18 +442,18 @@ pub struct Cell {
     pub samples_cpu_ns: Vec<u64>,
     /// Bytes that the timed part read as updates or wrote as an export.
     pub encoded_bytes: u64,
-    /// Heap allocations of one warm repetition; absent where it would not have
-    /// fitted into the time budget.
+    /// Heap allocations of one warm repetition; absent if it did not fit into the
+    /// time budget.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allocs: Option<u64>,
-    /// Bytes that those asked for, in all.
+    /// Total bytes of those allocations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alloc_bytes: Option<u64>,
-    /// Most bytes that were allocated at a time, above those before.
+    /// Peak of the allocated bytes, above those allocated before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_bytes: Option<u64>,
-    /// Bytes still allocated at its end, less those before; negative where it
-    /// freed more than it allocated.
+    /// Bytes still allocated at the end, less those before; negative if it freed
+    /// more than it allocated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live_bytes: Option<i64>,
     /// Instructions of one repetition, where they were counted.
@@ -342,107 +462,126 @@ pub struct Cell {
     /// Hash over the visible value at the end, the same for equal results;
     /// empty where there is no figure.
     pub result_hash: String,
-    /// Like parts of the work that the timed part consists of, such as imports
-    /// or operations: the time of one is the wall time by this number. Absent
-    /// where the work does not grow in proportion to anything.
+    /// The number of equal parts in the timed work, such as imports or
+    /// operations: the wall time divided by it is the time of one. Absent if the
+    /// work is not proportional to anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub elements: Option<u64>,
     /// Bytes of the document at the end, in the engine's most complete form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document_bytes: Option<u64>,
-    /// The cells among which this is one size.
+    /// The place of the cell among cells of other sizes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale: Option<Scale>,
-    /// What the engine showed, where the row asks for behaviour and not speed.
+    /// The behaviour of the engine, in rows about behaviour instead of speed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finding: Option<String>,
-    /// How this engine's work in this row differs from that of the others, so
-    /// that the times are not comparable as they stand.
+    /// The way in which this engine's work differs from that of the others, so
+    /// that the times are not directly comparable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub differs: Option<String>,
-    /// Why there is no figure (`n` is 0 then): what the engine cannot do, or
-    /// what was wrong with its result.
+    /// The reason that there is no figure (`n` is 0 then): something the engine
+    /// cannot do, or a wrong result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unavailable: Option<String>,
 }
 
-/// The place of a cell in a row of cells that differ in size alone: what a
-/// scaling exponent is fitted over.
+/// The place of a cell among cells that differ in size alone; a scaling exponent
+/// is fitted over them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Scale {
     /// Name that those cells share, within suite, engine and data set.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub series: String,
-    /// The size of this one.
+    /// The size of this cell.
     pub size: u64,
-    /// What the size counts, in the plural: `edits`, `operations`.
+    /// The unit of the size, in the plural: `edits`, `operations`.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub unit: String,
 }
 
 /// A latency distribution. Percentiles are read off an HdrHistogram of three
 /// significant digits whose recorded unit is the nanosecond.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Distribution {
     /// Unit of the figures: always `us` (microseconds).
+    #[cfg_attr(feature = "schema", schemars(extend("const" = "us")))]
     pub unit: String,
     /// Number of samples.
     pub count: u64,
     /// Smallest sample.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0.0)))]
     pub min: f64,
     /// Arithmetic mean.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0.0)))]
     pub mean: f64,
     /// Standard deviation.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0.0)))]
     pub stdev: f64,
     /// Median.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0.0)))]
     pub p50: f64,
     /// 90th percentile.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0.0)))]
     pub p90: f64,
     /// 99th percentile.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0.0)))]
     pub p99: f64,
     /// 99.9th percentile.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0.0)))]
     pub p99_9: f64,
     /// Largest sample.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0.0)))]
     pub max: f64,
     /// The whole histogram, HdrHistogram V2 serialisation, base64. Its values
     /// are nanoseconds.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^[A-Za-z0-9+/]+={0,2}$"), extend("contentEncoding" = "base64")))]
     pub hdr: String,
 }
 
 /// CPU time and memory of both sides of a load run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Resources {
     /// The load generator's process.
     pub generator: ProcessUse,
-    /// The relay's process, where its pid is known.
+    /// The relay's process, if its pid is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relay: Option<ProcessUse>,
     /// CPU time of the generator's worker threads by activity, seconds:
     /// `edit` (local edit and export), `import`, `other` (sockets, runtime).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(extend("additionalProperties" = { "type": "number", "minimum": 0 })))]
     pub generator_cpu_by_activity: BTreeMap<String, f64>,
 }
 
-/// What one process used from the first connection to the end of the checks.
+/// The resources one process used from the first connection to the end of the
+/// checks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProcessUse {
     /// Process id.
     pub pid: u32,
     /// CPU time, user and system, seconds.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0.0)))]
     pub cpu_s: f64,
     /// Peak resident memory, bytes.
     pub rss_peak_bytes: u64,
     /// Resident memory at the end, bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rss_bytes: Option<u64>,
-    /// Most threads that were seen at a time.
+    /// Most threads seen at any time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threads: Option<u64>,
-    /// Most open descriptors that were seen at a time.
+    /// Most open descriptors seen at any time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub descriptors: Option<u64>,
-    /// How often its threads left their CPU to wait for something.
+    /// Times that its threads left their CPU to wait for something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub switches_voluntary: Option<u64>,
-    /// How often the scheduler took the CPU from its threads.
+    /// Times that the scheduler took the CPU from its threads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub switches_involuntary: Option<u64>,
 }
@@ -450,8 +589,10 @@ pub struct ProcessUse {
 /// Figures over time, one value per interval in every column; a value is null
 /// where the interval has no sample.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Series {
     /// Length of one interval, seconds.
+    #[cfg_attr(feature = "schema", schemars(extend("exclusiveMinimum" = 0)))]
     pub interval_s: f64,
     /// Start of each interval, seconds since the schedule's start.
     pub t: Vec<f64>,
@@ -461,6 +602,6 @@ pub struct Series {
     /// (microseconds, by the time the sample was taken); of the processes
     /// `relay_cpu` (cores in use, 1.0 is one core), `relay_rss_bytes`,
     /// `relay_threads`, `relay_descriptors`, and the same of the `generator_`.
-    /// A name that ends in `_s` is of seconds, one in `_bytes` of bytes.
+    /// A name that ends in `_s` is in seconds, one in `_bytes` in bytes.
     pub columns: BTreeMap<String, Vec<Option<f64>>>,
 }

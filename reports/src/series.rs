@@ -1,14 +1,14 @@
-//! Cells that differ in size alone, put together: what growth is read off.
+//! Cells that differ in size alone, from which growth is read.
 
 use crate::record::Cell;
-use crate::scaling::{Exponent, Point, ScalingError};
+use crate::statistics::{Exponent, Point, ScalingError, grouped};
 
 /// Cells of one suite, engine, data set and series at several sizes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series<'a> {
     /// Name of the series, as in [`Scale::series`](crate::record::Scale).
     pub name: &'a str,
-    /// What the sizes count, in the plural.
+    /// The unit of the sizes, in the plural.
     pub unit: &'a str,
     /// Size and cell, ascending by size.
     pub cells: Vec<(u64, &'a Cell)>,
@@ -17,35 +17,32 @@ pub struct Series<'a> {
 impl<'a> Series<'a> {
     /// Every series among `cells` that has two measured sizes or more, in the
     /// order in which they first appear. Cells without a figure are left out.
-    pub fn of(cells: impl IntoIterator<Item = &'a Cell>) -> Vec<Series<'a>> {
-        let mut all: Vec<Series<'a>> = Vec::new();
-        for cell in cells.into_iter().filter(|cell| cell.n > 0) {
-            let Some(scale) = &cell.scale else { continue };
-            let place = (scale.size, cell);
-            match all
-                .iter_mut()
-                .find(|series| key(series.cells[0].1) == key(cell))
-            {
-                Some(series) => series.cells.push(place),
-                None => all.push(Series {
-                    name: &scale.series,
-                    unit: &scale.unit,
-                    cells: vec![place],
-                }),
-            }
-        }
-        for series in &mut all {
-            series.cells.sort_by_key(|(size, _)| *size);
-        }
-        let grows = |series: &Series<'_>| {
-            let sizes = series.cells.first().zip(series.cells.last());
-            sizes.is_some_and(|((first, _), (last, _))| first < last)
-        };
-        all.retain(grows);
-        all
+    pub fn from_cells(cells: impl IntoIterator<Item = &'a Cell>) -> Vec<Series<'a>> {
+        let measured = cells.into_iter().filter(|cell| cell.n > 0);
+        let groups = grouped(measured, |cell| key(cell));
+        let series = groups.into_iter().filter_map(|(_, cells)| {
+            let scale = cells.first()?.scale.as_ref()?;
+            let sized = cells
+                .iter()
+                .filter_map(|&cell| Some((cell.scale.as_ref()?.size, cell)));
+            let mut cells: Vec<(u64, &Cell)> = sized.collect();
+            cells.sort_by_key(|(size, _)| *size);
+            Some(Series {
+                name: &scale.series,
+                unit: &scale.unit,
+                cells,
+            })
+        });
+        series.filter(Series::grows).collect()
     }
 
-    /// How wall time grows along it.
+    /// Returns true if it has two different sizes.
+    fn grows(&self) -> bool {
+        let sizes = self.cells.first().zip(self.cells.last());
+        sizes.is_some_and(|((first, _), (last, _))| first < last)
+    }
+
+    /// Fits the growth of wall time over the sizes.
     ///
     /// # Errors
     /// When a time or a size is zero.
@@ -67,15 +64,16 @@ impl<'a> Series<'a> {
     }
 }
 
-/// What the cells of one series have in common.
-fn key(cell: &Cell) -> [Option<&str>; 5] {
-    [
-        Some(&cell.workload),
-        Some(&cell.engine),
-        Some(&cell.engine_version),
-        Some(&cell.dataset),
-        cell.scale.as_ref().map(|scale| scale.series.as_str()),
-    ]
+/// The properties that the cells of one series share; `None` for a cell that is
+/// not one size of several.
+fn key(cell: &Cell) -> Option<[&str; 5]> {
+    Some([
+        &cell.workload,
+        &cell.engine,
+        &cell.engine_version,
+        &cell.dataset,
+        &cell.scale.as_ref()?.series,
+    ])
 }
 
 #[cfg(test)]
@@ -129,7 +127,7 @@ mod tests {
                 ..cell("1.17.1", "text", 1, &[5])
             },
         ];
-        let series = Series::of(&cells);
+        let series = Series::from_cells(&cells);
         let sizes = |series: &Series<'_>| series.cells.iter().map(|(size, _)| *size).collect();
         let found: Vec<Vec<u64>> = series.iter().map(sizes).collect();
         assert_eq!(found, [[100, 200], [100, 200]]);

@@ -1,4 +1,4 @@
-//! What was probably meant, where a name is wrong.
+//! Suggestions for misspelt names.
 
 /// The name that was probably meant: the nearest, if it is near.
 pub fn similar<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {

@@ -1,123 +1,37 @@
-//! What a record comes to, in the words that all exporters share.
+//! The result of a run in the words that all exporters share.
 
+use crate::metric;
 use crate::quantity;
 use crate::record::{Counts, Distribution, Machine, Record, Status};
 
-/// A latency metric with what it means.
+/// A latency metric of a record, with its meaning.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Metric<'a> {
-    /// Its name in the record.
+pub struct Latency<'a> {
+    /// The name in the record.
     pub name: &'a str,
-    /// What it is called in reports.
+    /// The name in reports.
     pub title: &'a str,
-    /// From when until when it measures.
+    /// One sentence that says what is measured; empty for a metric that this
+    /// version does not know.
     pub meaning: &'a str,
-    /// Its distribution.
+    /// The samples.
     pub distribution: &'a Distribution,
 }
 
-/// Name, title and meaning of the known metrics, in the order of a reader's
-/// interest.
-const METRICS: [(&str, &str, &str); 14] = [
-    (
-        "propagation",
-        "propagation",
-        "from the time the schedule intended an edit until it was visible at another replica of its \
-         room; one sample for each of these replicas. It includes any wait before the edit was made, \
-         so a stall counts against every edit that it held up",
-    ),
-    (
-        "propagation_from_send",
-        "propagation from the send",
-        "the same, but from the time the edit was handed to the socket: what a generator that waits \
-         for a slow relay would report",
-    ),
-    (
-        "generator_lag",
-        "generator lag",
-        "from the intended time of an edit until the generator began it; large figures mean that the \
-         generator, not the relay, was the limit",
-    ),
-    (
-        "edit",
-        "edit and encode",
-        "making one edit: the local change, its commit and its encoding",
-    ),
-    (
-        "transit",
-        "transit",
-        "from handing an update to the socket until it had reached the receiver's machine, behind \
-         its link: both sockets, the links and the relay",
-    ),
-    (
-        "receive_queue",
-        "receive queue",
-        "from the arrival of an update at the receiver's machine until the generator took it; large \
-         figures mean that the generator, not the relay, was the limit",
-    ),
-    (
-        "import",
-        "import",
-        "applying one received update to a replica",
-    ),
-    (
-        "ack",
-        "acknowledgement",
-        "from the intended time of an edit until the relay acknowledged it",
-    ),
-    ("connect", "connect", "opening one connection"),
-    (
-        "join",
-        "join",
-        "from when a client was to come until its replica had everything that the relay had",
-    ),
-    (
-        "catch_up",
-        "catch-up",
-        "the same for a client that comes back after an absence",
-    ),
-    (
-        "delayed",
-        "propagation, delayed",
-        "propagation of the deliveries during which the scenario kept the writer or the receiver \
-         away; none of them is in propagation",
-    ),
-    (
-        "presence",
-        "presence",
-        "from the intended time of a presence message until another client had it",
-    ),
-    (
-        "convergence_time",
-        "convergence time",
-        "by room, from its last edit until its last delivery",
-    ),
+/// The parts of the attribution: name in the record, title, and cause.
+const PARTS: [(&str, &str, Cause); 7] = [
+    ("generator_lag", "generator lag", Cause::Generator),
+    ("edit", "edit and encode", Cause::Replicas),
+    ("batch", "waiting to be sent", Cause::Batching),
+    ("link", "links", Cause::Links),
+    ("relay", "relay and transport", Cause::Relay),
+    ("receive_queue", "receive queue", Cause::Generator),
+    ("import", "import", Cause::Replicas),
 ];
 
-/// The parts of the way of an edit, as metrics whose means add up to the mean
-/// propagation.
-const STAGES: [&str; 5] = [
-    "generator_lag",
-    "edit",
-    "transit",
-    "receive_queue",
-    "import",
-];
-
-/// Name of a part of the attribution, what it is called, and who makes it.
-const PARTS: [(&str, &str, Maker); 7] = [
-    ("generator_lag", "generator lag", Maker::Generator),
-    ("edit", "edit and encode", Maker::Replicas),
-    ("batch", "waiting to be sent", Maker::Batching),
-    ("link", "links", Maker::Links),
-    ("relay", "relay and transport", Maker::Relay),
-    ("receive_queue", "receive queue", Maker::Generator),
-    ("import", "import", Maker::Replicas),
-];
-
-/// Who makes a part of the latency.
+/// The cause of a part of the latency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Maker {
+enum Cause {
     Generator,
     Replicas,
     Batching,
@@ -125,59 +39,60 @@ enum Maker {
     Relay,
 }
 
-/// Above this share of the latency, one maker is named.
-const MOST: f64 = 0.5;
+/// A cause is named if it accounts for more than this share of the latency.
+const MIN_SHARE: f64 = 0.5;
 
-/// Who makes most of the latency, in words; `None` where nobody does.
-pub fn maker(record: &Record) -> Option<String> {
-    let makers = [
+/// The cause of most of the latency, as a sentence without its full stop;
+/// `None` if no single cause accounts for most of it.
+pub fn main_cause(record: &Record) -> Option<String> {
+    let causes = [
         (
-            Maker::Generator,
-            "by the generator, not by your relay: use fewer clients or more cores",
+            Cause::Generator,
+            "comes from the generator, not from your relay: use fewer clients or more cores",
         ),
         (
-            Maker::Replicas,
-            "by your replicas, not by your relay: editing and importing",
+            Cause::Replicas,
+            "comes from your replicas, not from your relay: editing and importing",
         ),
         (
-            Maker::Batching,
-            "by waiting before the send, not by your relay",
+            Cause::Batching,
+            "is waiting before the send, and does not come from your relay",
         ),
-        (Maker::Links, "by the links, as the scenario asks"),
-        (Maker::Relay, "by the relay and the transport"),
+        (
+            Cause::Links,
+            "comes from the links, as the scenario asks for",
+        ),
+        (Cause::Relay, "comes from the relay and the transport"),
     ];
-    makers.into_iter().find_map(|(maker, words)| {
-        let own = PARTS.iter().filter(|(.., made_by)| *made_by == maker);
+    causes.into_iter().find_map(|(cause, words)| {
+        let own = PARTS.iter().filter(|(.., of_part)| *of_part == cause);
         let share: f64 = own
             .filter_map(|(name, ..)| record.attribution.get(*name))
             .sum();
-        let share_in_words = quantity::percent(share);
-        (share > MOST).then(|| format!("{share_in_words} of the latency is made {words}"))
+        let percent = quantity::percent(share);
+        (share > MIN_SHARE).then(|| format!("{percent} of the latency {words}"))
     })
 }
 
 /// The latency metrics of a record, the most interesting first; those that
 /// this version does not know come last under their own names.
-pub fn metrics(record: &Record) -> Vec<Metric<'_>> {
-    let known = METRICS.iter().filter_map(|&(name, title, meaning)| {
-        Some(Metric {
-            name,
-            title,
-            meaning,
-            distribution: record.latency.get(name)?,
+pub fn latencies(record: &Record) -> Vec<Latency<'_>> {
+    let known = metric::DISTRIBUTIONS.iter().filter_map(|metric| {
+        Some(Latency {
+            name: metric.name,
+            title: metric.title,
+            meaning: metric.meaning,
+            distribution: record.latency.get(metric.name)?,
         })
     });
-    let is_known = |name: &str| METRICS.iter().any(|&(known, ..)| known == name);
-    let unknown = record
-        .latency
-        .iter()
-        .filter(|(name, _)| !is_known(name))
-        .map(|(name, distribution)| Metric {
-            name,
-            title: name,
-            meaning: "",
-            distribution,
-        });
+    let unknown = record.latency.iter();
+    let unknown = unknown.filter(|(name, _)| metric::distribution(name).is_none());
+    let unknown = unknown.map(|(name, distribution)| Latency {
+        name,
+        title: name,
+        meaning: "",
+        distribution,
+    });
     known.chain(unknown).collect()
 }
 
@@ -186,20 +101,20 @@ pub fn sampled<'a>(record: &'a Record, metric: &str) -> Option<&'a Distribution>
     record.latency.get(metric).filter(|d| d.count > 0)
 }
 
-/// One stage of an edit's way and its part in the mean propagation.
+/// One stage in the life of an edit and its part in the mean propagation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Part {
-    /// What the stage is called.
+    /// The name of the stage in reports.
     pub title: &'static str,
-    /// Its mean, microseconds.
+    /// The mean time spent in it, microseconds.
     pub mean: f64,
-    /// Its share of the whole.
+    /// Its share of the mean propagation, 0 to 1.
     pub share: f64,
 }
 
-/// How the mean propagation splits into stages; empty without samples. What no
-/// stage accounts for is a part of its own. The split is of means: lag and edit
-/// have one sample an edit, the others one a delivery.
+/// Splits the mean propagation into stages; empty without samples. A remainder
+/// that no stage accounts for is a part of its own. Means are split: lag and
+/// edit have one sample per edit, the others one per delivery.
 pub fn where_time_went(record: &Record) -> Vec<Part> {
     let Some(propagation) = sampled(record, "propagation") else {
         return Vec::new();
@@ -207,15 +122,15 @@ pub fn where_time_went(record: &Record) -> Vec<Part> {
     if !record.attribution.is_empty() {
         return attributed(record, propagation.mean);
     }
-    let stages = METRICS
+    let stages = metric::DISTRIBUTIONS
         .iter()
-        .filter(|(name, ..)| STAGES.contains(name))
-        .filter_map(|&(name, title, _)| Some((title, sampled(record, name)?.mean)))
+        .filter(|metric| metric::STAGES.contains(&metric.name))
+        .filter_map(|metric| Some((metric.title, sampled(record, metric.name)?.mean)))
         .collect();
     split(propagation.mean, stages)
 }
 
-/// The split that the run itself took, delivery by delivery.
+/// The split that the run itself recorded, delivery by delivery.
 fn attributed(record: &Record, mean: f64) -> Vec<Part> {
     let shares = PARTS
         .iter()
@@ -230,7 +145,7 @@ fn attributed(record: &Record, mean: f64) -> Vec<Part> {
         .collect()
 }
 
-/// The shares of the stages in a whole, with a part for what they leave over.
+/// The shares of the stages in a whole, with a part for the remainder.
 fn split(whole: f64, mut stages: Vec<(&'static str, f64)>) -> Vec<Part> {
     let accounted: f64 = stages.iter().map(|(_, mean)| mean).sum();
     let rest = whole - accounted;
@@ -257,17 +172,18 @@ pub fn statement(record: &Record) -> &'static str {
         }
         Status::Ok => "Passed",
         Status::Failure => "The run failed",
-        Status::Usage => "Nothing was measured: the input was refused",
+        Status::Usage => "Nothing was measured: the input was rejected",
         Status::Regression => "Worse than the baseline",
         Status::Inconclusive => "The samples do not allow a verdict",
-        Status::NoBaseline => "There is no baseline to compare with",
+        Status::NoBaseline => "No baseline to compare with",
         Status::NotConverged => "The replicas did not converge",
         Status::Invalid => "Not a valid measurement: the generator was the bottleneck",
         Status::Threshold => "A threshold was missed",
     }
 }
 
-/// `yes (40 of 40 rooms)`, with what went wrong if anything did.
+/// The outcome of the convergence check with its faults, such as `yes (40 of 40
+/// rooms)`.
 pub fn converged(record: &Record) -> Option<String> {
     let c = record.convergence.as_ref()?;
     let answer = match (c.rooms, c.rooms == c.converged) {
@@ -294,7 +210,8 @@ pub fn converged(record: &Record) -> Option<String> {
     Some(text)
 }
 
-/// Connections that ended before the run did, and why; `None` if none did.
+/// The connections that ended before the run did, with the reasons; `None` if
+/// there were none.
 pub fn connections(record: &Record) -> Option<String> {
     let counts = record.counts.as_ref()?;
     let mut words = Vec::new();
@@ -315,19 +232,19 @@ pub fn connections(record: &Record) -> Option<String> {
     (!words.is_empty()).then(|| words.join(", "))
 }
 
-/// How long the clients of the start took to come.
+/// The time until all initial clients had connected.
 pub fn connecting(counts: &Counts) -> Option<String> {
     let took = quantity::duration(counts.connecting_us? as f64);
-    Some(format!("all clients of the start after {took}"))
+    Some(format!("all initial clients after {took}"))
 }
 
-/// What went over the wire, and how often each byte typed was delivered.
+/// The traffic of the clients, and the bytes received per byte of an update.
 pub fn traffic(counts: &Counts) -> Option<String> {
     if counts.bytes_typed == 0 {
         return None;
     }
     Some(format!(
-        "{} sent in {} frames, {} received in {} frames; {:.1} bytes received for each of an update",
+        "{} sent in {} frames, {} received in {} frames; {:.1} bytes received per byte of update",
         quantity::bytes(counts.bytes_out as f64),
         quantity::count(counts.frames_out),
         quantity::bytes(counts.bytes_in as f64),
@@ -336,8 +253,8 @@ pub fn traffic(counts: &Counts) -> Option<String> {
     ))
 }
 
-/// The groups of the deliveries: what tells them apart in words, and each
-/// group's name and distribution.
+/// The deliveries by group: a title for each kind of group, and the name and
+/// distribution of each group.
 pub fn groups(record: &Record) -> Vec<(&str, Vec<(&str, &Distribution)>)> {
     let title = |kind: &str| match kind {
         "stage" => "propagation by stage",
@@ -354,7 +271,7 @@ pub fn groups(record: &Record) -> Vec<(&str, Vec<(&str, &Distribution)>)> {
         .collect()
 }
 
-/// `part` of `whole` in percent; nothing where there is no whole.
+/// `part` of `whole` in percent; `None` if `whole` is 0.
 pub fn share_of(part: u64, whole: u64) -> Option<String> {
     (whole > 0).then(|| {
         // All but a few must not round to 100 %.
@@ -367,7 +284,7 @@ pub fn share_of(part: u64, whole: u64) -> Option<String> {
     })
 }
 
-/// A figure of a distribution in microseconds; without samples there is none.
+/// A value of a distribution in microseconds, as text; a dash without samples.
 pub fn figure(distribution: &Distribution, value: f64) -> String {
     if distribution.count == 0 {
         return "–".to_owned();

@@ -1,16 +1,17 @@
-//! Thresholds: what a run must keep to, in the one grammar that scenarios, flags
-//! and service level objectives share.
+//! Thresholds: the conditions a run must meet, in the one grammar that
+//! scenarios, flags and service level objectives share.
 //!
 //! ```text
 //! propagation.p99 < 100ms      metric.stat op value unit
 //! propagation.p(99) < 100ms    the same, as k6 writes it
 //! convergence.rate == 1        a share; 99.9% is 0.999
 //! lost == 0                    a count
-//! propagation{stage:spike}.p99 < 1s   of a part of the deliveries: a stage, a
+//! propagation{stage:spike}.p99 < 1s   a part of the deliveries: a stage, a
 //!                              room_size, or the link of the receiver
 //! ```
 //!
-//! A threshold whose metric has no sample is missed: nothing was shown to hold.
+//! The metrics are those of the table in [`metric`](crate::metric). A threshold
+//! whose metric has no sample is missed: nothing was shown to hold.
 
 mod figure;
 
@@ -18,8 +19,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use figure::{Figure, Stat};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::record::{Judged, Record, Status};
+use crate::record::{Record, Status, ThresholdResult};
 
 /// A condition on one figure of a record.
 #[derive(Debug, Clone)]
@@ -31,56 +33,56 @@ pub struct Threshold {
     text: String,
 }
 
-/// Why a text is no threshold.
+/// An error in the text of a threshold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ThresholdError {
-    /// It does not have the parts.
+    /// A part of the threshold is missing.
     #[error(
-        "`{0}` is no threshold: write `metric.stat op value`, such as `propagation.p99 < 100ms`"
+        "`{0}` is not a threshold: write `metric.stat op value`, such as `propagation.p99 < 100ms`"
     )]
     Form(String),
-    /// Nothing of that name is measured.
-    #[error("`{name}` is no metric{}", did_you_mean(.similar.as_deref(), .known))]
+    /// No metric has that name.
+    #[error("unknown metric `{name}`; {}", did_you_mean(.similar.as_deref(), .known))]
     Metric {
-        /// What was written.
+        /// The name as written.
         name: String,
-        /// What may have been meant.
+        /// The metric that was probably meant.
         similar: Option<String>,
-        /// What there is.
+        /// The names of all metrics.
         known: String,
     },
-    /// There are no such parts.
+    /// The metric is not divided into such parts.
     #[error(
         "`{0}`: write propagation{{stage:NAME}}, propagation{{room_size:CLIENTS}} or \
-         propagation{{link:NAME}}; nothing else is told apart by parts"
+         propagation{{link:NAME}}; no other metric is divided into parts"
     )]
     Group(String),
-    /// The metric is no distribution, or the statistic unknown.
-    #[error("`{metric}` has no `{stat}`: {mend}")]
+    /// The metric has no such statistic.
+    #[error("`{metric}` has no `{stat}`: {help}")]
     Stat {
         /// The metric.
         metric: String,
-        /// What was asked of it.
+        /// The statistic as written.
         stat: String,
-        /// What can be asked.
-        mend: &'static str,
+        /// The statistics it has.
+        help: &'static str,
     },
-    /// The value does not suit the metric.
-    #[error("`{value}` does not suit `{figure}`: {mend}")]
+    /// The value does not fit the metric.
+    #[error("`{value}` is not a limit for `{figure}`: {help}")]
     Value {
-        /// What was written.
+        /// The value as written.
         value: String,
         /// The metric and statistic.
         figure: String,
-        /// What can be written.
-        mend: &'static str,
+        /// The form that fits.
+        help: &'static str,
     },
 }
 
 fn did_you_mean(similar: Option<&str>, known: &str) -> String {
     match similar {
-        Some(similar) => format!("; did you mean `{similar}`?"),
-        None => format!("; there are {known}"),
+        Some(similar) => format!("did you mean `{similar}`?"),
+        None => format!("the metrics are {known}"),
     }
 }
 
@@ -145,6 +147,26 @@ impl FromStr for Threshold {
     }
 }
 
+/// Thresholds are equal if their texts are, of which the rest is made.
+impl PartialEq for Threshold {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Serialize for Threshold {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Threshold {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 impl fmt::Display for Threshold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
@@ -152,21 +174,23 @@ impl fmt::Display for Threshold {
 }
 
 impl Threshold {
-    /// What parts of the deliveries it is about, and which: `stage` and its
-    /// name. `None` if it is about all.
+    /// The part of the deliveries that the threshold is restricted to: the kind
+    /// of part (`stage`, `room_size`, `link`) and its name. `None` if it covers
+    /// all deliveries.
     pub fn group(&self) -> Option<(&str, &str)> {
         match &self.figure {
-            Figure::Latency(metric, _) | Figure::Samples(metric) => {
-                let (kind, part) = metric.group.as_ref()?;
+            Figure::Latency(latency, _) | Figure::Samples(latency) => {
+                let (kind, part) = latency.group.as_ref()?;
                 Some((kind, part))
             }
             Figure::Count(..) | Figure::Rate(..) => None,
         }
     }
 
-    /// Whether a run can only miss it for good, and has: a limit from above on
-    /// a count that only grows, or on the slowest sample.
-    pub fn is_hopeless(&self, so_far: &Record) -> bool {
+    /// Returns true if the threshold is missed already and the rest of the run
+    /// cannot change that: an upper limit on a count that only grows, or on the
+    /// slowest sample.
+    pub fn cannot_recover(&self, so_far: &Record) -> bool {
         let bounds_from_above = match self.op {
             Op::Less | Op::AtMost => true,
             Op::Equal => self.limit == 0.0,
@@ -182,10 +206,10 @@ impl Threshold {
             && figure.is_some_and(|figure| !self.op.holds(figure, self.limit))
     }
 
-    /// What the record says to it.
-    pub fn judge(&self, record: &Record) -> Judged {
+    /// Compares the threshold with a record.
+    pub fn evaluate(&self, record: &Record) -> ThresholdResult {
         let figure = self.figure.of(record);
-        Judged {
+        ThresholdResult {
             threshold: self.text.clone(),
             met: figure.is_some_and(|figure| self.op.holds(figure, self.limit)),
             observed: figure.map(|figure| self.figure.shown(figure)),
@@ -193,20 +217,20 @@ impl Threshold {
     }
 }
 
-/// Holds a record to thresholds: they enter it, and a run that is well but for a
-/// missed one gets the verdict that says so.
-pub fn hold(record: &mut Record, thresholds: &[Threshold]) {
-    record.thresholds = thresholds.iter().map(|t| t.judge(record)).collect();
-    let missed = record.thresholds.iter().filter(|judged| !judged.met);
+/// Compares a record with the thresholds and stores the results in it. A missed
+/// threshold changes the verdict of a run that is otherwise ok.
+pub fn apply_thresholds(record: &mut Record, thresholds: &[Threshold]) {
+    record.thresholds = thresholds.iter().map(|t| t.evaluate(record)).collect();
+    let missed = record.thresholds.iter().filter(|result| !result.met);
     let reasons: Vec<String> = missed
-        .map(|judged| match &judged.observed {
-            Some(observed) => format!("missed: {}; it was {observed}", judged.threshold),
-            None => format!("missed: {}; there are no samples", judged.threshold),
+        .map(|result| match &result.observed {
+            Some(observed) => format!("missed: {}; it was {observed}", result.threshold),
+            None => format!("missed: {}; there are no samples", result.threshold),
         })
         .collect();
     if !reasons.is_empty() && record.verdict.status == Status::Ok {
         record.verdict.status = Status::Threshold;
-        record.verdict.exit_code = Status::Threshold.exit_code(false);
+        record.verdict.exit_code = Status::Threshold.exit_code();
     }
     record.verdict.reasons.extend(reasons);
 }
@@ -219,6 +243,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::metric::{Kind, Unit};
     use crate::record::{Convergence, Counts, Distribution};
 
     /// 100 samples of 1 to 100 ms, 40 rooms, an edit in 1,000 lost.
@@ -247,18 +272,21 @@ mod tests {
             rooms: 40,
             converged: 39,
             lost: 4,
+            lost_by_absence: 1,
             ..Convergence::default()
         });
         record.counts = Some(Counts {
             scheduled: 1000,
             sent: 999,
+            withdrawn: 3,
+            connecting_us: Some(2_000_000),
             ..Counts::default()
         });
         record
     }
 
-    fn judged(text: &str) -> Judged {
-        text.parse::<Threshold>().unwrap().judge(&record())
+    fn judged(text: &str) -> ThresholdResult {
+        text.parse::<Threshold>().unwrap().evaluate(&record())
     }
 
     #[test]
@@ -280,6 +308,11 @@ mod tests {
             ("convergence.rate >= 97.5%", true),
             ("sent.rate >= 99.9%", true),
             ("sent.rate > 0.999", false),
+            ("connecting <= 2s", true),
+            ("connecting < 1999ms", false),
+            ("never_sent == 3", true),
+            ("lost_by_absence == 1", true),
+            ("rooms_converged >= 39", true),
         ] {
             assert_eq!(judged(text).met, met, "{text}");
         }
@@ -301,26 +334,29 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_with_its_mend() {
         for (text, message) in [
-            ("propagation", "is no threshold"),
-            ("propagation.p99 = 3ms", "is no threshold"),
-            ("< 3ms", "is no threshold"),
-            ("propagation.p99 <", "is no threshold"),
+            ("propagation", "is not a threshold"),
+            ("propagation.p99 = 3ms", "is not a threshold"),
+            ("< 3ms", "is not a threshold"),
+            ("propagation.p99 <", "is not a threshold"),
             ("propagtion.p99 < 3ms", "did you mean `propagation`?"),
-            ("speed < 3", "there are ack, catch_up"),
+            ("humidity < 3", "the metrics are ack, bytes_in"),
             (
                 "propagation{stag:rise}.p99 < 3ms",
                 "propagation{stage:NAME}",
             ),
-            ("propagation < 3ms", "ask for min"),
-            ("propagation.p101 < 3ms", "ask for min"),
+            ("propagation < 3ms", "use min"),
+            ("propagation.p101 < 3ms", "use min"),
             ("propagation.p99 < 3", "with its unit"),
             ("propagation.p99 < 3 parsecs", "with its unit"),
             ("propagation.p99 < -3ms", "with its unit"),
-            ("convergence < 3", "ask for its `rate`"),
+            ("convergence < 3", "use its `.rate`"),
             ("convergence.rate == 2", "from 0 to 1"),
-            ("lost.p99 == 0", "stands alone"),
+            ("lost.p99 == 0", "without a statistic"),
             ("lost == 0.5", "a whole number"),
             ("lost == 0ms", "a whole number"),
+            ("sent.p99 == 0", "with `.rate`"),
+            ("connecting < 3", "with its unit"),
+            ("withdrawn == 0", "unknown metric"),
         ] {
             let error = text.parse::<Threshold>().unwrap_err().to_string();
             assert!(error.contains(message), "{text}: {error}");
@@ -331,15 +367,30 @@ mod tests {
     fn a_missed_threshold_fails_a_run_that_is_well_and_outweighs_nothing() {
         let missed = ["lost == 0".parse().unwrap(), "sent > 1".parse().unwrap()];
         let mut record = record();
-        hold(&mut record, &missed);
+        apply_thresholds(&mut record, &missed);
         assert_eq!(record.verdict.status, Status::Threshold);
         assert_eq!(record.verdict.exit_code, 99);
         assert_eq!(record.verdict.reasons, ["missed: lost == 0; it was 4"]);
         assert_eq!(record.thresholds.len(), 2);
 
         record.verdict.status = Status::Invalid;
-        hold(&mut record, &missed);
+        apply_thresholds(&mut record, &missed);
         assert_eq!(record.verdict.status, Status::Invalid);
+    }
+
+    #[test]
+    fn every_metric_of_the_table_is_accepted() {
+        for (kind, metric) in crate::metric::all() {
+            let text = match (kind, metric.unit) {
+                (Kind::Distribution, _) => format!("{}.p99 < 1s", metric.name),
+                (Kind::Count, Unit::Micros) => format!("{} < 1s", metric.name),
+                (Kind::Count, _) => format!("{} == 0", metric.name),
+                (Kind::Ratio, _) => format!("{}.rate == 1", metric.name),
+                // A threshold is about the whole run, and not about a second.
+                (Kind::Series, _) => continue,
+            };
+            assert!(text.parse::<Threshold>().is_ok(), "{text}");
+        }
     }
 
     proptest! {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use syncbench_engines::cell::{self, Limits};
 use syncbench_engines::workload::{Data, Subject, Suite, Workload, WorkloadError};
-use syncbench_engines::{Engine, KNOWN, engines};
+use syncbench_engines::{Engine, EngineInfo, engine, engines};
 use syncbench_reports::record::{
     Cell, DatasetRef, Kind, Record, Run, SCHEMA, Scale, Status, Verdict,
 };
@@ -249,7 +249,7 @@ impl Bench<'_> {
     fn measure(&self, workload: &Workload) -> anyhow::Result<(Record, bool)> {
         let mut cell = self.without_figures(workload);
         let name = self.name(workload);
-        if let Some(reason) = workload.reason_against(self.engine, self.dataset) {
+        if let Some(reason) = workload.unsupported_because(self.engine, self.dataset) {
             return Ok((self.not_available(cell, &name, reason), false));
         }
         match cell::measure(workload, &self.subject, self.limits) {
@@ -339,7 +339,7 @@ impl Bench<'_> {
             finding: None,
             differs: self
                 .engine
-                .differs(self.suite.name, workload.variant())
+                .not_comparable_because(self.suite.name, workload.variant())
                 .map(str::to_owned),
             unavailable: None,
         }
@@ -351,7 +351,7 @@ impl Bench<'_> {
             kind: Kind::Cell,
             run: self.conditions.clone(),
             verdict: Verdict {
-                exit_code: status.exit_code(false),
+                exit_code: status.exit_code(),
                 status,
                 reasons,
             },
@@ -361,6 +361,8 @@ impl Bench<'_> {
             latency: Default::default(),
             groups: Default::default(),
             attribution: Default::default(),
+            attribution_ns: Default::default(),
+            course: None,
             errors: Default::default(),
             resources: None,
             series: None,
@@ -388,9 +390,8 @@ fn fill(cell: &mut Cell, measured: cell::Measured) {
 /// The engine called `name`. One that this build lacks is answered with how to
 /// build it in.
 fn engine_named(name: &str, workload: &str) -> Result<&'static dyn Engine, BadInput> {
-    let known = named("engine", name, KNOWN.iter(), |known| known.name)?;
-    let engine = engines().iter().find(|engine| engine.name() == name);
-    engine.copied().ok_or_else(|| {
+    let known = named("engine", name, EngineInfo::ALL.iter(), |known| known.name)?;
+    engine(name).ok_or_else(|| {
         let feature = known.feature.unwrap_or_default();
         BadInput::new(format!(
             "this build does not have the engine `{name}`; build it in with `cargo run --release \

@@ -1,8 +1,6 @@
 //! `syncbench compare`: versions of a library, or engines, side by side.
 
 mod contender;
-mod program;
-mod rounds;
 mod table;
 
 use std::fs::{self, File};
@@ -14,22 +12,23 @@ use anyhow::Context;
 use indicatif::ProgressBar;
 use syncbench_engines::workload::{Input, Suite, input_of};
 use syncbench_reports::comparison::{self, Comparison};
+use syncbench_reports::file;
 use syncbench_reports::record::{Machine, Status};
-use syncbench_reports::stamp;
+use syncbench_reports::run_id;
+use syncbench_runner::{Builds, Contender, Job, Rounds};
 
-use self::contender::Contender;
-use self::program::Workshop;
-use self::rounds::{Job, Program};
+use self::contender::EngineVersion;
 use super::BadInput;
 use crate::conditions;
 use crate::stdout::say;
 
-/// Measure versions of a library side by side: what would an upgrade change?
+/// Measure versions of a library side by side, to see what an upgrade changes.
 ///
-/// Builds the cell program against each ENGINE@VERSION, published on the
-/// registry, from the sources of this syncbench; an ENGINE alone is the one that
-/// this executable has. The programs then measure the cells in turns, each time
-/// in a new process. The first engine is the base.
+/// For each ENGINE@VERSION, builds the cell program from the sources of this
+/// syncbench with that version from the registry. An ENGINE alone is the one in
+/// this executable, and a program is any other build of syncbench. The programs
+/// then measure the cells in turns, each time in a new process. The first is the
+/// base; engines come before programs.
 ///
 /// Suites whose rows have no sizes of their own are measured on the trace played
 /// 1, 2, 4 and 8 times over, so that the table shows how time grows.
@@ -37,17 +36,22 @@ use crate::stdout::say;
 #[command(after_help = "\
 Examples:
   syncbench compare --engine loro@1.12.0 --engine loro@1.17.1 import live
-  syncbench compare --engine loro@1.16.2 --engine loro merge --variant blob --rounds 10")]
+  syncbench compare --engine loro@1.16.2 --engine loro merge --variant blob --rounds 10
+  syncbench compare --program before/syncbench --program after/syncbench import")]
 pub struct Args {
     /// Suites to measure
     #[arg(value_name = "WORKLOAD", default_values = ["import", "live"])]
     workloads: Vec<String>,
 
-    /// An engine, or an engine at a version; the first is the base
-    #[arg(long = "engine", value_name = "ENGINE[@VERSION]", required = true)]
-    engines: Vec<Contender>,
+    /// An engine, or an engine at a version; repeatable
+    #[arg(long = "engine", value_name = "ENGINE[@VERSION]")]
+    engines: Vec<EngineVersion>,
 
-    /// One row of the suite, or those whose names begin so if it ends with `/` [default: all]
+    /// An executable of syncbench, measured with its default engine; repeatable
+    #[arg(long = "program", value_name = "PATH")]
+    programs: Vec<PathBuf>,
+
+    /// One row of the suite, or all rows with this prefix if it ends with `/` [default: all]
     #[arg(long, value_name = "NAME")]
     variant: Option<String>,
 
@@ -59,7 +63,7 @@ pub struct Args {
     #[arg(long, value_name = "N,N,...", value_delimiter = ',', default_value = "1,2,4,8", value_parser = clap::value_parser!(u32).range(1..))]
     repeat: Vec<u32>,
 
-    /// Turns of each program; from 6 on the ratios have an interval
+    /// Rounds, in each of which every program runs once; ratios have an interval from 6 on
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
 
@@ -67,7 +71,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     repetitions: u32,
 
-    /// Time for each cell in each turn; a repetition under way is finished
+    /// Time for each cell in each turn; the last repetition is completed
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = super::duration)]
     budget: Duration,
 
@@ -75,7 +79,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     source: Option<PathBuf>,
 
-    /// Where to build
+    /// Folder for the builds
     #[arg(long, value_name = "DIR", default_value = "target/syncbench/engines")]
     builds: PathBuf,
 
@@ -95,15 +99,15 @@ pub struct Args {
 /// Builds, measures, and prints the table.
 pub fn run(args: Args) -> anyhow::Result<Status> {
     let jobs = jobs(&args)?;
-    if args.engines.len() < 2 {
-        let message = "a comparison needs two engines or more: repeat --engine";
+    if args.engines.len() + args.programs.len() < 2 {
+        let message = "a comparison needs two engines or more: repeat --engine or --program";
         return Err(BadInput::new(message).into());
     }
     let started = SystemTime::now();
     let folder = args
         .output
         .clone()
-        .unwrap_or_else(|| Path::new("target/syncbench").join(stamp::run_id(started, 0)));
+        .unwrap_or_else(|| Path::new("target/syncbench").join(run_id::run_id(started, 0)));
     let unwritable = || {
         format!(
             "cannot write to {}; choose another folder with -o",
@@ -114,33 +118,35 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
     let records = File::create(folder.join("cells.jsonl")).with_context(unwritable)?;
     let watched =
         !args.quiet && std::io::stderr().is_terminal() && std::env::var_os("CI").is_none();
-    let programs = programs(&args, watched)?;
-    let rounds = args.rounds as usize;
+    let contenders = contenders(&args, watched)?;
+    let rounds = Rounds {
+        contenders: &contenders,
+        jobs: &jobs,
+        rounds: args.rounds as usize,
+    };
     let bar = match watched {
         true => ProgressBar::new_spinner(),
         false => ProgressBar::hidden(),
     };
     bar.enable_steady_tick(Duration::from_millis(200));
-    let turns = rounds::run(&programs, &jobs, rounds, records, |step| {
-        bar.set_message(step)
-    });
+    let turns = rounds.run(records, |step| bar.set_message(step));
     bar.finish_and_clear();
-    let rows = comparison::rows(programs.len(), &turns?);
+    let rows = comparison::rows(contenders.len(), &turns?);
     let comparison = Comparison {
         schema: comparison::SCHEMA.to_owned(),
-        started_at: stamp::rfc3339(started),
+        started_at: run_id::rfc3339(started),
         command: conditions::command_line(),
         syncbench: env!("CARGO_PKG_VERSION").to_owned(),
         machine: Machine::detect(),
-        contenders: programs.into_iter().map(|program| program.label).collect(),
-        rounds,
-        series: comparison::series(args.engines.len(), &rows),
+        series: comparison::series(contenders.len(), &rows),
+        contenders: contenders.into_iter().map(|c| c.label).collect(),
+        rounds: args.rounds as usize,
         rows,
     };
     let json = serde_json::to_string_pretty(&comparison)?;
-    fs::write(folder.join("comparison.json"), &json).with_context(unwritable)?;
+    file::write(&folder.join("comparison.json"), json.as_bytes())?;
     let markdown = table::markdown(&comparison);
-    fs::write(folder.join("comparison.md"), markdown).with_context(unwritable)?;
+    file::write(&folder.join("comparison.md"), markdown.as_bytes())?;
     match args.json {
         true => say!("{json}"),
         false => say!(
@@ -152,13 +158,13 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
     Ok(Status::Ok)
 }
 
-/// What each process is to measure.
+/// The work of each process.
 fn jobs(args: &Args) -> Result<Vec<Job>, BadInput> {
     let job = |name: &String| {
         let suite = Suite::named(name).ok_or_else(|| {
             let names: Vec<&str> = Suite::ALL.iter().map(|suite| suite.name).collect();
             BadInput::new(format!(
-                "no suite called `{name}`; there are {}",
+                "unknown suite `{name}`; the suites are {}",
                 names.join(", ")
             ))
         })?;
@@ -185,33 +191,74 @@ fn jobs(args: &Args) -> Result<Vec<Job>, BadInput> {
     args.workloads.iter().map(job).collect()
 }
 
-/// Whether a suite is measured on a trace that is played several times over:
-/// one whose rows have no sizes of their own.
+/// Returns true if a suite is measured on a trace that is played several times
+/// over: one whose rows have no sizes of their own.
 fn takes_repeats(suite: &Suite, dataset: &str) -> bool {
     let input = input_of(dataset).unwrap_or(Input::Sequential);
     let rows = suite.workloads();
     input == Input::Sequential && rows.iter().all(|row| row.scale_of().is_none())
 }
 
-/// The programs, built where they have to be.
-fn programs(args: &Args, watched: bool) -> anyhow::Result<Vec<Program>> {
-    let program = |contender: &Contender| {
-        let executable = match &contender.version {
-            None => std::env::current_exe().context("cannot find the syncbench executable")?,
-            Some(version) => {
-                if !args.quiet {
-                    eprintln!("building {contender}");
-                }
-                Workshop::new(args.source.as_deref(), &args.builds, watched)?
-                    .build(contender, version)?
+/// The contenders, built if they have to be: engines, then programs.
+fn contenders(args: &Args, watched: bool) -> anyhow::Result<Vec<Contender>> {
+    let engines = args
+        .engines
+        .iter()
+        .map(|engine| engine_contender(engine, args, watched));
+    let programs = args.programs.iter().map(|path| program_contender(path));
+    engines.chain(programs).collect()
+}
+
+fn engine_contender(
+    wanted: &EngineVersion,
+    args: &Args,
+    watched: bool,
+) -> anyhow::Result<Contender> {
+    let executable = match &wanted.version {
+        None => std::env::current_exe().context("cannot find the syncbench executable")?,
+        Some(version) => {
+            let builds = builds(args, watched)?;
+            if !args.quiet {
+                eprintln!("building {wanted}");
             }
-        };
-        Ok(Program {
-            label: contender.to_string(),
-            executable,
-            engine: contender.engine.name.to_owned(),
-            version: contender.version.clone(),
-        })
+            builds
+                .build(&wanted.library(), version)
+                .map_err(|error| match error.is_usage() {
+                    true => BadInput::new(error).into(),
+                    false => anyhow::Error::new(error),
+                })?
+        }
     };
-    args.engines.iter().map(program).collect()
+    Ok(Contender {
+        label: wanted.to_string(),
+        executable,
+        engine: Some(wanted.engine.name.to_owned()),
+        version: wanted.version.clone(),
+    })
+}
+
+fn builds(args: &Args, watched: bool) -> Result<Builds, BadInput> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let source = args.source.as_deref().unwrap_or(own);
+    Builds::new(source, &args.builds, watched).map_err(|error| match args.source {
+        Some(_) => BadInput::new(error),
+        None => BadInput::new(format!(
+            "{error}, which this syncbench was built from; name a checkout with --source"
+        )),
+    })
+}
+
+fn program_contender(path: &Path) -> anyhow::Result<Contender> {
+    let executable = path.canonicalize().map_err(|error| {
+        BadInput::new(format!(
+            "cannot find the program {}: {error}",
+            path.display()
+        ))
+    })?;
+    Ok(Contender {
+        label: path.display().to_string(),
+        executable,
+        engine: None,
+        version: None,
+    })
 }

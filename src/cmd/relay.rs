@@ -4,7 +4,11 @@ use std::net::SocketAddr;
 
 use anyhow::Context;
 use clap::ValueEnum;
-use syncbench_loadgen::relay::{announce, broadcast, loro};
+use syncbench_loadgen::protocol::ProtocolKind;
+use syncbench_loadgen::relay::{
+    self, EmbeddedRelay, HistoryKind, RelayCommand, announce, broadcast,
+};
+use syncbench_loadgen::scenario::RelaySettings;
 use syncbench_reports::record::Status;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
@@ -14,7 +18,7 @@ use super::BadInput;
 
 /// Serve an embedded relay until Ctrl-C.
 ///
-/// Prints where it listens as one JSON line: {"listening":"127.0.0.1:7000"}.
+/// Prints its address as one JSON line: {"listening":"127.0.0.1:7000"}.
 /// In `broadcast` a room is a URL path: ws://127.0.0.1:7000/my-room. In `loro`
 /// the frames name it, whatever the path.
 #[derive(clap::Args)]
@@ -22,11 +26,11 @@ use super::BadInput;
   syncbench relay --listen 127.0.0.1:7000
   syncbench relay --protocol loro --history shallow")]
 pub struct Args {
-    /// How clients speak to it
-    #[arg(long, value_enum, default_value_t = Protocol::Broadcast)]
-    protocol: Protocol,
+    /// Protocol that the relay speaks
+    #[arg(long, value_enum, default_value_t = ProtocolKind::Broadcast)]
+    protocol: ProtocolKind,
 
-    /// Address to listen on; port 0 takes a free one
+    /// Address to listen on; port 0 picks a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7000")]
     listen: SocketAddr,
 
@@ -35,38 +39,29 @@ pub struct Args {
           value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1 << 20))]
     queue_frames: usize,
 
-    /// What a loro relay keeps of a document's past
-    #[arg(long, value_enum, default_value_t = History::Full)]
-    history: History,
+    /// Part of a room's history that a loro relay keeps
+    #[arg(long, value_enum, default_value_t = HistoryKind::Full)]
+    history: HistoryKind,
 
-    /// End when stdin does and ignore Ctrl-C: how a run owns its relay
+    /// End when stdin closes and ignore Ctrl-C: for a run that owns the relay
     #[arg(long, hide = true)]
     owned: bool,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Protocol {
-    /// Forwards raw updates to everyone else in the room, keeps nothing
-    Broadcast,
-    /// loro-protocol 1: keeps each room's updates, brings joiners up to date, acknowledges
-    Loro,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum History {
-    /// All of it
-    Full,
-    /// The state and the latest operations; who was away for longer cannot come back
-    Shallow,
-}
-
-impl From<History> for loro::HistoryKind {
-    fn from(history: History) -> Self {
-        match history {
-            History::Full => Self::Full,
-            History::Shallow => Self::Shallow,
+/// The command that starts this program as the embedded relay of a run.
+pub fn owned_command(settings: &RelaySettings) -> anyhow::Result<RelayCommand> {
+    let program = std::env::current_exe().context("cannot find the syncbench executable")?;
+    let mut args = vec!["relay".into(), "--owned".into()];
+    let flags = [
+        ("--protocol", settings.protocol.to_possible_value()),
+        ("--history", settings.history.to_possible_value()),
+    ];
+    for (flag, value) in flags {
+        if let Some(value) = value {
+            args.extend([flag.into(), value.get_name().into()]);
         }
     }
+    Ok(RelayCommand { program, args })
 }
 
 /// Serves until it is told to end.
@@ -87,21 +82,12 @@ async fn serve(args: Args) -> anyhow::Result<()> {
         .map_err(|error| BadInput::new(format!("cannot listen on {}: {error}", args.listen)))?;
     announce(listener.local_addr()?).context("cannot print the address")?;
     let shutdown = until_told(args.owned);
-    let queue_frames = args.queue_frames;
-    match args.protocol {
-        Protocol::Broadcast => {
-            let config = broadcast::Config { queue_frames };
-            broadcast::run(listener, shutdown, config).await;
-        }
-        Protocol::Loro => {
-            let config = loro::Config {
-                queue_frames,
-                history: args.history.into(),
-                ..loro::Config::default()
-            };
-            loro::run(listener, shutdown, config).await;
-        }
-    }
+    let embedded = EmbeddedRelay {
+        protocol: args.protocol,
+        queue_frames: args.queue_frames,
+        history: args.history,
+    };
+    relay::serve(listener, shutdown, embedded).await;
     Ok(())
 }
 

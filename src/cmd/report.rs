@@ -7,7 +7,7 @@ use syncbench_engines::workload::Suite;
 use syncbench_reports::collect::{Collected, collect};
 use syncbench_reports::export::tables::Report;
 use syncbench_reports::record::Status;
-use syncbench_reports::stamp;
+use syncbench_reports::run_id;
 
 use super::BadInput;
 use crate::output::OutputFolder;
@@ -19,8 +19,8 @@ use crate::stdout::say;
 /// footnotes where the work is not equal, and the figures that others have
 /// published for the same work. A load run gets a page, and a folder with its
 /// figures for other tools: CSV, HdrHistogram percentiles (.hgrm) and log
-/// (.hlog), Prometheus text. What is no record is named, the rest is shown, and
-/// the exit code is 2.
+/// (.hlog), Prometheus text. A file that is not a record is named, the rest is
+/// shown, and the exit code is 2.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -36,11 +36,11 @@ pub struct Args {
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
 
-    /// What to say at the top of the tables, such as how all was measured; may be repeated
+    /// Note at the top of the tables, such as how the cells were measured; repeatable
     #[arg(long, value_name = "TEXT")]
     note: Vec<String>,
 
-    /// What to say at the top of one suite, such as what was left out; may be repeated
+    /// Warning at the top of one suite, such as a row that was left out; repeatable
     #[arg(long, num_args = 2, value_names = ["SUITE", "TEXT"])]
     warn: Vec<String>,
 
@@ -55,7 +55,7 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
     for error in &refused {
         eprintln!("syncbench: {error}");
     }
-    let mut report = Report::of(&records);
+    let mut report = Report::new(&records);
     report.tables.notes = args.note;
     for warning in args.warn.chunks_exact(2) {
         report.tables.warn(&warning[0], &warning[1]);
@@ -64,10 +64,13 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
         .tables
         .describe(|name| Suite::named(name).map(|suite| suite.about));
     if report.is_empty() {
-        return Err(BadInput::new("no cell and no load run to show in what was given").into());
+        return Err(BadInput::new(
+            "the records contain no cell and no load run, so there is nothing to show",
+        )
+        .into());
     }
     let folder = args.output.unwrap_or_else(|| {
-        let name = stamp::rfc3339(SystemTime::now()).replace([':', '-'], "");
+        let name = run_id::rfc3339(SystemTime::now()).replace([':', '-'], "");
         PathBuf::from("target/syncbench").join(format!("{name}-report"))
     });
     let output = OutputFolder::prepare(folder)?;

@@ -1,27 +1,25 @@
 //! `syncbench run`: load a relay, report latency and convergence.
 
 mod display;
+mod execute;
 mod flags;
 mod watcher;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use syncbench_engines::Loro;
-use syncbench_loadgen::load::{self, Inputs, LoadError};
-use syncbench_loadgen::outcome::Outcome;
-use syncbench_loadgen::relay::RelayCommand;
-use syncbench_loadgen::scenario::{History, SHIPPED, Scenario, Settings, Shipped};
+use syncbench_loadgen::scenario::{
+    Arrivals, Phase, ProtocolKind, ReadError, ReplicaKind, SHIPPED, Scenario, Shipped,
+};
 use syncbench_reports::export::{Exporter, Terminal};
-use syncbench_reports::record::{DatasetRef, Run, Status};
+use syncbench_reports::metric;
+use syncbench_reports::record::{DatasetRef, Status};
 use syncbench_reports::threshold::{self, Threshold};
-use tokio::sync::oneshot;
 
-use flags::{Arrivals, Flags, Phase, Protocol, Replica};
-use watcher::Watcher;
+use execute::{Options, execute};
+use flags::Flags;
 
 use super::BadInput;
 use crate::conditions;
@@ -46,12 +44,11 @@ Examples:
 Exit codes: 0 ok, 1 failure, 2 bad usage or input, 6 not converged, 7 invalid measurement,
 99 threshold missed")]
 pub struct Args {
-    /// A scenario: a file in TOML, or the name of one that comes with syncbench; flags go before
-    /// what it says
+    /// A scenario: a TOML file, or the name of a built-in one; flags override it
     #[arg(value_name = "SCENARIO.toml|NAME")]
     scenario: Option<String>,
 
-    /// Print the scenarios that come with syncbench
+    /// Print the built-in scenarios
     #[arg(long)]
     list: bool,
 
@@ -63,27 +60,27 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     rooms: Option<u32>,
 
-    /// How many of the clients write; the others only read [default: all]
+    /// Clients that write; the others only read [default: all]
     #[arg(long, value_name = "N")]
     writers: Option<u32>,
 
-    /// What the clients' copies of the document are [default: full]
+    /// Kind of replica that each client keeps [default: full]
     #[arg(long, value_enum)]
-    replica: Option<Replica>,
+    replica: Option<ReplicaKind>,
 
     /// Edits per second, over all clients [default: 1000]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     rate: Option<f64>,
 
-    /// How long edits are scheduled: 10s, 500ms, 2m [default: 10s]
+    /// Length of the schedule: 10s, 500ms, 2m [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = super::duration)]
     duration: Option<Duration>,
 
-    /// How the edits of one client follow each other [default: constant]
+    /// Distances between the edits of one client [default: constant]
     #[arg(long, value_enum)]
     arrivals: Option<Arrivals>,
 
-    /// How the clients' constant rhythms lie to each other [default: spread]
+    /// Phase of the clients' constant-rate schedules [default: spread]
     #[arg(long, value_enum)]
     phase: Option<Phase>,
 
@@ -92,27 +89,27 @@ pub struct Args {
     #[arg(long, value_name = "NAME|FILE")]
     dataset: Option<String>,
 
-    /// Bytes of text that each edit inserts, instead of what the trace says
+    /// Bytes of text that each edit inserts instead of the trace's text
     #[arg(long, value_name = "N")]
     payload: Option<u32>,
 
-    /// Load this relay instead of the embedded one; {room} and {client} stand for names
+    /// Load this relay instead of the embedded one; {room} and {client} are replaced by names
     #[arg(long, value_name = "URL")]
     relay: Option<String>,
 
-    /// Start the relay by this command; --relay says where it listens then
+    /// Start the relay with this command; --relay gives its address
     #[arg(long, value_name = "COMMAND")]
     relay_cmd: Option<String>,
 
-    /// How long a relay that the run starts may take to answer [default: 10s]
+    /// Time within which a relay that the run starts must answer [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = super::duration)]
     ready_timeout: Option<Duration>,
 
-    /// How clients and relay speak [default: broadcast]
+    /// Protocol between clients and relay [default: broadcast]
     #[arg(long, value_enum)]
-    protocol: Option<Protocol>,
+    protocol: Option<ProtocolKind>,
 
-    /// Take any certificate of a wss:// relay
+    /// Accept any certificate from a wss:// relay
     #[arg(long)]
     insecure: bool,
 
@@ -124,20 +121,15 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 
-    /// Threads that simulate clients [default: one less than CPUs]
+    /// Threads that simulate clients [default: CPUs less one]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
 
-    /// Fail with exit code 99 unless this holds: `propagation.p99 < 100ms`
-    ///
-    /// metric.stat op value. Metrics: propagation, propagation_from_send,
-    /// generator_lag, edit, transit, import, connect (min, mean, max, count,
-    /// p50, p99.9, ...); lost, duplicated, corrupt, scheduled, sent, expected,
-    /// visible; convergence.rate, sent.rate, visible.rate. May be given often.
-    #[arg(long = "threshold", value_name = "EXPR")]
+    /// Fail with exit code 99 unless this holds: `propagation.p99 < 100ms`; repeatable
+    #[arg(long = "threshold", value_name = "EXPR", long_help = threshold_help())]
     thresholds: Vec<String>,
 
-    /// Serve what is measured while the run goes on: http://ADDR/metrics, for Prometheus
+    /// Serve live measurements for Prometheus at http://ADDR/metrics
     #[arg(long, value_name = "ADDR")]
     metrics: Option<SocketAddr>,
 
@@ -149,32 +141,36 @@ pub struct Args {
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
 
-    /// No progress display
+    /// Hide the progress display
     #[arg(short, long)]
     quiet: bool,
 }
 
+/// The help of `--threshold`, with every metric that there is.
+fn threshold_help() -> String {
+    format!(
+        "Fail with exit code 99 unless this holds: `propagation.p99 < 100ms`; repeatable\n\n{}",
+        metric::threshold_help()
+    )
+}
+
 impl Args {
-    /// The scenario, and the thresholds that it names.
-    fn scenario(&self) -> anyhow::Result<(Scenario, Vec<Threshold>)> {
+    /// The scenario as the file and the flags give it.
+    fn scenario(&self) -> anyhow::Result<Scenario> {
         let (name, toml) = match &self.scenario {
             Some(name) => (name.as_str(), written(name)?),
             None => ("flags", String::new()),
         };
-        let settings = Settings::parse_with(&toml, self.flags()?);
-        let settings = settings.map_err(|error| BadInput::new(format!("{name}: {error}")))?;
-        let mut scenario = settings.scenario().map_err(BadInput::new)?;
+        let read = Scenario::parse_with(&toml, self.flags()?);
+        let mut scenario = read.map_err(|error| match error {
+            ReadError::File(_) => BadInput::new(format!("{name}: {error}")),
+            error => BadInput::new(error),
+        })?;
         scenario.workers = self.workers.map_or(scenario.workers, usize::from);
-        let thresholds = scenario.thresholds.iter().map(|text| text.parse());
-        let thresholds = thresholds.collect::<Result<Vec<Threshold>, _>>();
-        let thresholds = thresholds.map_err(BadInput::new)?;
-        thresholds
-            .iter()
-            .try_for_each(|t| part_exists(&scenario, t))?;
-        Ok((scenario, thresholds))
+        Ok(scenario)
     }
 
-    /// What the flags say, as a scenario file would.
+    /// The flags as the settings of a scenario file.
     fn flags(&self) -> anyhow::Result<toml::Table> {
         let mut flags = Flags::default();
         let time = |time: Duration| humantime::format_duration(time).to_string();
@@ -183,25 +179,16 @@ impl Args {
         flags.set("relay.url", self.relay.clone());
         flags.set("relay.command", self.relay_cmd.clone());
         flags.set("relay.ready_timeout", self.ready_timeout.map(time));
-        flags.set(
-            "relay.protocol",
-            self.protocol.map(|protocol| protocol.name()),
-        );
+        flags.set_name("relay.protocol", self.protocol);
         flags.set("relay.insecure", self.insecure.then_some(true));
         flags.set("clients.count", self.clients);
         flags.set("clients.rooms", self.rooms);
         flags.set("clients.writers", self.writers);
-        flags.set(
-            "clients.replica",
-            self.replica.map(|replica| replica.name()),
-        );
+        flags.set_name("clients.replica", self.replica);
         flags.set("workload.dataset", self.dataset.clone());
         flags.set("workload.rate", self.rate);
-        flags.set(
-            "workload.arrivals",
-            self.arrivals.map(|arrivals| arrivals.name()),
-        );
-        flags.set("workload.phase", self.phase.map(|phase| phase.name()));
+        flags.set_name("workload.arrivals", self.arrivals);
+        flags.set_name("workload.phase", self.phase);
         flags.set("workload.payload", self.payload);
         if !self.thresholds.is_empty() {
             flags.set("thresholds", Some(self.thresholds.clone()));
@@ -213,29 +200,7 @@ impl Args {
     }
 }
 
-/// Refuses a threshold on a part that the scenario does not have.
-fn part_exists(scenario: &Scenario, threshold: &Threshold) -> anyhow::Result<()> {
-    let Some((kind, part)) = threshold.group() else {
-        return Ok(());
-    };
-    let parts: Vec<String> = match kind {
-        "stage" => scenario.stages.iter().map(|s| s.name.clone()).collect(),
-        "link" => {
-            let named = scenario.links.iter().map(|link| link.name.clone());
-            named.chain(["none".to_owned()]).collect()
-        }
-        _ => scenario.rooms.iter().map(|r| r.size.to_string()).collect(),
-    };
-    if parts.iter().any(|known| known == part) {
-        return Ok(());
-    }
-    let known = parts.join(", ");
-    let message =
-        format!("threshold `{threshold}`: the scenario has no {kind} `{part}`; it has: {known}");
-    Err(BadInput::new(message).into())
-}
-
-/// The text of a shipped scenario, or of a file.
+/// The text of a built-in scenario, or of a file.
 fn written(name: &str) -> anyhow::Result<String> {
     if let Some(shipped) = Shipped::named(name) {
         return Ok(shipped.toml.to_owned());
@@ -250,19 +215,21 @@ fn written(name: &str) -> anyhow::Result<String> {
     })
 }
 
-/// Prints what comes with syncbench.
+/// Prints the built-in scenarios.
 fn list() -> anyhow::Result<Status> {
     for shipped in SHIPPED {
-        let scenario = shipped.settings()?.scenario()?;
+        let scenario = shipped.scenario()?;
+        let thresholds = scenario.thresholds.iter().map(Threshold::to_string);
+        let thresholds: Vec<String> = thresholds.collect();
         say!(
             "{}\n  {} clients in {} rooms, {} edits/s for {}\n  {}\n  thresholds: {}\n",
             shipped.name,
-            scenario.clients,
+            scenario.clients.count,
             scenario.room_count(),
-            scenario.rate,
+            scenario.workload.rate,
             humantime::format_duration(scenario.duration),
             scenario.analysis.trim().replace('\n', "\n  "),
-            scenario.thresholds.join(", "),
+            thresholds.join(", "),
         );
     }
     Ok(Status::Ok)
@@ -273,9 +240,9 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
     if args.list {
         return list();
     }
-    let (scenario, thresholds) = args.scenario()?;
-    let trace = syncbench_datasets::load(&scenario.dataset).map_err(BadInput::new)?;
-    let settings = serde_json::to_value(&scenario)?;
+    let scenario = args.scenario()?;
+    let trace = syncbench_datasets::load(&scenario.workload.dataset).map_err(BadInput::new)?;
+    let settings = serde_json::to_value(scenario.recorded())?;
     let dataset = DatasetRef {
         name: trace.name().to_owned(),
         sha256: trace.sha256().to_owned(),
@@ -286,8 +253,11 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
         None => PathBuf::from("target/syncbench").join(&conditions.id),
     };
     let output = OutputFolder::prepare(folder)?;
-    let loaded = load_relay(&scenario, trace, &thresholds, &conditions, &args);
-    let outcome = match loaded {
+    let options = Options {
+        metrics: args.metrics,
+        quiet: args.quiet,
+    };
+    let outcome = match execute(&scenario, trace, &conditions, options) {
         Ok(outcome) => outcome,
         Err(error) => {
             output.abandon();
@@ -295,7 +265,7 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
         }
     };
     let mut record = outcome.record(conditions);
-    threshold::hold(&mut record, &thresholds);
+    threshold::apply_thresholds(&mut record, &scenario.thresholds);
     let files = output.write(&mut record)?;
     if args.json {
         say!("{}", serde_json::to_string(&record)?);
@@ -303,81 +273,4 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
         say!("{}", Terminal::stdout(files).export(&record)?.trim_end());
     }
     Ok(record.verdict.status)
-}
-
-fn load_relay(
-    scenario: &Scenario,
-    trace: syncbench_datasets::Trace,
-    thresholds: &[Threshold],
-    conditions: &Run,
-    args: &Args,
-) -> anyhow::Result<Outcome> {
-    let program = std::env::current_exe().context("cannot find the syncbench executable")?;
-    let protocol = scenario.protocol.name();
-    let history = match scenario.history {
-        History::Full => "full",
-        History::Shallow => "shallow",
-    };
-    let relay = [
-        "relay",
-        "--owned",
-        "--protocol",
-        protocol,
-        "--history",
-        history,
-    ];
-    let inputs = Inputs {
-        trace: Arc::new(trace),
-        engine: &Loro,
-        embedded_relay: RelayCommand {
-            program,
-            args: relay.map(Into::into).into(),
-        },
-    };
-    let mut watcher = Watcher::new(scenario, thresholds, conditions, args.quiet);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let outcome = runtime.block_on(async {
-        let interrupt = interrupt()?;
-        if let Some(address) = args.metrics {
-            watcher.serve_metrics(address).await?;
-        }
-        let watch = |progress: load::Progress<'_>| watcher.take(progress);
-        load::run(scenario.clone(), inputs, interrupt, watch)
-            .await
-            .map_err(explained)
-    });
-    watcher.end();
-    outcome
-}
-
-/// Tells what the user can mend from what has failed.
-fn explained(error: LoadError) -> anyhow::Error {
-    match error {
-        LoadError::Descriptors(_) | LoadError::Url(_) | LoadError::NoRhythm(_) => {
-            BadInput::new(error).into()
-        }
-        error => error.into(),
-    }
-}
-
-/// Completes at the first Ctrl-C (or SIGTERM): the run ends early with what it
-/// has measured. A second one ends the process at once.
-fn interrupt() -> anyhow::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut int = signal(SignalKind::interrupt())?;
-    let mut term = signal(SignalKind::terminate())?;
-    let (first, interrupted) = oneshot::channel();
-    tokio::spawn(async move {
-        tokio::select! { _ = int.recv() => {}, _ = term.recv() => {} }
-        let _ = first.send(());
-        tokio::select! { _ = int.recv() => {}, _ = term.recv() => {} }
-        eprintln!("syncbench: interrupted twice, nothing is written");
-        std::process::exit(i32::from(Status::Failure.exit_code(false)));
-    });
-    Ok(async {
-        // An error means that the task above is gone, and the run with it.
-        let _ = interrupted.await;
-    })
 }

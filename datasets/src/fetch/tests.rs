@@ -30,7 +30,7 @@ fn entry(url: String) -> Entry {
     }
 }
 
-/// Answers one request and gives what it asked for.
+/// Answers one request and returns the request.
 fn serve(
     answer: impl FnOnce(&str, &mut TcpStream) -> std::io::Result<()> + Send + 'static,
 ) -> std::io::Result<(String, JoinHandle<std::io::Result<String>>)> {

@@ -2,16 +2,17 @@
 
 use syncbench_datasets::{Check, Trace, catalog};
 
-use super::{Outcome, WorkloadError};
-use crate::{Cap, Caps, Imported, Replica, VersionVector};
+use super::error::WorkloadError;
+use super::repetition::Outcome;
+use crate::{Capabilities, Capability, Imported, Replica, VersionVector};
 
 /// An import must have brought something, as far as the engine can tell, and
 /// nothing may wait.
-pub fn brought_all(imported: &Imported, caps: Caps) -> Result<(), WorkloadError> {
+pub fn brought_all(imported: &Imported, capabilities: Capabilities) -> Result<(), WorkloadError> {
     if let Some(range) = imported.pending.first() {
         return Err(wrong(format!("operations {range} wait for others")));
     }
-    match imported.applied.is_empty() && caps.has(Cap::CountsDeletions) {
+    match imported.applied.is_empty() && capabilities.has(Capability::CountsDeletions) {
         true => Err(wrong("the import applied nothing")),
         false => Ok(()),
     }

@@ -5,7 +5,9 @@ use std::rc::Rc;
 
 use super::subject::{Document, TAIL};
 use super::{Form, Input, Outcome, Prepared, Subject, Workload, WorkloadError, check, timed};
-use crate::{Cap, Caps, Engine, EngineError, Export, Imported, PeerId, Replica, VersionVector};
+use crate::{
+    Capabilities, Capability, Engine, EngineError, Export, Imported, PeerId, Replica, VersionVector,
+};
 
 /// Who loads the document.
 const HOLDER: PeerId = 2;
@@ -43,7 +45,7 @@ pub fn workloads() -> Vec<Workload> {
     }));
     let variant = format!("sync/shallow-at-{SHALLOW_FROM}%");
     let row = Workload::new(Input::Sequential, variant, serve_from_shallow);
-    all.push(row.needs([Cap::ShallowSnapshot]));
+    all.push(row.needs([Capability::ShallowSnapshot]));
     all.extend(each_form("open", Input::Sequential, open));
     all.extend(each_form("example", Input::Synthetic, example));
     all
@@ -78,17 +80,20 @@ fn behind(form: Form, subject: &Subject) -> Result<Behind, WorkloadError> {
 
 /// Imports that must each bring something.
 struct Imports {
-    caps: Caps,
+    capabilities: Capabilities,
     idle: usize,
 }
 
 impl Imports {
-    fn new(caps: Caps) -> Self {
-        Self { caps, idle: 0 }
+    fn new(capabilities: Capabilities) -> Self {
+        Self {
+            capabilities,
+            idle: 0,
+        }
     }
 
     fn note(&mut self, imported: &Imported) {
-        self.idle += usize::from(check::brought_all(imported, self.caps).is_err());
+        self.idle += usize::from(check::brought_all(imported, self.capabilities).is_err());
     }
 
     fn load(&mut self, replica: &mut dyn Replica, stored: &[u8]) -> Result<(), EngineError> {
@@ -99,7 +104,7 @@ impl Imports {
 
     /// Applies updates in one call where the engine has such a call.
     fn apply(&mut self, replica: &mut dyn Replica, updates: &[Vec<u8>]) -> Result<(), EngineError> {
-        if self.caps.has(Cap::Batch) {
+        if self.capabilities.has(Capability::Batch) {
             let updates: Vec<&[u8]> = updates.iter().map(Vec::as_slice).collect();
             let imported = replica.import_batch(&updates)?;
             self.note(&imported);
@@ -136,7 +141,7 @@ fn compact(form: Form, cycles: usize, subject: &Subject) -> Prepared<'_> {
         Compaction {
             replicas: (0..cycles).map(|_| engine.replica(HOLDER)).collect(),
             stored,
-            imports: Imports::new(engine.caps()),
+            imports: Imports::new(engine.capabilities()),
             written: 0,
         },
         move |state| {
@@ -177,7 +182,7 @@ fn bring_up_to_date(form: Form, subject: &Subject) -> Prepared<'_> {
     let engine = subject.engine();
     let bytes = updates.iter().map(Vec::len).sum::<usize>() + stored.len();
     timed(
-        (engine.replica(HOLDER), Imports::new(engine.caps())),
+        (engine.replica(HOLDER), Imports::new(engine.capabilities())),
         move |(replica, imports)| {
             imports.load(&mut **replica, &stored)?;
             imports.apply(&mut **replica, &updates)?;
@@ -198,7 +203,7 @@ fn open(form: Form, subject: &Subject) -> Prepared<'_> {
     let engine = subject.engine();
     let bytes = stored.len();
     timed(
-        (engine.replica(HOLDER), Imports::new(engine.caps())),
+        (engine.replica(HOLDER), Imports::new(engine.capabilities())),
         move |(replica, imports)| {
             imports.load(&mut **replica, &stored)?;
             replica.materialize();
@@ -240,7 +245,7 @@ fn serve(stored: Vec<u8>, subject: &Subject) -> Prepared<'_> {
     timed(
         Service {
             replica: engine.replica(HOLDER),
-            imports: Imports::new(engine.caps()),
+            imports: Imports::new(engine.capabilities()),
             sent: Vec::new(),
         },
         move |state| {
@@ -254,7 +259,7 @@ fn serve(stored: Vec<u8>, subject: &Subject) -> Prepared<'_> {
             let whole = subject.whole()?;
             let mut receiver = subject.replica(HOLDER + 1, known, Form::Updates)?;
             let imported = receiver.import(&state.sent)?;
-            check::brought_all(&imported, engine.caps())?;
+            check::brought_all(&imported, engine.capabilities())?;
             loaded(&*receiver, &whole, state.sent.len())
         },
     )

@@ -17,7 +17,8 @@ use super::repetition::{Prepared, timed};
 use super::subject::WRITER;
 use super::{Form, Input, Outcome, Subject, Workload, WorkloadError, check};
 use crate::{
-    Cap, Edit, Engine, EngineError, Imported, PeerId, Replica, StateHash, Value, VersionVector,
+    Capability, Edit, Engine, EngineError, HeavyWork, Imported, PeerId, Replica, StateHash, Value,
+    VersionVector,
 };
 
 /// Edits of each writer in B1 and B2.
@@ -55,7 +56,7 @@ pub fn workloads() -> Vec<Workload> {
         one_writer("B1.10-prepend-numbers", 110, N, input::prepend_number),
         one_writer("B1.11-random-numbers", 111, N, input::number),
     ];
-    all.extend(lists.map(|row| row.needs([Cap::Lists])));
+    all.extend(lists.map(|row| row.needs([Capability::Lists])));
     all.extend([
         two_writers("B2.1-strings", 201, 1, input::string),
         two_writers("B2.2-random-characters", 202, N, input::character),
@@ -63,15 +64,15 @@ pub fn workloads() -> Vec<Workload> {
         two_writers("B2.4-random-insert-delete", 204, 2 * N, input::in_turn),
     ]);
     all.extend([
-        many_writers("B3.1-map-numbers", CLIENTS, map_number).needs([Cap::Maps]),
-        many_writers("B3.2-map-objects", CLIENTS, map_object).needs([Cap::Maps]),
-        many_writers("B3.3-map-strings", CLIENTS, map_string).needs([Cap::Maps]),
+        many_writers("B3.1-map-numbers", CLIENTS, map_number).needs([Capability::Maps]),
+        many_writers("B3.2-map-objects", CLIENTS, map_object).needs([Capability::Maps]),
+        many_writers("B3.3-map-strings", CLIENTS, map_string).needs([Capability::Maps]),
     ]);
     // Before the two that some engines do not end within minutes.
     for clients in FEWER {
         all.push(many_texts(format!("B3.5-text/clients-{clients}"), clients));
     }
-    all.push(many_writers("B3.4-list-strings", CLIENTS, list_string).needs([Cap::Lists]));
+    all.push(many_writers("B3.4-list-strings", CLIENTS, list_string).needs([Capability::Lists]));
     all.push(many_texts("B3.5-text".to_owned(), CLIENTS));
     all.push(Workload::new(Input::Sequential, "B4-trace", trace).per_operation());
     all
@@ -91,9 +92,7 @@ fn one_writer(variant: &'static str, seed: u64, changes: usize, step: Step) -> W
     });
     match changes < N {
         true => row.per(changes as u64),
-        false => row
-            .per(changes as u64)
-            .slow(|engine, _| engine.name() == "automerge"),
+        false => row.per(changes as u64).heavy(HeavyWork::ManyChanges),
     }
 }
 
@@ -144,17 +143,16 @@ fn two_writers(variant: &'static str, seed: u64, changes: usize, step: Step) -> 
             imported: Default::default(),
             bytes: 0,
         };
-        let caps = subject.engine().caps();
+        let capabilities = subject.engine().capabilities();
         timed(state, TwoWriters::run, move |state| {
             for imported in &state.imported {
-                check::brought_all(imported, caps)?;
+                check::brought_all(imported, capabilities)?;
             }
             let [a, b] = &mut state.replicas;
             with_document(check::same(&**a, &**b, state.bytes)?, &mut **a)
         })
     });
-    row.per(2 * changes as u64)
-        .slow(|engine, _| engine.name() == "automerge")
+    row.per(2 * changes as u64).heavy(HeavyWork::ManyChanges)
 }
 
 struct TwoWriters {
@@ -179,9 +177,6 @@ impl TwoWriters {
     }
 }
 
-/// Engines that take many seconds to read what all clients of B3 did.
-const SLOW_READERS: [&str; 4] = ["loro", "loro-0.16", "diamond-types", "ot"];
-
 /// What client number `i` of B3 does.
 type ClientEdit = fn(&mut dyn Replica, u64) -> Result<(), EngineError>;
 
@@ -199,9 +194,7 @@ fn many_writers(variant: impl Into<String>, clients: u64, edit: ClientEdit) -> W
     });
     match clients < CLIENTS {
         true => row.per(clients - 1),
-        false => row
-            .per(clients - 1)
-            .slow(|engine, _| SLOW_READERS.contains(&engine.name())),
+        false => row.per(clients - 1).heavy(HeavyWork::ManyWriters),
     }
 }
 
@@ -227,7 +220,7 @@ impl Clients {
         }
         let mut reference = engine.replica(clients + 1);
         let reversed: Vec<_> = updates.iter().rev().map(Vec::as_slice).collect();
-        match engine.caps().has(Cap::Batch) {
+        match engine.capabilities().has(Capability::Batch) {
             true => drop(reference.import_batch(&reversed)?),
             false => reversed
                 .iter()

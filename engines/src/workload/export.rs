@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::{Form, Input, Outcome, Prepared, Repetition, Subject, Workload, WorkloadError, check};
-use crate::{Cap, EngineError, Export, PeerId, Replica, VersionVector};
+use crate::{Capability, EngineError, Export, PeerId, Replica, VersionVector};
 
 /// Who holds the document.
 const HOLDER: PeerId = 2;
@@ -53,12 +53,12 @@ enum What {
 }
 
 impl What {
-    fn needs(self) -> Vec<Cap> {
+    fn needs(self) -> Vec<Capability> {
         match self {
             Self::Whole(form) => form.needs(),
-            Self::ShallowAt(_) | Self::StateOnly => vec![Cap::ShallowSnapshot],
+            Self::ShallowAt(_) | Self::StateOnly => vec![Capability::ShallowSnapshot],
             Self::UpdatesSince(_) => Vec::new(),
-            Self::Json | Self::JsonSince(_) => vec![Cap::Json],
+            Self::Json | Self::JsonSince(_) => vec![Capability::Json],
         }
     }
 
@@ -150,7 +150,7 @@ impl Repetition for Save<'_> {
         };
         let mut receiver = self.subject.replica(HOLDER + 1, known, Form::Updates)?;
         let imported = receiver.import(&self.exported)?;
-        check::brought_all(&imported, self.subject.engine().caps())?;
+        check::brought_all(&imported, self.subject.engine().capabilities())?;
         if let What::ShallowAt(_) = self.what {
             // It must still have the history since then.
             let since = &self.version;

@@ -1,8 +1,7 @@
 //! Going back in time: reading, copying, undoing and editing what was.
 
 use super::{Form, Input, Outcome, Prepared, Subject, Workload, WorkloadError, check, timed};
-use crate::history::{History, Moment};
-use crate::{Cap, EngineError, PeerId, Replica};
+use crate::{Capability, EngineError, History, Moment, PeerId, Replica};
 
 /// Who holds the document.
 const HOLDER: PeerId = 2;
@@ -22,18 +21,20 @@ pub fn workloads() -> Vec<Workload> {
             let row = Workload::new(Input::Sequential, variant, move |subject| {
                 checkout(percent, back, subject)
             });
-            all.push(row.needs([Cap::Checkout]));
+            all.push(row.needs([Capability::Checkout]));
         }
     }
-    let row = |variant: &str, cap: Cap, prepare: for<'a> fn(&'a Subject) -> Prepared<'a>| {
-        Workload::new(Input::Sequential, variant, prepare).needs([cap])
+    let row = |variant: &str,
+               capability: Capability,
+               prepare: for<'a> fn(&'a Subject) -> Prepared<'a>| {
+        Workload::new(Input::Sequential, variant, prepare).needs([capability])
     };
-    all.push(row("fork", Cap::Forks, fork));
-    all.push(row("fork-at-50%", Cap::ForksAt, fork_at));
-    all.push(row("diff-50%", Cap::TimeTravel, diff));
-    all.push(row("apply-diff-50%", Cap::TimeTravel, apply_diff));
-    all.push(row("revert-to-50%", Cap::TimeTravel, revert));
-    all.push(row("edit-at-50%", Cap::TimeTravel, edit_in_the_past).per(EDITS as u64));
+    all.push(row("fork", Capability::Forks, fork));
+    all.push(row("fork-at-50%", Capability::ForksAt, fork_at));
+    all.push(row("diff-50%", Capability::TimeTravel, diff));
+    all.push(row("apply-diff-50%", Capability::TimeTravel, apply_diff));
+    all.push(row("revert-to-50%", Capability::TimeTravel, revert));
+    all.push(row("edit-at-50%", Capability::TimeTravel, edit_in_the_past).per(EDITS as u64));
     all
 }
 

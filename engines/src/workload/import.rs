@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use super::subject::Document;
 use super::{Form, Input, Outcome, Prepared, Repetition, Subject, Workload, WorkloadError, check};
-use crate::{Engine, EngineError, Imported, PeerId, Replica};
+use crate::{EngineError, HeavyWork, Imported, PeerId, Replica};
 
 /// Who opens the document.
 const READER: PeerId = 2;
@@ -27,7 +27,9 @@ pub fn workloads() -> Vec<Workload> {
                 format!("{form}{stage}"),
                 move |subject| Opening::prepare(form, stage, subject),
             );
-            let row = row.needs(form.needs()).unless(hopeless);
+            let row = row
+                .needs(form.needs())
+                .heavy_on("automerge-paper-x100", HeavyWork::HugeHistory);
             all.push(match (form, stage) {
                 (Form::Updates, Stage::Import) => row.per_operation(),
                 _ => row,
@@ -36,21 +38,6 @@ pub fn workloads() -> Vec<Workload> {
     }
     all.extend(stored::workloads());
     all
-}
-
-/// Why an engine cannot so much as write the hundredfold trace.
-fn hopeless(engine: &dyn Engine, dataset: &str) -> Option<String> {
-    let reason = match engine.name() {
-        _ if dataset != "automerge-paper-x100" => return None,
-        name if name.starts_with("yrs") => {
-            "writing it takes hours: a hundredth of it in one transaction takes a minute"
-        }
-        "automerge" => {
-            "not run: time grows faster than size, as issue 906 of Automerge reports of a trace repeated 25 times"
-        }
-        _ => return None,
-    };
-    Some(reason.to_owned())
 }
 
 /// How far the opening goes.
@@ -118,7 +105,7 @@ impl Repetition for Opening<'_> {
     }
 
     fn check(&mut self) -> Result<Outcome, WorkloadError> {
-        check::brought_all(&self.imported, self.subject.engine().caps())?;
+        check::brought_all(&self.imported, self.subject.engine().capabilities())?;
         let typed = match self.stage >= Stage::Edit {
             true => FIRST_EDIT,
             false => "",

@@ -6,7 +6,7 @@
 use super::commit::commit;
 use super::repetition::{Prepared, timed};
 use super::{Input, Outcome, Subject, Workload, WorkloadError, check};
-use crate::{Cap, Edit, EngineError, NodeId, PeerId, Replica, Span, Value};
+use crate::{Capability, Edit, EngineError, NodeId, PeerId, Replica, Span, Value};
 
 pub fn workloads() -> Vec<Workload> {
     vec![
@@ -25,11 +25,14 @@ pub fn workloads() -> Vec<Workload> {
         Workload::new(Input::Synthetic, "backward-3", |s| {
             texts(s, &["123", "Hi", "xyz"], backward)
         }),
-        Workload::new(Input::Synthetic, "bold-over-inside", |s| bold(s, 2)).needs([Cap::RichText]),
-        Workload::new(Input::Synthetic, "bold-over-end", |s| bold(s, 4)).needs([Cap::RichText]),
+        Workload::new(Input::Synthetic, "bold-over-inside", |s| bold(s, 2))
+            .needs([Capability::RichText]),
+        Workload::new(Input::Synthetic, "bold-over-end", |s| bold(s, 4))
+            .needs([Capability::RichText]),
         Workload::new(Input::Synthetic, "move-one-element", move_element)
-            .needs([Cap::MovableLists]),
-        Workload::new(Input::Synthetic, "move-into-each-other", move_nodes).needs([Cap::Trees]),
+            .needs([Capability::MovableLists]),
+        Workload::new(Input::Synthetic, "move-into-each-other", move_nodes)
+            .needs([Capability::Trees]),
     ]
 }
 

@@ -20,7 +20,8 @@ use rand::{RngExt, SeedableRng};
 use super::repetition::timed;
 use super::{Input, Outcome, Prepared, Subject, Workload, WorkloadError, check};
 use crate::{
-    Cap, Caps, Edit, Engine, EngineError, Export, OpRange, PeerId, Replica, Value, VersionVector,
+    Capabilities, Capability, Edit, Engine, EngineError, Export, OpRange, PeerId, Replica, Value,
+    VersionVector,
 };
 
 /// Rounds that the replicas live through after loading the history, before the
@@ -85,17 +86,17 @@ fn round<'a>(
     }
     for round in before..before + SETTLING {
         let sent = session.edit(&mut replicas, round)?;
-        deliver(&mut replicas, &sent, engine.caps())?;
+        deliver(&mut replicas, &sent, engine.capabilities())?;
     }
     let sent = session.edit(&mut replicas, before + SETTLING)?;
     let edits = session.edits(before + SETTLING + 1);
-    let caps = engine.caps();
+    let capabilities = engine.capabilities();
     timed(
         (replicas, 0),
         {
             let sent = sent.clone();
             move |(replicas, idle)| {
-                *idle = deliver(replicas, &sent, caps)?;
+                *idle = deliver(replicas, &sent, capabilities)?;
                 Ok(())
             }
         },
@@ -118,11 +119,11 @@ enum Container {
 }
 
 impl Container {
-    fn needs(self) -> Option<Cap> {
+    fn needs(self) -> Option<Capability> {
         match self {
             Self::Text => None,
-            Self::List => Some(Cap::Lists),
-            Self::Map => Some(Cap::Maps),
+            Self::List => Some(Capability::Lists),
+            Self::Map => Some(Capability::Maps),
         }
     }
 
@@ -265,10 +266,10 @@ impl Past {
 
     fn live(&mut self) -> Result<(), EngineError> {
         let sent = self.session.edit(&mut self.replicas, self.rounds)?;
-        let caps = self.engine.caps();
-        match caps.has(Cap::Batch) {
+        let capabilities = self.engine.capabilities();
+        match capabilities.has(Capability::Batch) {
             true => deliver_batches(&mut self.replicas, &sent)?,
-            false => drop(deliver(&mut self.replicas, &sent, caps)?),
+            false => drop(deliver(&mut self.replicas, &sent, capabilities)?),
         }
         self.rounds += 1;
         Ok(())
@@ -288,13 +289,13 @@ fn bytes_of(sent: &Sent) -> usize {
 fn deliver(
     replicas: &mut [Box<dyn Replica>],
     sent: &Sent,
-    caps: Caps,
+    capabilities: Capabilities,
 ) -> Result<usize, EngineError> {
     let mut idle = 0;
     for (to, replica) in replicas.iter_mut().enumerate() {
         for (_, update) in sent.iter().filter(|&&(from, _)| from != to) {
             let imported = replica.import(update)?;
-            idle += usize::from(check::brought_all(&imported, caps).is_err());
+            idle += usize::from(check::brought_all(&imported, capabilities).is_err());
         }
     }
     Ok(idle)

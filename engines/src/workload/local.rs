@@ -1,7 +1,7 @@
 //! Typing: a whole trace as local edits into an empty replica.
 
 use super::{Form, Input, Outcome, Prepared, Subject, Workload, WorkloadError, check, timed};
-use crate::{Cap, Engine, EngineError, PeerId, Replica};
+use crate::{Capability, Engine, EngineError, HeavyWork, PeerId, Replica};
 
 /// Who types.
 const TYPIST: PeerId = 1;
@@ -15,7 +15,7 @@ pub fn workloads() -> Vec<Workload> {
         let row = row.per_operation();
         match commits {
             Commits::Txns => row,
-            Commits::One => row.unless(hopeless),
+            Commits::One => row.heavy_on("automerge-paper", HeavyWork::LongTransaction),
         }
     })
     .collect()
@@ -37,12 +37,6 @@ impl Commits {
             Self::One => "one-commit",
         }
     }
-}
-
-fn hopeless(engine: &dyn Engine, dataset: &str) -> Option<String> {
-    let long = dataset == "automerge-paper" && engine.name().starts_with("yrs");
-    let reason = "takes a minute: in Yrs a transaction gets slower with each edit in it";
-    long.then(|| reason.to_owned())
 }
 
 fn typed(commits: Commits, subject: &Subject) -> Prepared<'_> {
@@ -87,7 +81,7 @@ fn verify(replica: &mut dyn Replica, subject: &Subject) -> Result<Outcome, Workl
 /// The document in the form that holds most: history and state where there is
 /// such a form, and all updates where there is not.
 fn most_complete(replica: &mut dyn Replica, engine: &dyn Engine) -> Result<Vec<u8>, EngineError> {
-    let form = match engine.caps().has(Cap::Snapshot) {
+    let form = match engine.capabilities().has(Capability::Snapshot) {
         true => Form::Snapshot,
         false => Form::Updates,
     };

@@ -9,7 +9,10 @@ use std::rc::Rc;
 use super::repetition::timed;
 use super::subject::{Document, TAIL, WRITER};
 use super::{Form, Input, Outcome, Prepared, Repetition, Subject, Workload, WorkloadError, check};
-use crate::{Cap, Caps, EngineError, Export, Imported, PeerId, Replica, VersionVector};
+use crate::{
+    Capabilities, Capability, EngineError, Export, HeavyWork, Imported, PeerId, Replica,
+    VersionVector,
+};
 
 /// Who receives, and edits on its own side.
 const RECEIVER: PeerId = 2;
@@ -29,14 +32,13 @@ pub fn workloads() -> Vec<Workload> {
     let mut all = vec![
         Workload::new(sequential, "blob", blob).per_operation(),
         Workload::new(sequential, "txns", txns)
-            .needs([Cap::ManyImports])
+            .needs([Capability::ManyImports])
             .per_operation(),
     ];
     for form in [Form::Updates, Form::Snapshot, Form::Shallow] {
         let variant = format!("tail-{TAIL}-into-{form}");
         let row = Workload::new(sequential, variant, move |subject| tail(form, subject));
-        // Each takes Automerge milliseconds.
-        let row = row.slow(|engine, _| engine.name() == "automerge");
+        let row = row.heavy(HeavyWork::ManyChanges);
         all.push(row.needs(form.needs()));
     }
     for edits in DIVERGED {
@@ -44,7 +46,7 @@ pub fn workloads() -> Vec<Workload> {
         let row = Workload::new(sequential, variant, move |subject| diverged(edits, subject));
         let row = row.scale("diverged", edits as u64, "edits");
         all.push(match edits > QUADRATIC {
-            true => row.slow(|engine, _| engine.name() == "ot"),
+            true => row.heavy(HeavyWork::LongBranches),
             false => row,
         });
     }
@@ -98,7 +100,7 @@ fn tail(form: Form, subject: &Subject) -> Prepared<'_> {
 fn diverged(txns: usize, subject: &Subject) -> Prepared<'_> {
     let [a, b] = branches(txns, subject)?;
     Ok(Box::new(Exchange {
-        caps: subject.engine().caps(),
+        capabilities: subject.engine().capabilities(),
         a_version: a.version_vector(),
         b_version: b.version_vector(),
         a,
@@ -153,7 +155,7 @@ pub(super) struct Delivery {
     receiver: Box<dyn Replica>,
     updates: Rc<[Vec<u8>]>,
     end: Rc<Document>,
-    caps: Caps,
+    capabilities: Capabilities,
     /// Imports that applied nothing, or left something pending.
     idle: usize,
 }
@@ -169,7 +171,7 @@ impl Delivery {
             receiver,
             updates,
             end,
-            caps: subject.engine().caps(),
+            capabilities: subject.engine().capabilities(),
             idle: 0,
         }))
     }
@@ -179,7 +181,7 @@ impl Repetition for Delivery {
     fn run(&mut self) -> Result<(), EngineError> {
         for update in self.updates.iter() {
             let imported = self.receiver.import(update)?;
-            self.idle += usize::from(check::brought_all(&imported, self.caps).is_err());
+            self.idle += usize::from(check::brought_all(&imported, self.capabilities).is_err());
         }
         Ok(())
     }
@@ -201,7 +203,7 @@ pub(super) fn batch(
     receiver: Box<dyn Replica>,
     updates: Rc<[Vec<u8>]>,
     end: Rc<Document>,
-    caps: Caps,
+    capabilities: Capabilities,
 ) -> Prepared<'static> {
     let all = Rc::clone(&updates);
     timed(
@@ -212,7 +214,7 @@ pub(super) fn batch(
             Ok(())
         },
         move |(receiver, imported)| {
-            check::brought_all(imported, caps)?;
+            check::brought_all(imported, capabilities)?;
             arrived(&**receiver, &updates, &end)
         },
     )
@@ -230,7 +232,7 @@ fn arrived(
 }
 
 struct Exchange {
-    caps: Caps,
+    capabilities: Capabilities,
     a: Box<dyn Replica>,
     b: Box<dyn Replica>,
     a_version: VersionVector,
@@ -252,7 +254,7 @@ impl Repetition for Exchange {
 
     fn check(&mut self) -> Result<Outcome, WorkloadError> {
         for imported in &self.imported {
-            check::brought_all(imported, self.caps)?;
+            check::brought_all(imported, self.capabilities)?;
         }
         check::same(&*self.a, &*self.b, self.bytes)
     }
@@ -302,7 +304,7 @@ impl Repetition for Arrival<'_> {
     }
 
     fn check(&mut self) -> Result<Outcome, WorkloadError> {
-        check::brought_all(&self.imported, self.subject.engine().caps())?;
+        check::brought_all(&self.imported, self.subject.engine().capabilities())?;
         let all = self.subject.txns();
         let mut reference = self.subject.replica(RECEIVER + 1, all, Form::Updates)?;
         reference.import(&self.own)?;

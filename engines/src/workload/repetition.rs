@@ -1,6 +1,6 @@
 //! One prepared repetition: a timed part, and the check of what it did.
 
-use super::WorkloadError;
+use super::error::WorkloadError;
 use crate::{EngineError, StateHash};
 
 /// One prepared repetition.

@@ -9,9 +9,10 @@ use std::rc::Rc;
 
 use syncbench_datasets::{Patch, Trace};
 
+use super::check;
 use super::data::{Data, Input, StoredDocument};
-use super::{WorkloadError, check};
-use crate::{Cap, Engine, EngineError, Export, OpRange, PeerId, Replica, VersionVector};
+use super::error::WorkloadError;
+use crate::{Capability, Engine, EngineError, Export, OpRange, PeerId, Replica, VersionVector};
 
 /// The peer that wrote the trace.
 pub(super) const WRITER: PeerId = 1;
@@ -39,10 +40,10 @@ impl Form {
     pub const ALL: [Self; 3] = [Self::Snapshot, Self::Shallow, Self::Updates];
 
     /// What an engine must be able to do for it.
-    pub(super) fn needs(self) -> Vec<Cap> {
+    pub(super) fn needs(self) -> Vec<Capability> {
         match self {
-            Self::Snapshot => vec![Cap::Snapshot],
-            Self::Shallow => vec![Cap::ShallowSnapshot],
+            Self::Snapshot => vec![Capability::Snapshot],
+            Self::Shallow => vec![Capability::ShallowSnapshot],
             Self::Updates => Vec::new(),
         }
     }
@@ -211,7 +212,10 @@ impl Subject {
         let mut forms = Vec::new();
         for form in Form::ALL {
             let needs = form.needs();
-            if needs.iter().all(|&cap| self.engine.caps().has(cap)) {
+            if needs
+                .iter()
+                .all(|&capability| self.engine.capabilities().has(capability))
+            {
                 forms.push((form, form.export(&mut *replica)?));
             }
         }

@@ -8,7 +8,9 @@ use super::merge::{DIVERGED, Delivery, QUADRATIC, batch, branches};
 use super::repetition::timed;
 use super::subject::{TAIL, WRITER};
 use super::{Form, Input, Outcome, Prepared, Subject, Workload, WorkloadError, check};
-use crate::{Cap, Engine, EngineError, Export, Imported, OpRange, PeerId, Replica, VersionVector};
+use crate::{
+    Capability, EngineError, Export, HeavyWork, Imported, OpRange, PeerId, Replica, VersionVector,
+};
 
 /// Who receives.
 const RECEIVER: PeerId = 2;
@@ -27,40 +29,35 @@ pub fn workloads() -> Vec<Workload> {
             });
             let row = row.scale(rounds.to_string(), edits as u64, "edits");
             all.push(match edits > QUADRATIC {
-                true => row.slow(|engine, _| engine.name() == "ot"),
+                true => row.heavy(HeavyWork::LongBranches),
                 false => row,
             });
         }
     }
     let tail = TAIL as u64;
     let single = Workload::new(sequential, format!("receive-{TAIL}/one-by-one"), one_by_one);
-    all.push(single.per(tail).slow(many_changes));
+    all.push(single.per(tail).heavy(HeavyWork::ManyChanges));
     let batch = Workload::new(sequential, format!("receive-{TAIL}/batch"), in_a_batch);
-    all.push(batch.needs([Cap::Batch]).per(tail));
+    all.push(batch.needs([Capability::Batch]).per(tail));
     for (how, needs) in [
         (Sending::Export, None),
-        (Sending::Subscription, Some(Cap::LocalUpdates)),
+        (Sending::Subscription, Some(Capability::LocalUpdates)),
     ] {
         let variant = format!("send-{TAIL}/{how}");
         let row = Workload::new(sequential, variant, move |subject| send(how, subject));
-        all.push(row.needs(needs).per(tail).slow(many_changes));
+        all.push(row.needs(needs).per(tail).heavy(HeavyWork::ManyChanges));
     }
     for (how, needs) in [
         (Field::ReplaceSendAll, None),
         (Field::Replace, None),
-        (Field::Difference, Some(Cap::TextDiff)),
+        (Field::Difference, Some(Capability::TextDiff)),
     ] {
         let variant = format!("textarea-{KEYSTROKES}/{how}");
         let row = Workload::new(sequential, variant, move |subject| field(how, subject));
         let row = row.needs(needs).per(KEYSTROKES as u64);
-        all.push(row.slow(many_changes));
+        all.push(row.heavy(HeavyWork::ManyChanges));
     }
     all
-}
-
-/// In Automerge, each change of a long document takes milliseconds.
-fn many_changes(engine: &dyn Engine, _: &str) -> bool {
-    engine.name() == "automerge"
 }
 
 /// How often messages cross.
@@ -89,7 +86,7 @@ struct Exchange {
 }
 
 fn exchange(rounds: Rounds, edits: usize, subject: &Subject) -> Prepared<'_> {
-    let caps = subject.engine().caps();
+    let capabilities = subject.engine().capabilities();
     let state = Exchange {
         replicas: branches(edits, subject)?,
         sent: 0,
@@ -117,7 +114,7 @@ fn exchange(rounds: Rounds, edits: usize, subject: &Subject) -> Prepared<'_> {
         },
         move |state| {
             for imported in &state.imported {
-                check::brought_all(imported, caps)?;
+                check::brought_all(imported, capabilities)?;
             }
             let [a, b] = &state.replicas;
             check::same(&**a, &**b, state.sent)
@@ -143,12 +140,12 @@ fn one_by_one(subject: &Subject) -> Prepared<'_> {
 fn in_a_batch(subject: &Subject) -> Prepared<'_> {
     let start = tail(subject)?;
     let receiver = subject.replica(RECEIVER, start, Form::Updates)?;
-    let caps = subject.engine().caps();
+    let capabilities = subject.engine().capabilities();
     batch(
         receiver,
         subject.txn_updates(start)?,
         subject.whole()?,
-        caps,
+        capabilities,
     )
 }
 

@@ -14,7 +14,9 @@ use rand::{RngExt, SeedableRng};
 use super::commit::commit;
 use super::repetition::timed;
 use super::{Input, Prepared, Subject, Workload, WorkloadError, check};
-use crate::{Cap, Edit, EngineError, Export, Imported, NodeId, PeerId, Replica, Value};
+use crate::{
+    Capability, Edit, EngineError, Export, HeavyWork, Imported, NodeId, PeerId, Replica, Value,
+};
 
 /// Edits that are timed, in one commit; as many on each side of a merge.
 const EDITS: usize = 1000;
@@ -54,10 +56,9 @@ fn row(all: &mut Vec<Workload>, kind: Kind, size: usize) {
             prepare(kind, size, subject)
         });
         let sides = if work == "merge" { 2 } else { 1 };
-        let mut row = row.needs([kind.cap()]).per((EDITS * sides) as u64);
+        let mut row = row.needs([kind.capability()]).per((EDITS * sides) as u64);
         if size == 100_000 {
-            // Minutes to make the nodes, before any is moved.
-            row = row.slow(|engine, _| engine.name() == "loro-0.16");
+            row = row.heavy(HeavyWork::HugeTree);
         }
         all.push(match grows {
             true => row.scale(name, size as u64, "nodes"),
@@ -104,14 +105,14 @@ impl Kind {
         }
     }
 
-    fn cap(self) -> Cap {
+    fn capability(self) -> Capability {
         match self {
-            Self::RichText => Cap::RichText,
-            Self::List => Cap::Lists,
-            Self::MovableList => Cap::MovableLists,
-            Self::Map | Self::Nested => Cap::Maps,
-            Self::Counter => Cap::Counters,
-            Self::TreeCreate | Self::TreeMove => Cap::Trees,
+            Self::RichText => Capability::RichText,
+            Self::List => Capability::Lists,
+            Self::MovableList => Capability::MovableLists,
+            Self::Map | Self::Nested => Capability::Maps,
+            Self::Counter => Capability::Counters,
+            Self::TreeCreate | Self::TreeMove => Capability::Trees,
         }
     }
 
@@ -285,7 +286,7 @@ fn local(kind: Kind, size: usize, subject: &Subject) -> Prepared<'_> {
             let update = replica.export(Export::Updates { since: &since })?;
             let mut reader = base.replica(subject, 3)?;
             let imported = reader.import(&update)?;
-            check::brought_all(&imported, engine.caps())?;
+            check::brought_all(&imported, engine.capabilities())?;
             same_shown(kind, &**replica, &*reader)?;
             check::same(&**replica, &*reader, update.len())
         },
@@ -303,7 +304,7 @@ fn merge(kind: Kind, size: usize, subject: &Subject) -> Prepared<'_> {
         })?);
     }
     let bytes = updates.iter().map(Vec::len).sum();
-    let caps = subject.engine().caps();
+    let capabilities = subject.engine().capabilities();
     timed(
         (replicas, [Imported::default(), Imported::default()]),
         move |([a, b], imported)| {
@@ -312,7 +313,7 @@ fn merge(kind: Kind, size: usize, subject: &Subject) -> Prepared<'_> {
         },
         move |([a, b], imported)| {
             for imported in imported {
-                check::brought_all(imported, caps)?;
+                check::brought_all(imported, capabilities)?;
             }
             same_shown(kind, &**a, &**b)?;
             check::same(&**a, &**b, bytes)

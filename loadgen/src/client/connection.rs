@@ -14,7 +14,8 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use crate::client::disconnect::Disconnect;
 use crate::net::network::Wire;
 use crate::net::target::UrlError;
-use crate::scenario::Access;
+use crate::net::tls::TlsError;
+use crate::scenario::RelaySettings;
 
 /// A connection that is not open by then has failed.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -71,8 +72,8 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    /// In a word or two, and in words.
-    pub fn loss(&self) -> Disconnect {
+    /// The error as data: its kind, and the message for people.
+    pub fn disconnect(&self) -> Disconnect {
         let kind = match self {
             Self::Tcp { error, .. } if error.kind() == io::ErrorKind::ConnectionRefused => {
                 "connection refused"
@@ -87,16 +88,17 @@ impl ConnectError {
     }
 }
 
-/// Opens a WebSocket over what `wire` opens.
+/// Opens a WebSocket over what `wire` opens, with the headers, the token and the
+/// subprotocol of `relay`.
 ///
 /// # Errors
 /// When there is no relay at `url`, or it does not speak WebSocket.
 pub async fn connect(
     url: &Uri,
-    access: &Access,
+    relay: &RelaySettings,
     wire: impl Future<Output = io::Result<Wire>>,
 ) -> Result<Socket, ConnectError> {
-    match timeout(CONNECT_TIMEOUT, open(url, access, wire)).await {
+    match timeout(CONNECT_TIMEOUT, open(url, relay, wire)).await {
         Ok(opened) => opened,
         Err(_) => Err(ConnectError::Timeout(url.clone())),
     }
@@ -104,10 +106,10 @@ pub async fn connect(
 
 async fn open(
     url: &Uri,
-    access: &Access,
+    relay: &RelaySettings,
     wire: impl Future<Output = io::Result<Wire>>,
 ) -> Result<Socket, ConnectError> {
-    let request = request(url, access)?;
+    let request = request(url, relay)?;
     let wire = wire.await.map_err(|error| tcp_error(url, error))?;
     // The default of 128 KiB would be most of a client's memory.
     let config = WebSocketConfig::default().read_buffer_size(4096);
@@ -117,7 +119,7 @@ async fn open(
     Ok(socket)
 }
 
-fn request(url: &Uri, access: &Access) -> Result<Request, ConnectError> {
+fn request(url: &Uri, relay: &RelaySettings) -> Result<Request, ConnectError> {
     let request = url.clone().into_client_request();
     let mut request = request.map_err(|error| handshake_error(url, error))?;
     let mut add = |name: &str, value: &str| {
@@ -132,13 +134,13 @@ fn request(url: &Uri, access: &Access) -> Result<Request, ConnectError> {
         request.headers_mut().insert(header, value);
         Ok(())
     };
-    for (name, value) in &access.headers {
+    for (name, value) in &relay.headers {
         add(name, value)?;
     }
-    if let Some(token) = &access.token {
+    if let Some(token) = &relay.token {
         add(header::AUTHORIZATION.as_str(), &format!("Bearer {token}"))?;
     }
-    if let Some(subprotocol) = &access.subprotocol {
+    if let Some(subprotocol) = &relay.subprotocol {
         add(header::SEC_WEBSOCKET_PROTOCOL.as_str(), subprotocol)?;
     }
     Ok(request)
@@ -178,7 +180,18 @@ pub enum ConnectFailure {
     Connect(Box<ConnectError>),
     /// `wss://` cannot be spoken here.
     #[error("cannot use wss://: {0}")]
-    Tls(String),
+    Tls(#[from] TlsError),
+}
+
+impl ConnectFailure {
+    /// The failure as data: its kind, and the message for people.
+    pub fn disconnect(&self) -> Disconnect {
+        match self {
+            Self::Url(_) => Disconnect::new("url", self.to_string()),
+            Self::Connect(error) => error.disconnect(),
+            Self::Tls(_) => Disconnect::new("tls", self.to_string()),
+        }
+    }
 }
 
 impl From<ConnectError> for ConnectFailure {

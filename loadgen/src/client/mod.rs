@@ -1,9 +1,12 @@
-//! The life of one client: it comes, connects, and comes back whenever it has
-//! lost its connection, until it leaves or the run ends.
+//! The life of one client: it arrives, connects, comes back whenever it has
+//! lost its connection, and ends when it leaves or the run does.
 
 pub mod connection;
+pub mod dialer;
 pub mod disconnect;
 pub mod session;
+pub mod signals;
+pub mod state;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -11,178 +14,217 @@ use std::time::Duration;
 use rand::RngExt;
 use rand::rngs::Xoshiro256PlusPlus;
 
-use crate::client::connection::{ConnectFailure, Socket, connect};
-use crate::client::disconnect::{Disconnect, PendingOutages, SessionEnd};
-use crate::client::session::serve;
-use crate::net::link::{Link, LinkSetup};
-use crate::net::network::Wire;
-use crate::net::target::host_and_port;
-use crate::plan::{Outage, client_rng};
+use crate::plan::{ClientId, ClientPlan, Outage, client_rng};
 use crate::room::MemberRef;
+use crate::room::rooms::Rooms;
 use crate::time::clock::Nanos;
-use crate::worker::Shared;
+use crate::time::timer::Timer;
+
+use connection::{ConnectFailure, Socket};
+use dialer::{Dialer, Endpoint};
+use disconnect::{Disconnect, LostConnection};
+use signals::RunSignals;
+use state::{PendingOutages, SessionEnd};
 
 /// The first wait before a lost connection is opened again; each one after a
 /// failure is twice as long, up to [`LONGEST_WAIT`], and half of it random, so
-/// that clients who lost their connection together do not come back in step.
+/// that clients that lost their connection together do not come back in step.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
 /// The longest wait between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
-/// Lives the client at `seat`.
-pub async fn run_client(shared: Rc<Shared>, member: MemberRef) {
-    let plan = shared.plan_of(member);
-    let is_initial = plan.joins.is_none();
-    if let Some(joins) = plan.joins {
-        // A run that is ended early ends before some have come.
-        tokio::select! {
-            biased;
-            () = until(&shared, joins) => {}
-            () = shared.plan_over() => return,
-        }
-        shared.arrive(member, joins);
-    } else {
-        let now = shared.clock().now();
-        shared.arrive(member, now);
+/// One client, with what it needs of its worker.
+pub struct Client {
+    /// The client's place in the worker's rooms.
+    pub member: MemberRef,
+    /// The rooms of the worker.
+    pub rooms: Rc<Rooms>,
+    /// The signals of the run.
+    pub signals: Rc<RunSignals>,
+    /// What opens the client's connections.
+    pub dialer: Rc<Dialer>,
+    /// The timer of the worker.
+    pub timer: Timer,
+}
+
+/// Runs a client from its arrival to its departure, or the end of the run.
+pub async fn run_client(client: Client) {
+    if !client.arrive().await {
+        return;
     }
-    let mut pending_outages = PendingOutages::new(&plan);
-    let mut backoff = Backoff::new(client_rng(shared.seed() ^ 0xBACC, shared.client(member)));
+    let is_initial = client.plan().joins.is_none();
+    let mut pending_outages = PendingOutages::new(client.plan());
+    let mut backoff = Backoff::new(client.rng(0xBACC));
     loop {
-        let began = shared.timer.now();
-        match attempt(&shared, member, &mut pending_outages).await {
-            Attempt::Ended(SessionEnd::Closing) => return,
-            Attempt::Ended(SessionEnd::Left) => return shared.depart(member),
-            Attempt::Ended(SessionEnd::Outage(outage)) => {
-                wait_out_outage(&shared, member, outage).await;
+        let began = client.timer.now();
+        let may_fail_run = is_initial && !client.signals.has_started();
+        match client.connect_and_serve(&mut pending_outages).await {
+            SessionEnd::Closing => return,
+            SessionEnd::Left => return client.depart(),
+            SessionEnd::Outage(outage) => {
+                client.wait_out_outage(outage).await;
                 backoff.reset();
             }
-            Attempt::Ended(SessionEnd::Lost(lost)) => {
-                if is_initial && !shared.has_started() {
-                    let reason = lost.reason;
-                    return shared.give_up(shared.not_joined(member, reason));
+            SessionEnd::Unopened(failure) => {
+                if may_fail_run && !client.signals.has_started() {
+                    return client.signals.fail(failure);
                 }
-                shared.lost(member, lost);
-                // A relay that hangs up at once must not be rushed at.
-                if shared.timer.now() - began > LONGEST_WAIT.as_nanos() as Nanos {
+                client.note_loss(failure.disconnect());
+            }
+            SessionEnd::Lost(lost) => {
+                if may_fail_run && !client.signals.has_started() {
+                    return client.signals.fail(client.not_joined(lost.reason));
+                }
+                client.note_loss(lost);
+                // A relay that hangs up at once must not be hammered.
+                if client.timer.now() - began > LONGEST_WAIT.as_nanos() as Nanos {
                     backoff.reset();
                 }
             }
-            Attempt::Failed(failure) => {
-                if is_initial && !shared.has_started() {
-                    return shared.give_up(failure);
-                }
-                shared.lost(member, loss(&failure));
-            }
         }
-        if leaves_by_now(&shared, plan.leaves) {
-            return shared.depart(member);
+        if client.should_have_left() {
+            return client.depart();
         }
+        let again = client.timer.now() + backoff.next();
         tokio::select! {
-            () = shared.timer.sleep_until(shared.timer.now() + backoff.next()) => {}
-            () = shared.closing() => return,
+            () = client.timer.sleep_until(again) => {}
+            () = client.signals.closing() => return,
         }
-        pending_outages.skip_until(shared.clock().now());
+        pending_outages.skip_until(client.now());
     }
 }
 
-/// Completes at a time of the run.
-async fn until(shared: &Shared, at: Nanos) {
-    let clock = shared.started().await;
-    shared.timer.sleep_until(clock.absolute(at)).await;
-}
-
-/// Whether the client was to leave meanwhile.
-fn leaves_by_now(shared: &Shared, leaves: Option<Nanos>) -> bool {
-    leaves.is_some_and(|leaves| leaves <= shared.clock().now())
-}
-
-/// What an attempt to be connected came to.
-enum Attempt {
-    Failed(ConnectFailure),
-    Ended(SessionEnd),
-}
-
-async fn attempt(
-    shared: &Rc<Shared>,
-    member: MemberRef,
-    pending_outages: &mut PendingOutages,
-) -> Attempt {
-    // On the heap: in place, what opening needs would take room for as long as
-    // the client lives.
-    let opened = tokio::select! {
-        opened = Box::pin(open(shared, member)) => opened,
-        () = shared.closing() => return Attempt::Ended(SessionEnd::Closing),
-    };
-    let socket = match opened {
-        Ok(socket) => socket,
-        Err(failure) => return Attempt::Failed(failure),
-    };
-    if let Err(reason) = shared.open(member) {
-        return Attempt::Ended(SessionEnd::Lost(Disconnect::new("engine", reason)));
+impl Client {
+    /// The client's number in the run.
+    pub fn number(&self) -> ClientId {
+        self.rooms.client(self.member)
     }
-    let ended = serve(shared, member, socket, pending_outages).await;
-    shared.disconnected(member, &ended);
-    Attempt::Ended(ended)
-}
 
-async fn open(shared: &Rc<Shared>, member: MemberRef) -> Result<Socket, ConnectFailure> {
-    let _permit = shared.permit_to_connect().await;
-    let url = shared.url(member)?;
-    let began = shared.timer.now();
-    let socket = connect(&url, shared.access(), wire(shared, member, &url)).await;
-    let socket = socket?;
-    shared.connected_in(shared.timer.now() - began);
-    Ok(socket)
-}
+    /// The client's plan.
+    pub fn plan(&self) -> &ClientPlan {
+        self.rooms.plan_of(self.member)
+    }
 
-/// A connection to the relay, behind the client's link if it has one, and
-/// encrypted where the address says so.
-async fn wire(
-    shared: &Rc<Shared>,
-    member: MemberRef,
-    url: &tokio_tungstenite::tungstenite::http::Uri,
-) -> std::io::Result<Wire> {
-    let (host, port) = host_and_port(url);
-    let client = shared.client(member);
-    let (arrival, control) = (shared.arrival(member), shared.fresh_control(member));
-    let opening = shared.network().open(host, port, client, arrival.clone());
-    let mut wire = opening.await?;
-    if let Some(conditions) = shared.link_quality(member) {
-        let setup = LinkSetup {
-            conditions,
-            handle: control,
-            arrival,
-            timer: shared.timer.clone(),
-            rng: client_rng(shared.seed() ^ 0x117C, client),
+    /// Nanoseconds since the start of the schedule.
+    pub fn now(&self) -> Nanos {
+        self.rooms.meter.now()
+    }
+
+    fn rng(&self, purpose: u64) -> Xoshiro256PlusPlus {
+        client_rng(self.rooms.context.scenario.seed ^ purpose, self.number())
+    }
+
+    /// Waits until the client is due, and lets it arrive. Returns false when
+    /// the run ends before.
+    async fn arrive(&self) -> bool {
+        let planned = match self.plan().joins {
+            None => self.now(),
+            Some(joins) => {
+                tokio::select! {
+                    biased;
+                    () = self.until(joins) => {}
+                    () = self.signals.plan_over() => return false,
+                }
+                joins
+            }
         };
-        wire = Box::new(Link::new(wire, setup));
+        self.rooms.arrive(self.member, planned);
+        true
     }
-    shared.encrypted(host, wire).await
+
+    fn depart(&self) {
+        self.rooms.depart(self.member);
+    }
+
+    /// Completes at a time of the run.
+    async fn until(&self, at: Nanos) {
+        let clock = self.signals.started().await;
+        self.timer.sleep_until(clock.absolute(at)).await;
+    }
+
+    /// Whether the client's departure was planned for a time that has passed.
+    fn should_have_left(&self) -> bool {
+        self.plan()
+            .leaves
+            .is_some_and(|leaves| leaves <= self.now())
+    }
+
+    async fn connect_and_serve(&self, pending_outages: &mut PendingOutages) -> SessionEnd {
+        // On the heap: in place, what opening needs would take memory for as
+        // long as the client lives.
+        let opened = tokio::select! {
+            opened = Box::pin(self.connect()) => opened,
+            () = self.signals.closing() => return SessionEnd::Closing,
+        };
+        let socket = match opened {
+            Ok(socket) => socket,
+            Err(failure) => return SessionEnd::Unopened(failure),
+        };
+        let ended = match self.rooms.begin_session(self.member) {
+            Ok(()) => session::serve(self, socket, pending_outages).await,
+            Err(error) => SessionEnd::Lost(Disconnect::new("engine", error.to_string())),
+        };
+        let is_outage = matches!(ended, SessionEnd::Outage(_));
+        self.rooms.disconnected(self.member, is_outage);
+        ended
+    }
+
+    async fn connect(&self) -> Result<Socket, ConnectFailure> {
+        let _permit = self.dialer.permit().await;
+        let handle = self.rooms.renew_link(self.member);
+        let conditions = self.plan().link.map(|class| {
+            let links = &self.rooms.context.scenario.links;
+            links[class].conditions()
+        });
+        let endpoint = Endpoint {
+            room: self.rooms.room_name(self.member),
+            client: self.number(),
+            arrival: self.rooms.arrival(self.member),
+            link: conditions.map(|conditions| (conditions, handle)),
+        };
+        let began = self.timer.now();
+        let socket = self.dialer.dial(endpoint).await?;
+        let took = self.timer.now() - began;
+        self.rooms
+            .meter
+            .record(|metrics| metrics.connect.record(took));
+        Ok(socket)
+    }
+
+    /// Keeps the client away until the outage is over.
+    async fn wait_out_outage(&self, outage: Outage) {
+        let clock = self.signals.started().await;
+        let back = outage.until.max(clock.now());
+        self.rooms.back_from(self.member, back);
+        tokio::select! {
+            biased;
+            () = self.timer.sleep_until(clock.absolute(back)) => {}
+            // The run was stopped before: it does not wait for an absence.
+            () = self.signals.plan_over() => self.rooms.back_from(self.member, clock.now()),
+        }
+    }
+
+    /// Counts a connection that was lost, or could not be opened.
+    fn note_loss(&self, lost: Disconnect) {
+        self.rooms.meter.record(|metrics| {
+            metrics.error(&lost.kind);
+            metrics.disconnects += 1;
+        });
+        self.signals.keep_loss(LostConnection {
+            client: self.number(),
+            at: self.now(),
+            reason: lost.reason,
+        });
+    }
+
+    fn not_joined(&self, reason: String) -> ConnectFailure {
+        let room = self.rooms.room_name(self.member);
+        self.dialer.not_joined(&room, self.number(), reason)
+    }
 }
 
-/// The client is away until the outage is over.
-async fn wait_out_outage(shared: &Shared, member: MemberRef, outage: Outage) {
-    let clock = shared.started().await;
-    let back = outage.until.max(clock.now());
-    shared.back_from(member, back);
-    tokio::select! {
-        biased;
-        () = shared.timer.sleep_until(clock.absolute(back)) => {}
-        // The run was stopped before: it does not wait for an absence.
-        () = shared.plan_over() => shared.back_from(member, clock.now()),
-    }
-}
-
-fn loss(failure: &ConnectFailure) -> Disconnect {
-    match failure {
-        ConnectFailure::Connect(error) => error.loss(),
-        ConnectFailure::Url(error) => Disconnect::new("url", error.to_string()),
-        ConnectFailure::Tls(error) => Disconnect::new("tls", error.clone()),
-    }
-}
-
-/// How long a client waits before it opens a lost connection again.
+/// The waits before a lost connection is opened again.
 struct Backoff {
     rng: Xoshiro256PlusPlus,
     failures: u32,
@@ -193,8 +235,8 @@ impl Backoff {
         Self { rng, failures: 0 }
     }
 
-    /// A connection was there: the next wait is none, and the one after it
-    /// short.
+    /// Starts over after a connection that held: the next wait is zero, and the
+    /// one after it short.
     fn reset(&mut self) {
         self.failures = 0;
     }

@@ -1,5 +1,5 @@
-//! One client's socket while it is open: frames out, frames in, and what the
-//! plan does to it.
+//! One client's socket while it is open: frames out, frames in, and the faults
+//! that the plan has for it.
 
 use std::cell::Cell;
 use std::future::pending;
@@ -11,46 +11,49 @@ use tokio::task::coop::consume_budget;
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message};
 
-use crate::client::connection::Socket;
-use crate::client::disconnect::{Disconnect, PendingOutages, SessionEnd};
+use super::Client;
+use super::connection::Socket;
+use super::disconnect::Disconnect;
+use super::state::{PendingOutages, SessionEnd};
 use crate::protocol::Frame;
-use crate::room::{MemberRef, MemberState};
+use crate::room::MemberState;
 use crate::scenario::LinkFaultKind;
 use crate::time::clock::Nanos;
-use crate::worker::Shared;
 
-/// After so long without a word from the relay, it is asked for one.
+/// The silence after which the relay is asked for a sign of life.
 const KEEPALIVE: Duration = Duration::from_secs(10);
 
-/// A connection without a word from the relay for so long has been given up:
-/// it takes up to one [`KEEPALIVE`] to see that there was none in the next.
+/// The longest silence of a relay on a connection that has not been closed: it
+/// takes up to one [`KEEPALIVE`] to see that the next brought nothing.
 pub(crate) const LONGEST_SILENCE: Duration = Duration::from_secs(3 * KEEPALIVE.as_secs());
 
-/// A relay that has not let a client in by then never will.
+/// The time within which a relay must let a client in.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long who leaves waits for what it sent to be acknowledged.
+/// The time that a leaving client waits for its updates to be acknowledged.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long an orderly end of a connection may take.
+/// The time between two looks at whether a leaving client has sent everything.
+const SENT_POLL: Duration = Duration::from_millis(5);
+
+/// The time that an orderly end of a connection may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Serves the client at `seat` until its connection ends.
+/// Serves the client until its connection ends.
 pub async fn serve(
-    shared: &Shared,
-    member: MemberRef,
+    client: &Client,
     socket: Socket,
     pending_outages: &mut PendingOutages,
 ) -> SessionEnd {
     let (mut sink, mut frames) = socket.split();
     let heard = Cell::new(0u64);
     let ended = tokio::select! {
-        lost = read_frames(shared, member, &mut frames, &heard) => SessionEnd::Lost(lost),
-        error = write_frames(shared, member, &mut sink) => SessionEnd::Lost(loss_of(&error)),
-        lost = keep_alive(shared, member, &heard) => SessionEnd::Lost(lost),
-        lost = join_in_time(shared, member) => SessionEnd::Lost(lost),
-        ended = follow_plan(shared, member, pending_outages) => ended,
-        () = shared.closing() => SessionEnd::Closing,
+        lost = read_frames(client, &mut frames, &heard) => SessionEnd::Lost(lost),
+        error = write_frames(client, &mut sink) => SessionEnd::Lost(loss_of(&error)),
+        lost = keep_alive(client, &heard) => SessionEnd::Lost(lost),
+        lost = join_in_time(client) => SessionEnd::Lost(lost),
+        ended = follow_plan(client, pending_outages) => ended,
+        () = client.signals.closing() => SessionEnd::Closing,
     };
     let ended = match (ended, pending_outages.unnoticed.take()) {
         (SessionEnd::Lost(_), Some(outage)) => SessionEnd::Outage(outage),
@@ -63,7 +66,7 @@ pub async fn serve(
     ended
 }
 
-/// Ends the connection in the way that its end asks for.
+/// Closes, resets or drops the connection, as its end requires.
 async fn end(mut socket: Socket, ended: &SessionEnd) {
     match ended {
         SessionEnd::Closing => {
@@ -76,11 +79,12 @@ async fn end(mut socket: Socket, ended: &SessionEnd) {
             LinkFaultKind::Reset => socket.get_ref().reset_when_dropped(),
             _ => {}
         },
-        SessionEnd::Lost(_) => {}
+        SessionEnd::Unopened(_) | SessionEnd::Lost(_) => {}
     }
 }
 
-/// Says goodbye, and waits until the relay has taken everything before it.
+/// Closes the WebSocket, and waits until the relay has taken everything sent
+/// before.
 async fn close_in_order(mut socket: Socket) {
     let goodbye = async {
         if socket.close(None).await.is_ok() {
@@ -90,19 +94,15 @@ async fn close_in_order(mut socket: Socket) {
     let _ = timeout(CLOSE_TIMEOUT, goodbye).await;
 }
 
-/// Lets happen to the connection what the plan has for it.
-async fn follow_plan(
-    shared: &Shared,
-    member: MemberRef,
-    pending_outages: &mut PendingOutages,
-) -> SessionEnd {
-    let clock = shared.started().await;
-    let until = |at: Nanos| shared.timer.sleep_until(clock.absolute(at));
+/// Applies the outages and the departure that the plan has for the client.
+async fn follow_plan(client: &Client, pending_outages: &mut PendingOutages) -> SessionEnd {
+    let clock = client.signals.started().await;
+    let until = |at: Nanos| client.timer.sleep_until(clock.absolute(at));
     let over_by = async |at: Nanos| {
         tokio::select! {
             biased;
             () = until(at) => false,
-            () = shared.plan_over() => true,
+            () = client.signals.plan_over() => true,
         }
     };
     loop {
@@ -117,28 +117,28 @@ async fn follow_plan(
             return pending().await;
         }
         if leaves {
-            let _ = timeout(LEAVE_TIMEOUT, shared.has_sent_all(member)).await;
+            let _ = timeout(LEAVE_TIMEOUT, has_sent_all(client)).await;
             return SessionEnd::Left;
         }
         let Some(outage) = pending_outages.outages.pop_front() else {
             continue;
         };
-        let control = shared.control(member);
+        let link = client.rooms.link(client.member);
         match outage.kind {
-            LinkFaultKind::Stall => control.stalled_until.set(clock.absolute(outage.until)),
+            LinkFaultKind::Stall => link.stalled_until.set(clock.absolute(outage.until)),
             LinkFaultKind::HalfOpen => {
-                shared.go_away(member);
-                control.half_open.set(true);
+                client.rooms.go_away(client.member);
+                link.half_open.set(true);
                 pending_outages.unnoticed = Some(outage);
-                // Whoever has not noticed until then is told by their system.
+                // A client that has not noticed by then hears it from its system.
                 over_by(outage.until).await;
                 return SessionEnd::Outage(outage);
             }
             LinkFaultKind::CutMidFrame => {
-                shared.go_away(member);
-                control.cut_next_frame.set(true);
+                client.rooms.go_away(client.member);
+                link.cut_next_frame.set(true);
                 pending_outages.unnoticed = Some(outage);
-                // Whoever writes nothing until then is cut off all the same.
+                // A client that writes nothing until then is cut off all the same.
                 over_by(outage.until).await;
                 return SessionEnd::Outage(outage);
             }
@@ -149,17 +149,30 @@ async fn follow_plan(
     }
 }
 
+/// Completes when the client has nothing left to send.
+async fn has_sent_all(client: &Client) {
+    while !client.rooms.has_sent_all(client.member) {
+        sleep(SENT_POLL).await;
+    }
+}
+
+/// Returns a place from 0 to 1 among all clients, evenly spread.
+fn place_of(client: &Client) -> f64 {
+    const GOLDEN: f64 = 0.618_033_988_749_894_9;
+    (f64::from(client.number().0) * GOLDEN).fract()
+}
+
 /// Ends when the relay does not answer for too long.
-async fn keep_alive(shared: &Shared, member: MemberRef, heard: &Cell<u64>) -> Disconnect {
-    // Clients that came together must not all ask at the same time.
-    sleep(KEEPALIVE.mul_f64(shared.place_of(member))).await;
+async fn keep_alive(client: &Client, heard: &Cell<u64>) -> Disconnect {
+    // Clients that arrived together must not all ask at the same time.
+    sleep(KEEPALIVE.mul_f64(place_of(client))).await;
     loop {
         let before = heard.get();
         sleep(KEEPALIVE).await;
         if heard.get() != before {
             continue;
         }
-        shared.queue_keepalive(member);
+        client.rooms.queue_keepalive(client.member);
         sleep(KEEPALIVE).await;
         if heard.get() == before {
             let silent = (2 * KEEPALIVE).as_secs();
@@ -169,11 +182,11 @@ async fn keep_alive(shared: &Shared, member: MemberRef, heard: &Cell<u64>) -> Di
 }
 
 /// Ends when the relay does not let the client in.
-async fn join_in_time(shared: &Shared, member: MemberRef) -> Disconnect {
+async fn join_in_time(client: &Client) -> Disconnect {
     sleep(JOIN_TIMEOUT).await;
-    match shared.status(member) {
+    match client.rooms.state(client.member) {
         MemberState::Joining => {
-            let protocol = shared.protocol_name();
+            let protocol = client.rooms.context.scenario.relay.protocol.name();
             let reason = format!(
                 "the relay opened the WebSocket, but did not let the client catch up within \
                  {} s; does it speak the {protocol} protocol?",
@@ -186,8 +199,7 @@ async fn join_in_time(shared: &Shared, member: MemberRef) -> Disconnect {
 }
 
 async fn read_frames(
-    shared: &Shared,
-    member: MemberRef,
+    client: &Client,
     frames: &mut SplitStream<Socket>,
     heard: &Cell<u64>,
 ) -> Disconnect {
@@ -195,16 +207,13 @@ async fn read_frames(
         let message = frames.next().await;
         heard.set(heard.get() + 1);
         let frame = match message {
-            Some(Ok(Message::Binary(frame))) => Some(Frame::Binary(frame)),
-            Some(Ok(Message::Text(text))) => Some(Frame::Text(text.as_str().to_owned())),
             Some(Ok(Message::Close(close))) => return closed_by_relay(close),
-            // Pings answer themselves.
-            Some(Ok(_)) => None,
+            Some(Ok(message)) => frame(message),
             Some(Err(error)) => return loss_of(&error),
             None => return Disconnect::new("closed", "the relay closed the connection"),
         };
         if let Some(frame) = frame
-            && let Some(reason) = shared.receive(member, frame)
+            && let Some(reason) = client.rooms.receive(client.member, frame)
         {
             return Disconnect::new("refused", reason);
         }
@@ -243,14 +252,10 @@ fn loss_of(error: &WsError) -> Disconnect {
 }
 
 /// Writes what the client queues, one flush for all frames that wait.
-async fn write_frames(
-    shared: &Shared,
-    member: MemberRef,
-    sink: &mut SplitSink<Socket, Message>,
-) -> WsError {
-    let wake = shared.wake(member);
+async fn write_frames(client: &Client, sink: &mut SplitSink<Socket, Message>) -> WsError {
+    let wake = client.rooms.wake(client.member);
     loop {
-        if let Err(error) = write_waiting(shared, member, sink).await {
+        if let Err(error) = write_waiting(client, sink).await {
             return error;
         }
         wake.notified().await;
@@ -258,12 +263,11 @@ async fn write_frames(
 }
 
 async fn write_waiting(
-    shared: &Shared,
-    member: MemberRef,
+    client: &Client,
     sink: &mut SplitSink<Socket, Message>,
 ) -> Result<(), WsError> {
     let mut wrote = false;
-    while let Some(frame) = shared.next_outgoing(member) {
+    while let Some(frame) = client.rooms.next_outgoing(client.member) {
         sink.feed(message(frame)).await?;
         wrote = true;
     }
@@ -273,6 +277,17 @@ async fn write_waiting(
     }
 }
 
+/// Returns what a message says; `None` for one of the WebSocket itself, which
+/// the socket answers.
+pub(crate) fn frame(message: Message) -> Option<Frame> {
+    match message {
+        Message::Binary(bytes) => Some(Frame::Binary(bytes)),
+        Message::Text(text) => Some(Frame::Text(text.as_str().to_owned())),
+        _ => None,
+    }
+}
+
+/// Returns a frame as a message of the WebSocket.
 pub(crate) fn message(frame: Frame) -> Message {
     match frame {
         Frame::Binary(bytes) => Message::Binary(bytes),

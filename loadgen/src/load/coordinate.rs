@@ -1,134 +1,133 @@
-//! Leading the workers, and the relay, through the stages of a run.
+//! Leading a fleet, and the relay, through the phases of a run.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::process::ExitStatus;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use super::{LoadError, Processes, Progress, Workers};
-use crate::outcome::{Outcome, Tally};
+use super::fleet::Fleet;
+use super::tally::Tally;
+use super::{LoadError, Processes, Progress};
+use crate::outcome::Outcome;
 use crate::relay::OwnedRelay;
 use crate::scenario::{RelayFault, RelayFaultKind};
-use crate::time::clock::{Clock, Nanos, TimeSource};
+use crate::time::clock::{Clock, Nanos};
 use crate::worker::{RunPhase, WorkerEvent};
 
-/// Between the last connection and the first edit.
+/// The time between the last connection and the first edit, nanoseconds.
 const START_DELAY: Nanos = 20_000_000;
 
-impl Workers {
-    /// Leads the workers through the stages of the run.
-    pub(super) async fn coordinate(
-        mut self,
-        mut relay: Option<&mut OwnedRelay>,
-        mut processes: Processes,
-        mut interrupt: Pin<&mut impl Future<Output = ()>>,
-        watcher: &mut impl FnMut(Progress<'_>) -> ControlFlow<String>,
-    ) -> Result<Outcome, LoadError> {
-        let (scenario, plan) = (Arc::clone(&self.scenario), Arc::clone(&self.plan));
-        let mut tally = Tally::new(scenario, plan, self.threads.len());
-        let connecting = Instant::now();
-        let connected = self.connect(
-            &mut tally,
-            relay.as_deref_mut(),
-            interrupt.as_mut(),
-            watcher,
-        );
-        connected.await?;
-        tally.connecting = connecting.elapsed();
-        let clock = Clock::starting_in(TimeSource::Monotonic, START_DELAY);
-        self.stage.send_replace(RunPhase::Run(clock));
-        let mut faults = Faults::new(&self.scenario.faults);
-        let mut every_second = interval(Duration::from_secs(1));
-        every_second.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let mut stopped = false;
-        while !tally.is_finished() {
-            tokio::select! {
-                biased;
-                report = self.reports.recv() => match report {
-                    Some(report) => {
-                        if let ControlFlow::Break(reason) = tally.take(report, watcher) {
-                            tally.aborted.get_or_insert((clock.now(), reason));
-                            stopped = true;
-                        }
-                    }
-                    None => return Err(self.failed()),
-                },
-                () = &mut interrupt, if !stopped => {
-                    tally.interrupted = Some(clock.now());
-                    stopped = true;
-                }
-                action = faults.next() => {
-                    let done = faults.act(action, relay.as_deref_mut()).await?;
-                    tally.faults.push((clock.now(), done));
-                }
-                ended = relay_ended(relay.as_deref_mut()), if !tally.relay_is_gone() => {
-                    tally.relay_ended = Some((clock.now(), ended));
-                    stopped = true;
-                }
-                _ = every_second.tick() => {
-                    processes.sample(relay.as_deref(), tally.rows());
-                }
-            }
-            if !stopped && tally.cannot_recover() && faults.is_over() {
-                tally.unreachable = Some(clock.now());
-                stopped = true;
-            }
-            if stopped && matches!(*self.stage.borrow(), RunPhase::Run(_)) {
-                self.stage.send_replace(RunPhase::Stop(clock, clock.now()));
-            }
-        }
-        processes.sample(relay.as_deref(), tally.rows());
-        for thread in self.threads {
-            thread
-                .join()
-                .map_err(|_| LoadError::Worker("it panicked".to_owned()))??;
-        }
-        Ok(tally.outcome(processes.used()))
-    }
-
-    async fn connect(
-        &mut self,
-        tally: &mut Tally,
-        mut relay: Option<&mut OwnedRelay>,
-        mut interrupt: Pin<&mut impl Future<Output = ()>>,
-        watcher: &mut impl FnMut(Progress<'_>) -> ControlFlow<String>,
-    ) -> Result<(), LoadError> {
-        while !tally.is_connected() {
-            tokio::select! {
-                biased;
-                report = self.reports.recv() => match report {
-                    Some(WorkerEvent::ConnectFailed(failure)) => return Err(failure.into()),
-                    // Nothing has begun that could be given up.
-                    Some(report) => drop(tally.take(report, watcher)),
-                    None => return Err(LoadError::Worker("it ended early".to_owned())),
-                },
-                () = &mut interrupt => return Err(LoadError::Interrupted),
-                ended = relay_ended(relay.as_deref_mut()) => {
-                    return Err(LoadError::RelayEnded(ended));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Why all workers ended without a result.
-    fn failed(self) -> LoadError {
-        for thread in self.threads {
-            match thread.join() {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => return error.into(),
-                Err(_) => return LoadError::Worker("it panicked".to_owned()),
-            }
-        }
-        LoadError::Worker("it ended early".to_owned())
-    }
+/// The relay of a run, as far as the run has a hold of it.
+#[derive(Default)]
+pub struct RelaySide<'a> {
+    /// The relay's process, where the run owns it.
+    pub owned: Option<&'a mut OwnedRelay>,
+    /// What happens to it.
+    pub faults: &'a [RelayFault],
+    /// The processes to look at once a second.
+    pub processes: Processes,
 }
 
-/// Completes when the own relay ends; never, where there is none.
+/// Leads `fleet` through the phases of a run: waits until the initial clients
+/// are connected, starts the schedule, and takes events until every worker is
+/// done. `interrupt` stops the run early when it completes, `watcher` by
+/// breaking.
+///
+/// # Errors
+/// When the run does not get as far as its first edit.
+pub async fn coordinate(
+    fleet: &mut impl Fleet,
+    mut tally: Tally,
+    mut relay: RelaySide<'_>,
+    mut interrupt: Pin<&mut impl Future<Output = ()>>,
+    watcher: &mut impl FnMut(Progress<'_>) -> ControlFlow<String>,
+) -> Result<Outcome, LoadError> {
+    let connecting = Instant::now();
+    let owned = relay.owned.as_deref_mut();
+    connect(fleet, &mut tally, owned, interrupt.as_mut(), watcher).await?;
+    tally.note_connected(connecting.elapsed());
+    let start = fleet.time().now() + START_DELAY;
+    let clock = Clock::starting_at(fleet.time(), start);
+    fleet.enter(RunPhase::Run { start });
+    let mut faults = Faults::new(relay.faults);
+    let mut every_second = interval(Duration::from_secs(1));
+    every_second.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut is_stopped = false;
+    while !tally.is_finished() {
+        let mut stop = false;
+        tokio::select! {
+            biased;
+            event = fleet.next_event() => {
+                let event = event.ok_or_else(ended_early)?;
+                if let ControlFlow::Break(reason) = tally.take(event, clock.now(), watcher) {
+                    tally.note_aborted(clock.now(), reason);
+                    stop = true;
+                }
+            }
+            () = &mut interrupt, if !is_stopped => {
+                tally.note_interrupted(clock.now());
+                stop = true;
+            }
+            action = faults.next() => {
+                let done = faults.act(action, relay.owned.as_deref_mut()).await?;
+                tally.note_fault(clock.now(), done);
+            }
+            ended = relay_ended(relay.owned.as_deref_mut()), if !tally.relay_is_gone() => {
+                tally.note_relay_ended(clock.now(), ended.to_string());
+                stop = true;
+            }
+            _ = every_second.tick() => {
+                relay.processes.sample(relay.owned.as_deref(), tally.rows());
+            }
+        }
+        if !is_stopped && tally.cannot_recover() && faults.is_over() {
+            tally.note_unreachable(clock.now());
+            stop = true;
+        }
+        if (stop || tally.has_failed_worker()) && !is_stopped {
+            let at = clock.now();
+            fleet.enter(RunPhase::Stop { start, at });
+            is_stopped = true;
+        }
+    }
+    relay.processes.sample(relay.owned.as_deref(), tally.rows());
+    Ok(tally.outcome(relay.processes.used()))
+}
+
+/// Waits until every initial client is connected.
+async fn connect(
+    fleet: &mut impl Fleet,
+    tally: &mut Tally,
+    mut relay: Option<&mut OwnedRelay>,
+    mut interrupt: Pin<&mut impl Future<Output = ()>>,
+    watcher: &mut impl FnMut(Progress<'_>) -> ControlFlow<String>,
+) -> Result<(), LoadError> {
+    while !tally.is_connected() {
+        tokio::select! {
+            biased;
+            event = fleet.next_event() => match event.ok_or_else(ended_early)? {
+                WorkerEvent::ConnectFailed(failure) => return Err(LoadError::Connect(failure)),
+                WorkerEvent::Failed(reason) => return Err(LoadError::Worker(reason)),
+                // Nothing has begun that could be stopped.
+                event => drop(tally.take(event, 0, watcher)),
+            },
+            () = &mut interrupt => return Err(LoadError::Interrupted),
+            ended = relay_ended(relay.as_deref_mut()) => {
+                return Err(LoadError::RelayEnded(ended));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn ended_early() -> LoadError {
+    LoadError::Worker("it ended early".to_owned())
+}
+
+/// Completes when the run's own relay ends; never, where there is none.
 async fn relay_ended(relay: Option<&mut OwnedRelay>) -> ExitStatus {
     if let Some(relay) = relay
         && let Ok(status) = relay.ended().await
@@ -138,10 +137,10 @@ async fn relay_ended(relay: Option<&mut OwnedRelay>) -> ExitStatus {
     std::future::pending().await
 }
 
-/// What is still to happen to the relay.
+/// The faults that are still to happen to the relay.
 struct Faults {
     start: Instant,
-    coming: VecDeque<(Duration, Action)>,
+    pending: VecDeque<(Duration, Action)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -162,33 +161,33 @@ impl Faults {
                 RelayFaultKind::Kill => vec![(fault.at, Action::Kill)],
             }
         };
-        let mut coming: Vec<_> = faults.iter().flat_map(both).collect();
-        coming.sort_by_key(|(at, _)| *at);
+        let mut pending: Vec<_> = faults.iter().flat_map(both).collect();
+        pending.sort_by_key(|(at, _)| *at);
         Self {
             start: Instant::now() + Duration::from_nanos(START_DELAY),
-            coming: coming.into(),
+            pending: pending.into(),
         }
     }
 
     fn is_over(&self) -> bool {
-        self.coming.is_empty()
+        self.pending.is_empty()
     }
 
     async fn next(&mut self) -> Action {
-        let Some(&(at, action)) = self.coming.front() else {
+        let Some(&(at, action)) = self.pending.front() else {
             return std::future::pending().await;
         };
         sleep_until(self.start + at).await;
         action
     }
 
-    /// Does what is due; in words, what that was.
+    /// Does what is due, and returns a description of it.
     async fn act(
         &mut self,
         action: Action,
         relay: Option<&mut OwnedRelay>,
     ) -> Result<String, LoadError> {
-        self.coming.pop_front();
+        self.pending.pop_front();
         let Some(relay) = relay else {
             return Ok("no relay".to_owned());
         };

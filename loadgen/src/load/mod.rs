@@ -1,37 +1,35 @@
 //! One load run from its first connection to its outcome.
 
 mod coordinate;
+mod fleet;
 pub mod metrics_server;
 mod processes;
 pub mod record;
+mod tally;
 pub mod verdict;
 
 use std::io;
 use std::ops::ControlFlow;
 use std::process::ExitStatus;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use syncbench_datasets::Trace;
 use syncbench_engines::Engine;
-use tokio::sync::{mpsc, watch};
 
-use crate::client::connection::ConnectFailure;
+use crate::client::disconnect::Disconnect;
 use crate::metrics::Metrics;
-use crate::net::network::Tcp;
 use crate::net::target::{UrlError, UrlTemplate};
 use crate::outcome::{Outcome, Row};
 use crate::plan::Plan;
 use crate::process::{TooFewDescriptors, reserve_descriptors};
 use crate::relay::{OwnedRelay, RelayCommand, RelayError, Start};
-use crate::room::initial_document::{self, InitialDocumentError};
-use crate::scenario::{RelayTarget, Scenario};
-use crate::worker::{self, Assignment, RunPhase, WorkerEvent};
+use crate::room::initial_document::InitialDocumentError;
+use crate::scenario::Scenario;
 
-pub use processes::{Processes, Usage};
-
-/// Reports that may wait; workers that are ahead wait for the rest.
-const REPORTS: usize = 1024;
+pub use coordinate::{RelaySide, coordinate};
+pub use fleet::{Fleet, ThreadFleet};
+pub use processes::Processes;
+pub use tally::Tally;
 
 /// Everything a run needs besides its scenario.
 pub struct Inputs {
@@ -77,8 +75,8 @@ pub enum LoadError {
     #[error(transparent)]
     Url(#[from] UrlError),
     /// The relay does not take the clients.
-    #[error(transparent)]
-    Connect(#[from] ConnectFailure),
+    #[error("{}", .0.reason)]
+    Connect(Disconnect),
     /// The document to start with could not be made.
     #[error(transparent)]
     InitialDocument(#[from] InitialDocumentError),
@@ -116,11 +114,16 @@ pub async fn run(
     check_rhythm(&scenario, &inputs.trace)?;
     let (mut relay, url) = start_relay(&scenario, &inputs).await?;
     let processes = Processes::new(relay.as_ref(), &url);
-    let workers = Workers::start(Arc::new(scenario), Arc::new(plan), &inputs, url)?;
+    let (scenario, plan) = (Arc::new(scenario), Arc::new(plan));
+    let mut fleet = ThreadFleet::start(&scenario, &plan, &inputs, url)?;
+    let tally = Tally::new(&scenario, &plan, fleet.workers());
+    let side = RelaySide {
+        owned: relay.as_mut(),
+        faults: &scenario.faults,
+        processes,
+    };
     tokio::pin!(interrupt);
-    let outcome = workers
-        .coordinate(relay.as_mut(), processes, interrupt, &mut watcher)
-        .await;
+    let outcome = coordinate(&mut fleet, tally, side, interrupt, &mut watcher).await;
     if let Some(relay) = relay {
         relay.stop().await;
     }
@@ -130,7 +133,7 @@ pub async fn run(
 fn check_rhythm(scenario: &Scenario, trace: &Trace) -> Result<(), LoadError> {
     use crate::scenario::Arrivals;
     use crate::schedule::Rhythm;
-    if scenario.arrivals == Arrivals::Trace && Rhythm::from_trace(trace).is_none() {
+    if scenario.workload.arrivals == Arrivals::Trace && Rhythm::from_trace(trace).is_none() {
         return Err(LoadError::NoRhythm(trace.name().to_owned()));
     }
     Ok(())
@@ -141,70 +144,18 @@ async fn start_relay(
     scenario: &Scenario,
     inputs: &Inputs,
 ) -> Result<(Option<OwnedRelay>, UrlTemplate), LoadError> {
-    let start = match &scenario.relay {
-        RelayTarget::Url(url) => return Ok((None, url.clone())),
-        RelayTarget::Embedded => Start::Embedded {
+    let start = match (&scenario.relay.command, &scenario.relay.url) {
+        (None, Some(url)) => return Ok((None, url.clone())),
+        (_, None) => Start::Embedded {
             command: inputs.embedded_relay.clone(),
         },
-        RelayTarget::Command { command, url } => Start::Command {
+        (Some(command), Some(url)) => Start::Command {
             command: command.clone(),
             url: url.clone(),
-            ready_timeout: scenario.ready_timeout,
+            ready_timeout: scenario.relay.ready_timeout,
         },
     };
     let relay = OwnedRelay::start(start).await?;
     let url = relay.url().clone();
     Ok((Some(relay), url))
-}
-
-struct Workers {
-    scenario: Arc<Scenario>,
-    plan: Arc<Plan>,
-    threads: Vec<JoinHandle<io::Result<()>>>,
-    stage: watch::Sender<RunPhase>,
-    reports: mpsc::Receiver<WorkerEvent>,
-}
-
-impl Workers {
-    fn start(
-        scenario: Arc<Scenario>,
-        plan: Arc<Plan>,
-        inputs: &Inputs,
-        url: UrlTemplate,
-    ) -> Result<Self, LoadError> {
-        let stage = watch::Sender::new(RunPhase::Connect);
-        let (report, reports) = mpsc::channel(REPORTS);
-        let initial_document =
-            initial_document::prepare(&scenario, &plan, &inputs.trace, inputs.engine)?
-                .map(Arc::new);
-        let rooms = scenario.room_count();
-        let count = scenario.workers.clamp(1, rooms as usize);
-        let threads = (0..count)
-            .map(|number| {
-                let assignment = Assignment {
-                    scenario: Arc::clone(&scenario),
-                    plan: Arc::clone(&plan),
-                    rooms: (number as u32..rooms).step_by(count).collect(),
-                    trace: Arc::clone(&inputs.trace),
-                    engine: inputs.engine,
-                    initial_document: initial_document.clone(),
-                    relay: url.clone(),
-                };
-                let network = Tcp {
-                    sources: scenario.sources.clone(),
-                };
-                let (stage, report) = (stage.subscribe(), report.clone());
-                std::thread::Builder::new()
-                    .name(format!("worker-{number}"))
-                    .spawn(move || worker::run(number, assignment, network, stage, report))
-            })
-            .collect::<io::Result<_>>()?;
-        Ok(Self {
-            scenario,
-            plan,
-            threads,
-            stage,
-            reports,
-        })
-    }
 }

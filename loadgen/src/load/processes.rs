@@ -5,20 +5,12 @@ use std::net::SocketAddr;
 use syncbench_reports::record::ProcessUse;
 
 use crate::net::target::{UrlTemplate, host_and_port};
-use crate::outcome::Rows;
+use crate::outcome::{Rows, Usage};
 use crate::process::{ProcessSample, Sampler, pid_listening_on};
 use crate::relay::OwnedRelay;
 
-/// What both sides have used.
-#[derive(Debug, Clone, Default)]
-pub struct Usage {
-    /// This process.
-    pub generator: Option<ProcessUse>,
-    /// The relay's, where its pid is known.
-    pub relay: Option<ProcessUse>,
-}
-
-/// Looks at both processes once a second.
+/// Looks at both processes once a second; at none by default.
+#[derive(Default)]
 pub struct Processes {
     generator: Option<Sampler>,
     relay: Option<Sampler>,

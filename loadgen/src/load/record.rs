@@ -7,7 +7,8 @@ use syncbench_reports::record::{
     Verdict,
 };
 
-use crate::metrics::{Group, Latency, Metrics};
+use super::verdict::{JUDGED, verdict};
+use crate::metrics::{Latency, Metrics};
 use crate::outcome::{Outcome, Row};
 
 /// What a run has measured so far, and in its last second, as a record without
@@ -17,11 +18,7 @@ pub fn so_far(total: &Metrics, last: &Row, run: Run) -> Record {
         schema: SCHEMA.to_owned(),
         kind: Kind::Load,
         run,
-        verdict: Verdict {
-            exit_code: 0,
-            status: Status::Ok,
-            reasons: Vec::new(),
-        },
+        verdict: unjudged(),
         convergence: Some(Convergence {
             duplicated: total.duplicated,
             corrupt: total.corrupt,
@@ -33,7 +30,9 @@ pub fn so_far(total: &Metrics, last: &Row, run: Run) -> Record {
         latency: latency(total),
         groups: BTreeMap::new(),
         attribution: attribution(total),
+        attribution_ns: attribution_ns(total),
         errors: total.errors.clone(),
+        course: None,
         resources: None,
         series: Some(series(std::slice::from_ref(last))),
         thresholds: Vec::new(),
@@ -42,22 +41,51 @@ pub fn so_far(total: &Metrics, last: &Row, run: Run) -> Record {
 }
 
 impl Outcome {
-    /// The record of this run, made under the conditions of `run`.
+    /// Returns the record of this run, made under the conditions of `run`.
     pub fn record(&self, run: Run) -> Record {
+        let mut record = Record {
+            latency: latency(&self.total),
+            groups: self.groups(),
+            series: Some(series(&self.rows)),
+            ..self.without_distributions(run)
+        };
+        record.verdict = verdict(&record);
+        record
+    }
+
+    /// Returns the verdict on this run, which its record has as well. It is
+    /// found without the distributions that no verdict looks at, as writing
+    /// those takes most of the time of making a record.
+    pub fn verdict(&self) -> Verdict {
+        let distributions = self.total.distributions().into_iter();
+        let judged = distributions.filter(|(name, _)| JUDGED.contains(name));
+        verdict(&Record {
+            latency: judged
+                .map(|(name, latency)| (name.to_owned(), distribution(latency)))
+                .collect(),
+            ..self.without_distributions(Run::default())
+        })
+    }
+
+    /// The record of this run without its verdict, its distributions and its
+    /// series.
+    fn without_distributions(&self, run: Run) -> Record {
         Record {
             schema: SCHEMA.to_owned(),
             kind: Kind::Load,
             run,
-            verdict: self.verdict(),
+            verdict: unjudged(),
             convergence: Some(self.convergence.clone()),
             counts: Some(self.counts()),
             cell: None,
-            latency: latency(&self.total),
-            groups: self.groups(),
+            latency: BTreeMap::new(),
+            groups: BTreeMap::new(),
             attribution: attribution(&self.total),
+            attribution_ns: attribution_ns(&self.total),
             errors: self.total.errors.clone(),
+            course: Some(self.course.clone()),
             resources: self.resources(),
-            series: Some(series(&self.rows)),
+            series: None,
             thresholds: Vec::new(),
             artifacts: Vec::new(),
         }
@@ -65,9 +93,10 @@ impl Outcome {
 
     fn counts(&self) -> Counts {
         Counts {
-            clients: self.plan.clients.len() as u64,
-            rooms: self.scenario.room_count().into(),
+            clients: self.layout.clients,
+            rooms: self.layout.rooms,
             scheduled: self.scheduled,
+            unsent: self.unsent,
             expected: self.expected,
             connecting_us: Some(self.connecting.as_micros() as u64),
             schedule: self.fingerprint.map(|print| format!("{print:016x}")),
@@ -78,26 +107,18 @@ impl Outcome {
     fn groups(&self) -> BTreeMap<String, BTreeMap<String, Distribution>> {
         let mut groups: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
         for (group, latency) in &self.total.groups {
-            let (kind, name) = self.name_of(*group);
-            let of_kind = groups.entry(kind.to_owned()).or_default();
-            of_kind.insert(name, distribution(latency));
+            if let Some((kind, name)) = self.layout.name_of(*group) {
+                let of_kind = groups.entry(kind.to_owned()).or_default();
+                of_kind.insert(name, distribution(latency));
+            }
         }
         groups
     }
 
-    fn name_of(&self, group: Group) -> (&'static str, String) {
-        let scenario = &self.scenario;
-        match group {
-            Group::Stage(index) => ("stage", scenario.stages[index].name.clone()),
-            Group::RoomSize(index) => ("room_size", scenario.rooms[index].size.to_string()),
-            Group::Link(None) => ("link", "none".to_owned()),
-            Group::Link(Some(index)) => ("link", scenario.links[index].name.clone()),
-        }
-    }
-
     fn resources(&self) -> Option<Resources> {
-        let (edit, import) = (self.total.edit_cpu, self.total.import_cpu);
-        let other = self.worker_cpu.saturating_sub(edit + import);
+        let workers = self.course.workers;
+        let (edit, import) = (workers.edit_cpu_ns, workers.import_cpu_ns);
+        let other = workers.cpu_ns.saturating_sub(edit + import);
         let activities = [("edit", edit), ("import", import), ("other", other)];
         Some(Resources {
             generator: self.usage.generator.clone()?,
@@ -106,6 +127,15 @@ impl Outcome {
                 .map(|(name, cpu)| (name.to_owned(), cpu as f64 / 1e9))
                 .into(),
         })
+    }
+}
+
+/// The verdict of a record that has not been judged.
+fn unjudged() -> Verdict {
+    Verdict {
+        exit_code: 0,
+        status: Status::Ok,
+        reasons: Vec::new(),
     }
 }
 
@@ -130,7 +160,7 @@ fn series(rows: &[Row]) -> Series {
 }
 
 fn distribution(latency: &Latency) -> Distribution {
-    Distribution::from_histogram(latency.histogram())
+    Distribution::from_histogram(&latency.trimmed())
 }
 
 /// What was counted while the run went on.
@@ -146,6 +176,7 @@ fn counted(total: &Metrics) -> Counts {
         disconnects: total.disconnects,
         outages: total.outages,
         withdrawn: total.never_sent,
+        skipped: total.skipped,
         ..Counts::default()
     }
 }
@@ -160,14 +191,25 @@ fn latency(total: &Metrics) -> BTreeMap<String, Distribution> {
         .collect()
 }
 
-/// Shares of the sum of all propagation latencies.
+/// The shares of the sum of all propagation latencies, by part.
 fn attribution(total: &Metrics) -> BTreeMap<String, f64> {
-    let parts = total.shares.named();
-    let sum: u64 = parts.iter().map(|(_, nanos)| nanos).sum();
-    if sum == 0 {
-        return BTreeMap::new();
-    }
+    let parts = attribution_ns(total);
+    let sum: u64 = parts.values().sum();
+    let share = |nanos: u64| nanos as f64 / sum as f64;
     parts
-        .map(|(name, nanos)| (name.to_owned(), nanos as f64 / sum as f64))
-        .into()
+        .into_iter()
+        .filter(|_| sum > 0)
+        .map(|(name, nanos)| (name, share(nanos)))
+        .collect()
+}
+
+/// The parts of the sum of all propagation latencies, nanoseconds; empty
+/// without deliveries.
+fn attribution_ns(total: &Metrics) -> BTreeMap<String, u64> {
+    let parts = total.breakdown.named();
+    let has_any = parts.iter().any(|(_, nanos)| *nanos > 0);
+    let named = parts
+        .into_iter()
+        .map(|(name, nanos)| (name.to_owned(), nanos));
+    named.filter(|_| has_any).collect()
 }

@@ -4,11 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 use syncbench_reports::quantity;
-use syncbench_reports::record::{Convergence, Status, Verdict};
+use syncbench_reports::record::{
+    Convergence, Counts, Course, Distribution, Incident, Record, Status, Verdict,
+};
 
-use crate::metrics::{Latency, Metrics};
-use crate::outcome::Outcome;
-use crate::scenario::client_name;
+use crate::outcome::ran_for;
 use crate::time::clock::Nanos;
 
 /// Below this share of the schedule sent, the run is invalid.
@@ -29,44 +29,56 @@ pub const LAG_FLOOR: Duration = Duration::from_millis(1);
 /// machine's rather than the relay's.
 pub const TAIL_LAG_SHARE: f64 = 0.5;
 
-impl Outcome {
-    /// The verdict. A wrong document outweighs a wrong measurement, and both
-    /// outweigh a failure that did no harm.
-    pub fn verdict(&self) -> Verdict {
-        let not_converged = self.not_converged();
-        let invalid = self.invalid();
-        let failure = self.failure();
-        let status = if !not_converged.is_empty() {
-            Status::NotConverged
-        } else if !invalid.is_empty() {
-            Status::Invalid
-        } else if !failure.is_empty() {
-            Status::Failure
-        } else {
-            Status::Ok
-        };
-        let mut reasons = failure;
-        reasons.extend(not_converged);
-        reasons.extend(invalid);
-        if status == Status::Ok {
-            reasons.extend(self.warnings());
-        }
-        reasons.extend(
-            self.aborted
-                .iter()
-                .map(|(at, reason)| format!("given up {} s into the run: {reason}", seconds(*at))),
-        );
-        reasons.extend(self.interrupted.map(|at| {
-            let planned = self.scenario.duration.as_secs_f64();
-            format!(
-                "ended early by the user, after {} of {planned} s",
-                seconds(at)
-            )
-        }));
-        Verdict {
-            exit_code: status.exit_code(false),
-            status,
-            reasons,
+/// The distributions that a verdict looks at.
+pub(super) const JUDGED: [&str; 3] = ["propagation", "generator_lag", "receive_queue"];
+
+/// Judges the record of a load run. A wrong document outweighs a wrong
+/// measurement, and both outweigh a failure that did no harm. Only the record is
+/// read, so that the sum of several processes is judged like a run of one. A
+/// record from before records had a course is judged by its figures alone.
+pub fn verdict(record: &Record) -> Verdict {
+    let case = Case::new(record);
+    let not_converged = case.not_converged();
+    let invalid = case.invalid();
+    let failure = case.failure();
+    let status = if !not_converged.is_empty() {
+        Status::NotConverged
+    } else if !invalid.is_empty() {
+        Status::Invalid
+    } else if !failure.is_empty() {
+        Status::Failure
+    } else {
+        Status::Ok
+    };
+    let mut reasons = failure;
+    reasons.extend(not_converged);
+    reasons.extend(invalid);
+    if status == Status::Ok {
+        reasons.extend(case.warnings());
+    }
+    reasons.extend(case.early_end());
+    Verdict {
+        exit_code: status.exit_code(),
+        status,
+        reasons,
+    }
+}
+
+/// What a verdict rests on.
+struct Case<'a> {
+    record: &'a Record,
+    convergence: Convergence,
+    counts: Counts,
+    course: Course,
+}
+
+impl<'a> Case<'a> {
+    fn new(record: &'a Record) -> Self {
+        Self {
+            record,
+            convergence: record.convergence.clone().unwrap_or_default(),
+            counts: record.counts.clone().unwrap_or_default(),
+            course: record.course.clone().unwrap_or_default(),
         }
     }
 
@@ -94,13 +106,13 @@ impl Outcome {
         }
         if lost_by_absence > 0 {
             reasons.push(format!(
-                "{lost_by_absence} of those by clients that came late or lost their connection: \
-                 the relay did not give them what was sent meanwhile"
+                "{lost_by_absence} of those were lost by clients that joined late or lost their \
+                 connection: the relay did not send them what they had missed"
             ));
         }
         if corrupt > 0 {
             reasons.push(format!(
-                "{corrupt} frames were corrupt: not to be read, or not to be imported"
+                "{corrupt} frames were corrupt: they could not be read, or not be imported"
             ));
         }
         if leaked > 0 {
@@ -110,133 +122,155 @@ impl Outcome {
     }
 
     fn failure(&self) -> Vec<String> {
+        let course = &self.course;
         let mut reasons = Vec::new();
-        if let Some((at, status)) = &self.relay_ended {
+        if let Some(Incident { at_ns, what }) = &course.worker_failed {
             reasons.push(format!(
-                "the relay process ended {} s into the run ({status})",
-                seconds(*at)
+                "a worker of the generator failed after {} s, and its rooms were not checked: \
+                 {what}",
+                seconds(*at_ns)
             ));
         }
-        if let Some(at) = self.unreachable {
+        if let Some(Incident { at_ns, what }) = &course.relay_ended {
             reasons.push(format!(
-                "no client could reach the relay any more: given up {} s into the run",
+                "the relay process ended after {} s ({what})",
+                seconds(*at_ns)
+            ));
+        }
+        if let Some(at) = course.unreachable_ns {
+            reasons.push(format!(
+                "no client could reach the relay any more: stopped after {} s",
                 seconds(at)
             ));
         }
-        if let Some(reason) = &self.rejected {
+        if let Some(reason) = &course.rejected {
             reasons.push(format!("the relay refused updates: {reason}"));
         }
-        if let Some(first) = self.lost.first()
-            && self.scenario.faults.is_empty()
+        if let Some(first) = course.lost_connections.first()
+            && course.planned_faults == 0
         {
             reasons.push(format!(
-                "connections were lost {} times; first that of {}, {} s into the run: {}",
-                self.total.disconnects,
-                client_name(first.client),
-                seconds(first.at),
+                "connections were lost {} times, first by {} after {} s: {}",
+                self.counts.disconnects,
+                first.client,
+                seconds(first.at_ns),
                 first.reason,
             ));
         }
-        reasons.extend(
-            self.engine_error
-                .as_ref()
-                .map(|error| format!("an edit failed: {error}")),
-        );
+        let engine_error = course.engine_error.iter();
+        reasons.extend(engine_error.map(|error| format!("an edit failed: {error}")));
         reasons
     }
 
     /// Why the generator, not the relay, was the limit.
     fn invalid(&self) -> Vec<String> {
         let mut reasons = Vec::new();
-        let sent = self.total.sent as f64;
-        let sendable = (self.scheduled - self.total.skipped) as f64;
+        let sent = self.counts.sent as f64;
+        let sendable = self.counts.scheduled.saturating_sub(self.counts.skipped) as f64;
         if sent < MIN_SENT * sendable {
             reasons.push(format!(
-                "the generator sent {} of {sendable} scheduled edits ({:.1} %, at least {:.1} % are \
-                 needed)",
-                self.total.sent,
+                "the generator sent {sent} of {sendable} scheduled edits ({:.1} %; at least \
+                 {:.1} % is required)",
                 100.0 * sent / sendable,
                 100.0 * MIN_SENT,
             ));
         }
-        let lag = QuantileRatio::new(&self.total, &self.total.generator_lag, 0.5);
+        let lag = self.ratio("generator_lag", |latency| latency.p50);
         if lag.exceeds(MAX_LAG_SHARE) {
             reasons.push(format!(
-                "the generator itself was late with every other edit by {lag} (at most {:.0} % are \
-                 allowed)",
+                "the generator's own median lag was {lag} (at most {:.0} % is allowed)",
                 100.0 * MAX_LAG_SHARE,
             ));
         }
-        let queue = QuantileRatio::new(&self.total, &self.total.receive_queue, 0.5);
+        let queue = self.ratio("receive_queue", |latency| latency.p50);
         if queue.exceeds(MAX_LAG_SHARE) {
             reasons.push(format!(
-                "every other update had reached this machine and waited for the generator by {queue} \
-                 (at most {:.0} % are allowed)",
+                "updates that had reached this machine waited for the generator: the median wait was \
+                 {queue} (at most {:.0} % is allowed)",
                 100.0 * MAX_LAG_SHARE,
             ));
         }
-        if !reasons.is_empty() {
+        // Without a course, nothing is known about the workers.
+        if !reasons.is_empty() && self.record.course.is_some() {
             reasons.push(self.sustained_rate());
         }
         reasons
     }
 
     /// Says when the tail of the latency is not the relay's. The run is valid
-    /// all the same: the generator kept up, but for moments.
-    fn warnings(&self) -> Vec<String> {
-        let lag = QuantileRatio::new(&self.total, &self.total.generator_lag, 0.99);
-        if !lag.exceeds(TAIL_LAG_SHARE) {
-            return Vec::new();
-        }
-        vec![format!(
-            "warning: at the 99th percentile the generator was late by {lag}; this machine was \
-             busy with something else, so do not blame the relay for the tail"
-        )]
+    /// all the same: the generator kept up, except for moments.
+    fn warnings(&self) -> Option<String> {
+        let lag = self.ratio("generator_lag", |latency| latency.p99);
+        lag.exceeds(TAIL_LAG_SHARE).then(|| {
+            format!(
+                "warning: the generator's own lag at the 99th percentile was {lag}; this machine was \
+                 busy with something else, so do not blame the relay for the tail"
+            )
+        })
     }
 
-    /// What this machine did manage, in words.
+    /// Why the run ended before its schedule did, if it was stopped.
+    fn early_end(&self) -> impl Iterator<Item = String> {
+        let aborted = self.course.aborted.as_ref().map(|incident| {
+            let at = seconds(incident.at_ns);
+            format!("stopped after {at} s: {}", incident.what)
+        });
+        let interrupted = self.course.interrupted_ns.map(|at| {
+            let planned = self.course.planned_ns as f64 / 1e9;
+            format!(
+                "interrupted by the user after {} of {planned} s",
+                seconds(at)
+            )
+        });
+        aborted.into_iter().chain(interrupted)
+    }
+
+    /// The rate that this machine did sustain, in words.
     fn sustained_rate(&self) -> String {
-        let held = self.total.sent as f64 / self.ran_for().as_secs_f64();
-        let busy = 100.0 * self.worker_cpu as f64 / self.worker_elapsed.max(1) as f64;
-        let imports = 100.0 * self.total.import_cpu as f64 / self.worker_cpu.max(1) as f64;
+        let workers = self.course.workers;
+        let sustained = self.counts.sent as f64 / (ran_for(&self.course) as f64 / 1e9);
+        let busy = 100.0 * workers.cpu_ns as f64 / workers.elapsed_ns.max(1) as f64;
+        let imports = 100.0 * workers.import_cpu_ns as f64 / workers.cpu_ns.max(1) as f64;
         format!(
-            "the largest rate the generator held was {held:.0} edits/s: its worker threads (--workers \
-             {}) used {busy:.0} % of their time, {imports:.0} % of that for importing into the \
-             replicas; use fewer edits per second, or more cores",
-            self.workers,
+            "the generator sustained {sustained:.0} edits/s: its worker threads (--workers {}) used \
+             {busy:.0} % of their time, {imports:.0} % of that on imports into the replicas; lower \
+             the rate, or use more cores",
+            workers.threads,
         )
+    }
+
+    /// A part of the propagation latency beside the whole, at the quantile that
+    /// `at` reads. Both are 0 without samples.
+    fn ratio(&self, part: &str, at: impl Fn(&Distribution) -> f64) -> QuantileRatio {
+        let figure = |name| self.record.latency.get(name).map_or(0.0, &at);
+        QuantileRatio {
+            part: figure(part),
+            propagation: figure("propagation"),
+        }
     }
 }
 
-/// A part of the propagation latency beside the whole, at one quantile.
+/// A part of the propagation latency beside the whole, at one quantile,
+/// microseconds.
 struct QuantileRatio {
     part: f64,
     propagation: f64,
 }
 
 impl QuantileRatio {
-    fn new(total: &Metrics, part: &Latency, quantile: f64) -> Self {
-        let at = |latency: &Latency| latency.histogram().value_at_quantile(quantile) as f64;
-        Self {
-            part: at(part),
-            propagation: at(&total.propagation),
-        }
-    }
-
     fn exceeds(&self, share: f64) -> bool {
-        self.part > LAG_FLOOR.as_nanos() as f64 && self.part > share * self.propagation
+        self.part > LAG_FLOOR.as_nanos() as f64 / 1e3 && self.part > share * self.propagation
     }
 }
 
 impl fmt::Display for QuantileRatio {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (part, propagation) = (self.part / 1e3, self.propagation / 1e3);
         write!(
             f,
             "{}, {:.0} % of the propagation latency of {}",
-            quantity::duration(part),
-            100.0 * part / propagation,
-            quantity::duration(propagation),
+            quantity::duration(self.part),
+            100.0 * self.part / self.propagation,
+            quantity::duration(self.propagation),
         )
     }
 }

@@ -1,64 +1,33 @@
 //! What a worker measures, second by second, and how it adds up.
 
+mod latency;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
-use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 
 use crate::time::clock::Nanos;
 
-/// A histogram of nanoseconds with three significant digits that grows as
-/// needed.
-#[derive(Debug, Clone)]
-pub struct Latency(Histogram<u64>);
-
-impl Default for Latency {
-    fn default() -> Self {
-        // 3 is within the range 0..=5 that `new` accepts.
-        #[allow(clippy::unwrap_used)]
-        Self(Histogram::new(3).unwrap())
-    }
-}
-
-impl Latency {
-    /// Adds a sample.
-    pub fn record(&mut self, value: Nanos) {
-        // It grows, so no value is out of range. (`saturating_record` does not
-        // grow: it would clip everything to the initial range.)
-        let _ = self.0.record(value);
-    }
-
-    /// Adds all samples of `other`. Exact: both count in the same buckets.
-    pub fn add(&mut self, other: &Latency) {
-        // It grows, so the addition cannot fail.
-        let _ = self.0.add(&other.0);
-    }
-
-    /// The histogram, in nanoseconds.
-    pub fn histogram(&self) -> &Histogram<u64> {
-        &self.0
-    }
-
-    /// The value at this quantile, microseconds; `None` without samples.
-    pub fn micros_at(&self, quantile: f64) -> Option<f64> {
-        (!self.0.is_empty()).then(|| self.0.value_at_quantile(quantile) as f64 / 1e3)
-    }
-}
+pub use latency::{Latency, PackedLatency};
 
 /// A part of the deliveries that has a histogram of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Group {
     /// Edits intended in this stage of the scenario, by index.
     Stage(usize),
     /// Rooms of this class of the scenario, by index.
     RoomSize(usize),
-    /// Receivers behind this link of the scenario, by index; none for those
-    /// without one.
+    /// Receivers behind this link of the scenario, by index; `None` for
+    /// receivers without a link.
     Link(Option<usize>),
 }
 
-/// Where the time of all deliveries went. Their sum is the sum of the
-/// propagation latencies.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Where the time of all deliveries went, in nanoseconds. The parts add up to
+/// the sum of the propagation latencies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LatencyBreakdown {
     /// From the intended time until the edit began: the generator was busy.
     pub lag: Nanos,
@@ -77,7 +46,7 @@ pub struct LatencyBreakdown {
 }
 
 impl LatencyBreakdown {
-    /// By the names that they have in the record.
+    /// Returns the parts by their names in the record.
     pub fn named(&self) -> [(&'static str, Nanos); 7] {
         [
             ("generator_lag", self.lag),
@@ -90,7 +59,7 @@ impl LatencyBreakdown {
         ]
     }
 
-    /// Adds those of other deliveries.
+    /// Adds the parts of other deliveries.
     pub fn add(&mut self, other: &LatencyBreakdown) {
         self.lag += other.lag;
         self.edit += other.edit;
@@ -102,13 +71,35 @@ impl LatencyBreakdown {
     }
 }
 
-/// How far replicas were behind when a second ended.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// The lag of replicas behind the edits that they are owed, at one instant.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Staleness {
     /// Edits that were owed and not visible, over all replicas.
     pub edits: u64,
     /// Age of the oldest of them.
     pub oldest: Nanos,
+}
+
+/// The state of a worker's clients at one instant. Gauges add up over workers
+/// and never over time, so they are apart from [`Metrics`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gauges {
+    /// How far the replicas were behind.
+    pub staleness: Staleness,
+    /// Clients that were caught up.
+    pub live: u64,
+    /// Clients that were not, though the scenario did not keep them away.
+    pub unreachable: u64,
+}
+
+impl Gauges {
+    /// Adds the gauges of other clients at the same instant.
+    pub fn add(&mut self, other: &Gauges) {
+        self.staleness.edits += other.staleness.edits;
+        self.staleness.oldest = self.staleness.oldest.max(other.staleness.oldest);
+        self.live += other.live;
+        self.unreachable += other.unreachable;
+    }
 }
 
 macro_rules! metrics {
@@ -117,55 +108,43 @@ macro_rules! metrics {
         counts { $($(#[$cdoc:meta])* $count:ident,)+ }
     ) => {
         /// Everything that is counted and timed while a run goes on. Each
-        /// worker starts a new one every second; the sum of all is the result,
-        /// so nothing is counted in two places.
-        #[derive(Debug, Clone, Default)]
+        /// worker starts afresh every second; the sum over workers and seconds
+        /// is the result, so nothing is counted in two places.
+        #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
         pub struct Metrics {
             $($(#[$ldoc])* pub $latency: Latency,)+
             $($(#[$cdoc])* pub $count: u64,)+
-            /// Propagation by part of the deliveries.
+            /// Propagation latency by part of the deliveries.
+            #[serde(with = "pairs")]
             pub groups: BTreeMap<Group, Latency>,
             /// Where the time of the deliveries went.
-            pub shares: LatencyBreakdown,
+            pub breakdown: LatencyBreakdown,
             /// What went wrong, by kind.
             pub errors: BTreeMap<String, u64>,
-            /// How far the replicas were behind at the end.
-            pub staleness: Staleness,
-            /// Clients that were caught up at the end.
-            pub live: u64,
-            /// Clients that were not, though the scenario did not keep them
-            /// away.
-            pub unreachable: u64,
         }
 
         impl Metrics {
-            /// Adds all that `other` counted at another time.
+            /// Adds all that `other` counted, at another time or elsewhere.
             pub fn add(&mut self, other: &Metrics) {
-                self.add_parallel(other);
-                self.staleness = other.staleness;
-                (self.live, self.unreachable) = (other.live, other.unreachable);
-            }
-
-            /// Adds all that another worker counted at the same time.
-            pub fn add_parallel(&mut self, other: &Metrics) {
                 $(self.$latency.add(&other.$latency);)+
-                $(self.$count = self.$count.wrapping_add(other.$count);)+
+                $(self.$count += other.$count;)+
                 for (group, latency) in &other.groups {
                     self.groups.entry(*group).or_default().add(latency);
                 }
-                self.shares.add(&other.shares);
+                self.breakdown.add(&other.breakdown);
                 for (kind, count) in &other.errors {
                     *self.errors.entry(kind.clone()).or_default() += count;
                 }
-                self.staleness.edits += other.staleness.edits;
-                self.staleness.oldest = self.staleness.oldest.max(other.staleness.oldest);
-                self.live += other.live;
-                self.unreachable += other.unreachable;
             }
 
-            /// The latency distributions by the names they have in the record.
+            /// Returns the latency distributions by their names in the record.
             pub fn distributions(&self) -> Vec<(&'static str, &Latency)> {
                 vec![$((stringify!($latency), &self.$latency),)+]
+            }
+
+            /// Returns the counts by their names.
+            pub fn counts(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($count), self.$count),)+]
             }
         }
     };
@@ -173,8 +152,9 @@ macro_rules! metrics {
 
 metrics! {
     latencies {
-        /// From the intended time until visible at another replica. Deliveries
-        /// during which the scenario kept either end away are in `delayed`.
+        /// From the intended time of an edit until it is visible at another
+        /// replica. Deliveries during which the scenario kept either end away
+        /// are in `delayed`.
         propagation,
         /// From the hand-over to the socket until visible at another replica.
         propagation_from_send,
@@ -198,7 +178,7 @@ metrics! {
         ack,
         /// From the start of a connection until the WebSocket was open.
         connect,
-        /// From when a client came until it had everything the relay had.
+        /// From the arrival of a client until it had everything the relay had.
         join,
         /// The same for clients that came back.
         catch_up,
@@ -211,8 +191,8 @@ metrics! {
     counts {
         /// Edits made.
         sent,
-        /// Arrivals for which the trace had nothing to type, or whose client
-        /// had not got the document yet.
+        /// Scheduled edits for which the trace had nothing to type, or whose
+        /// client did not have the document yet.
         skipped,
         /// Deliveries: an edit visible at one other replica.
         visible,
@@ -230,16 +210,14 @@ metrics! {
         duplicated,
         /// Messages that could not be read or imported.
         corrupt,
-        /// Updates with operations of someone who is not in the room.
+        /// Updates with operations of a client that is not in the room.
         leaked,
-        /// Edits whose writers went away for good before they could be sent.
+        /// Edits whose writers left for good before they could be sent.
         never_sent,
         /// Connections that ended, or failed, without the scenario's doing.
         disconnects,
         /// Connections that the scenario ended.
         outages,
-        /// Sum of the fingerprints of all arrivals, wrapping.
-        fingerprint,
         /// Thread CPU time inside edits, nanoseconds.
         edit_cpu,
         /// Thread CPU time inside imports, nanoseconds.
@@ -259,29 +237,25 @@ impl Metrics {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// A map as a list of pairs, for formats whose keys have to be text.
+mod pairs {
+    use std::collections::BTreeMap;
 
-    #[test]
-    fn long_latencies_are_not_clipped() {
-        let mut latency = Latency::default();
-        latency.record(3_600_000_000_000);
-        let max = latency.histogram().max();
-        assert!(max.abs_diff(3_600_000_000_000) < 3_600_000_000, "{max}");
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::{Group, Latency};
+
+    pub fn serialize<S: Serializer>(
+        map: &BTreeMap<Group, Latency>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(map)
     }
 
-    #[test]
-    fn the_sum_of_the_parts_is_what_one_histogram_would_have_counted() {
-        let samples: Vec<Nanos> = (0..5_000u64).map(|i| i * i * 37 % 3_000_000_007).collect();
-        let mut whole = Latency::default();
-        let mut parts = [Latency::default(), Latency::default(), Latency::default()];
-        for (i, &sample) in samples.iter().enumerate() {
-            whole.record(sample);
-            parts[i % 3].record(sample);
-        }
-        let mut sum = Latency::default();
-        parts.iter().for_each(|part| sum.add(part));
-        assert_eq!(sum.histogram(), whole.histogram());
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<Group, Latency>, D::Error> {
+        let pairs = Vec::<(Group, Latency)>::deserialize(deserializer)?;
+        Ok(pairs.into_iter().collect())
     }
 }

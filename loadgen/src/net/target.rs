@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokio_tungstenite::tungstenite::http::Uri;
 
 /// The address of a relay, for any room and client: a `ws://` or `wss://` URL
@@ -89,6 +89,13 @@ impl fmt::Display for UrlTemplate {
 impl Serialize for UrlTemplate {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for UrlTemplate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let url = String::deserialize(deserializer)?;
+        url.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -1,188 +1,37 @@
-//! What a run came to: the sum of its workers' reports.
+//! The outcome of a run: what it measured and what happened in it, as plain
+//! data. The outcomes of processes that played different rooms of one run add
+//! up to the outcome that a single process would have had.
 
+mod layout;
 mod rows;
+#[cfg(test)]
+mod tests;
+mod usage;
 
-use std::ops::ControlFlow;
-use std::process::ExitStatus;
-use std::sync::Arc;
 use std::time::Duration;
 
-use syncbench_reports::record::Convergence;
+use serde::{Deserialize, Serialize};
+use syncbench_reports::record::{Convergence, Course};
 
-use crate::client::disconnect::LostConnection;
-use crate::load::{Progress, Usage};
 use crate::metrics::Metrics;
-use crate::plan::Plan;
 use crate::room::convergence;
-use crate::scenario::Scenario;
 use crate::time::clock::Nanos;
-use crate::worker::{Finished, WorkerEvent};
 
+pub use layout::Layout;
 pub use rows::{Row, Rows};
+pub use usage::Usage;
 
-/// So many seconds in a row nobody could be connected to the relay, against
-/// the scenario: nothing more will come of it.
-const UNREACHABLE_FOR: u64 = 5;
+/// Lost connections that are kept with their reasons.
+const KEPT_LOSSES: usize = 100;
 
-/// Adds up what the workers report.
-pub struct Tally {
-    scenario: Arc<Scenario>,
-    plan: Arc<Plan>,
-    live: Vec<usize>,
-    finished: Vec<Finished>,
-    rows: Rows,
-    so_far: Metrics,
-    unreachable_for: u64,
-    /// How long the clients of the start took to come.
-    pub connecting: Duration,
-    /// When the user ended the run early.
-    pub interrupted: Option<Nanos>,
-    /// When the watcher ended the run early, and why.
-    pub aborted: Option<(Nanos, String)>,
-    /// When, and how, the own relay ended by itself.
-    pub relay_ended: Option<(Nanos, ExitStatus)>,
-    /// When the run was given up because no client could reach the relay.
-    pub unreachable: Option<Nanos>,
-    /// What happened to the relay, and when.
-    pub faults: Vec<(Nanos, String)>,
-}
-
-impl Tally {
-    /// The tally of a run with so many workers.
-    pub fn new(scenario: Arc<Scenario>, plan: Arc<Plan>, workers: usize) -> Self {
-        Self {
-            scenario,
-            plan,
-            live: vec![0; workers],
-            finished: Vec::new(),
-            rows: Rows::new(workers),
-            so_far: Metrics::default(),
-            unreachable_for: 0,
-            connecting: Duration::ZERO,
-            interrupted: None,
-            aborted: None,
-            relay_ended: None,
-            unreachable: None,
-            faults: Vec::new(),
-        }
-    }
-
-    /// Whether every worker is done.
-    pub fn is_finished(&self) -> bool {
-        self.finished.len() == self.live.len()
-    }
-
-    /// Whether every client of the start is live.
-    pub fn is_connected(&self) -> bool {
-        self.live.iter().sum::<usize>() == self.plan.initial_clients()
-    }
-
-    /// Whether the own relay has ended by itself.
-    pub fn relay_is_gone(&self) -> bool {
-        self.relay_ended.is_some()
-    }
-
-    /// Whether nobody has reached the relay for too long, against the scenario.
-    pub fn cannot_recover(&self) -> bool {
-        self.unreachable_for >= UNREACHABLE_FOR
-    }
-
-    /// The rows so far, to note what the relay uses.
-    pub fn rows(&mut self) -> &mut Rows {
-        &mut self.rows
-    }
-
-    /// Takes a report, and tells `watcher` what it means.
-    /// Breaks when that one breaks.
-    pub fn take(
-        &mut self,
-        report: WorkerEvent,
-        watcher: &mut impl FnMut(Progress<'_>) -> ControlFlow<String>,
-    ) -> ControlFlow<String> {
-        match report {
-            WorkerEvent::Connected { worker, live } => {
-                self.live[worker] = live;
-                return watcher(Progress::Connecting {
-                    connected: self.live.iter().sum(),
-                    of: self.plan.initial_clients(),
-                });
-            }
-            WorkerEvent::Second { second, metrics } => {
-                self.so_far.add_parallel(&metrics);
-                if let Some(row) = self.rows.add(second, *metrics) {
-                    let cut_off = row.live == 0 && row.unreachable > 0;
-                    self.unreachable_for = if cut_off { self.unreachable_for + 1 } else { 0 };
-                    let total = &self.so_far;
-                    return watcher(Progress::Running { second: row, total });
-                }
-            }
-            WorkerEvent::Draining => return watcher(Progress::Draining),
-            WorkerEvent::Finished(finished) => self.finished.push(*finished),
-            // Handled by whoever waits for the connections.
-            WorkerEvent::ConnectFailed(_) => {}
-        }
-        ControlFlow::Continue(())
-    }
-
-    /// The outcome, once the tally is finished.
-    pub fn outcome(self, usage: Usage) -> Outcome {
-        let mut convergence = Convergence::default();
-        let (mut unsent, mut expected) = (0, 0);
-        let (mut busy, mut elapsed) = (0, 0);
-        let mut fingerprint = Some(0u64);
-        let (mut engine_error, mut rejected, mut lost) = (None, None, Vec::new());
-        for finished in self.finished {
-            convergence::add(&mut convergence, finished.convergence);
-            unsent += finished.unsent;
-            expected += finished.expected;
-            busy += finished.busy;
-            elapsed += finished.elapsed;
-            engine_error = engine_error.or(finished.engine_error);
-            rejected = rejected.or(finished.rejected);
-            lost.extend(finished.lost);
-            let sum = fingerprint.zip(finished.fingerprint);
-            fingerprint = sum.map(|(sum, part)| sum.wrapping_add(part));
-        }
-        lost.sort_by_key(|lost: &LostConnection| lost.at);
-        convergence.duplicated = self.so_far.duplicated;
-        convergence.corrupt = self.so_far.corrupt;
-        convergence.leaked = self.so_far.leaked;
-        Outcome {
-            scenario: self.scenario,
-            plan: self.plan,
-            rows: self.rows.finish(),
-            scheduled: self.so_far.sent + self.so_far.skipped + unsent,
-            total: self.so_far,
-            unsent,
-            expected,
-            convergence,
-            lost,
-            connecting: self.connecting,
-            interrupted: self.interrupted,
-            aborted: self.aborted,
-            relay_ended: self.relay_ended,
-            unreachable: self.unreachable,
-            faults: self.faults,
-            workers: self.live.len(),
-            worker_cpu: busy,
-            worker_elapsed: elapsed,
-            engine_error,
-            rejected,
-            fingerprint,
-            usage,
-        }
-    }
-}
-
-/// Everything a run measured.
+/// Everything that a run measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// What was run.
-    pub scenario: Arc<Scenario>,
-    /// Who was where, and when.
-    pub plan: Arc<Plan>,
+    /// The size of the run, and the names of its parts.
+    pub layout: Layout,
     /// What was measured in each second since the schedule's start.
     pub rows: Vec<Row>,
-    /// The sum of that.
+    /// What was measured in all.
     pub total: Metrics,
     /// Edits that the schedule intended until the run ended.
     pub scheduled: u64,
@@ -192,47 +41,135 @@ pub struct Outcome {
     pub expected: u64,
     /// The check of all rooms.
     pub convergence: Convergence,
-    /// Connections that ended against the scenario, ascending by time; the
-    /// first of each worker.
-    pub lost: Vec<LostConnection>,
-    /// How long the clients of the start took to come.
+    /// How long it took to connect the initial clients.
     pub connecting: Duration,
-    /// When the user ended the run early.
-    pub interrupted: Option<Nanos>,
-    /// When the watcher ended the run early, and why.
-    pub aborted: Option<(Nanos, String)>,
-    /// When, and how, the own relay ended by itself.
-    pub relay_ended: Option<(Nanos, ExitStatus)>,
-    /// When the run was given up because no client could reach the relay.
-    pub unreachable: Option<Nanos>,
-    /// What happened to the relay, and when.
-    pub faults: Vec<(Nanos, String)>,
-    /// Worker threads.
-    pub workers: usize,
-    /// CPU time of all worker threads, from the schedule's start until the
-    /// last delivery.
-    pub worker_cpu: Nanos,
-    /// The wall time of that, summed over the workers.
-    pub worker_elapsed: Nanos,
-    /// The first refusal of an engine to make an edit.
-    pub engine_error: Option<String>,
-    /// Why the relay refused an update, the first time it did.
-    pub rejected: Option<String>,
-    /// Sum of the fingerprints of all arrivals; `None` after an early end.
+    /// What happened in the run.
+    pub course: Course,
+    /// Sum of the fingerprints of all scheduled edits, wrapping; `None` if the
+    /// schedule was not played to its end.
     pub fingerprint: Option<u64>,
-    /// CPU and memory of both sides.
+    /// CPU time and memory of both sides.
     pub usage: Usage,
 }
 
+/// Two outcomes that do not belong together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("these are outcomes of different runs: their clients, rooms or stages differ")]
+pub struct DifferentRuns;
+
 impl Outcome {
-    /// How long edits were scheduled, until the end or an early stop.
-    pub fn ran_for(&self) -> Duration {
-        let relay_ended = self.relay_ended.map(|(at, _)| at);
-        let aborted = self.aborted.as_ref().map(|(at, _)| *at);
-        let stopped = [self.interrupted, aborted, relay_ended, self.unreachable];
-        let stopped = stopped.into_iter().flatten().min();
-        stopped.map_or(self.scenario.duration, |at| {
-            Duration::from_nanos(at).min(self.scenario.duration)
-        })
+    /// The outcome of a run without any worker: what merging begins with.
+    pub fn empty(layout: Layout) -> Self {
+        Self {
+            course: Course {
+                planned_ns: layout.duration,
+                planned_faults: layout.relay_faults,
+                ..Course::default()
+            },
+            layout,
+            rows: Vec::new(),
+            total: Metrics::default(),
+            scheduled: 0,
+            unsent: 0,
+            expected: 0,
+            convergence: Convergence::default(),
+            connecting: Duration::ZERO,
+            fingerprint: Some(0),
+            usage: Usage::default(),
+        }
     }
+
+    /// Adds the outcome of another process that played other rooms of the same
+    /// run. In which order outcomes are added makes no difference.
+    ///
+    /// # Errors
+    /// When the outcomes are of different runs; nothing is added then.
+    pub fn merge(&mut self, other: Self) -> Result<(), DifferentRuns> {
+        if self.layout != other.layout {
+            return Err(DifferentRuns);
+        }
+        self.add(other);
+        Ok(())
+    }
+
+    /// Adds what other rooms of the same run came to.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.rows = merge_rows(std::mem::take(&mut self.rows), other.rows);
+        self.total.add(&other.total);
+        self.unsent += other.unsent;
+        self.expected += other.expected;
+        convergence::add(&mut self.convergence, other.convergence);
+        self.connecting = self.connecting.max(other.connecting);
+        merge_courses(&mut self.course, other.course);
+        let both = self.fingerprint.zip(other.fingerprint);
+        self.fingerprint = both.map(|(one, other)| one.wrapping_add(other));
+        self.usage.merge(other.usage);
+        self.count_from_total();
+    }
+
+    /// Sets the counts that follow from the total.
+    pub(crate) fn count_from_total(&mut self) {
+        let total = &self.total;
+        self.convergence.duplicated = total.duplicated;
+        self.convergence.corrupt = total.corrupt;
+        self.convergence.leaked = total.leaked;
+        self.scheduled = total.sent + total.skipped + self.unsent;
+        self.course.workers.edit_cpu_ns = total.edit_cpu;
+        self.course.workers.import_cpu_ns = total.import_cpu;
+    }
+
+    /// Returns how long edits were scheduled, until the end or an early stop.
+    pub fn ran_for(&self) -> Duration {
+        Duration::from_nanos(ran_for(&self.course))
+    }
+}
+
+/// Returns how long edits were scheduled, until the end or an early stop.
+pub fn ran_for(course: &Course) -> Nanos {
+    let incidents = [&course.aborted, &course.relay_ended, &course.worker_failed];
+    let incidents = incidents.map(|incident| incident.as_ref().map(|incident| incident.at_ns));
+    let stops = [course.interrupted_ns, course.unreachable_ns];
+    let stops = stops.into_iter().chain(incidents).flatten();
+    stops.chain([course.planned_ns]).min().unwrap_or(0)
+}
+
+fn merge_rows(rows: Vec<Row>, others: Vec<Row>) -> Vec<Row> {
+    let mut all = rows;
+    all.extend(others);
+    // Stable: of one second, the row that was there comes first.
+    all.sort_by_key(|row| row.second);
+    let mut merged: Vec<Row> = Vec::new();
+    for row in all {
+        match merged.last_mut().filter(|last| last.second == row.second) {
+            Some(last) => last.merge(&row),
+            None => merged.push(row),
+        }
+    }
+    merged
+}
+
+/// Adds what another process noted. Of things that happen once to the whole
+/// run, the first is kept; of messages without a time, the one that sorts
+/// first, so that the order of the processes makes no difference.
+fn merge_courses(course: &mut Course, other: Course) {
+    course.faults.extend(other.faults);
+    course.faults.sort();
+    course.lost_connections.extend(other.lost_connections);
+    course.lost_connections.sort();
+    course.lost_connections.truncate(KEPT_LOSSES);
+    keep_first(&mut course.interrupted_ns, other.interrupted_ns);
+    keep_first(&mut course.aborted, other.aborted);
+    keep_first(&mut course.relay_ended, other.relay_ended);
+    keep_first(&mut course.unreachable_ns, other.unreachable_ns);
+    keep_first(&mut course.worker_failed, other.worker_failed);
+    keep_first(&mut course.rejected, other.rejected);
+    keep_first(&mut course.engine_error, other.engine_error);
+    let (workers, others) = (&mut course.workers, other.workers);
+    workers.threads += others.threads;
+    workers.cpu_ns += others.cpu_ns;
+    workers.elapsed_ns += others.elapsed_ns;
+}
+
+fn keep_first<T: Ord>(kept: &mut Option<T>, other: Option<T>) {
+    *kept = kept.take().into_iter().chain(other).min();
 }

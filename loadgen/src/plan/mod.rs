@@ -1,6 +1,8 @@
-//! The plan of a run: which client is in which room, when it comes and goes,
-//! and what its link does to it. It follows from the scenario and its seed
+//! The plan of a run: the room of each client, its arrival and departure, and
+//! the outages of its link. It follows from the scenario and its seed
 //! alone, so that it is the same in every run and in every shard.
+
+mod ids;
 
 use std::ops::Range;
 
@@ -11,84 +13,86 @@ use crate::scenario::ReplicaKind;
 use crate::scenario::{LinkClass, LinkFault, LinkFaultKind, Scenario, Verify};
 use crate::time::clock::Nanos;
 
-/// Full replicas in each room where the others are light and documents are
-/// compared.
+pub use ids::{ClientId, RoomIndex};
+
+/// The number of full replicas in each room where the others are light and
+/// documents are compared.
 const FULL_A_ROOM: usize = 2;
 
-/// Who is where, and when.
+/// The rooms and clients of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// By room number.
+    /// The rooms, by their number.
     pub rooms: Vec<RoomPlan>,
-    /// By client number: first those of the start.
+    /// The clients, by their number: the initial ones first.
     pub clients: Vec<ClientPlan>,
 }
 
-/// One room.
+/// The plan of one room.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RoomPlan {
-    /// Index of its size among the scenario's room classes.
+    /// The index of its size among the scenario's room classes.
     pub class: usize,
-    /// Its clients, ascending: those of the start and all who come later.
-    pub clients: Vec<u32>,
+    /// Its clients, ascending: the initial ones and all who arrive later.
+    pub clients: Vec<ClientId>,
 }
 
-/// One client.
+/// The plan of one client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientPlan {
-    /// Number of its room.
-    pub room: u32,
-    /// Whether it edits.
+    /// The client's room.
+    pub room: RoomIndex,
+    /// Whether the client edits.
     pub writes: bool,
     /// Whether its replica is a document, and not a version alone.
     pub full: bool,
-    /// Index of its link among the scenario's, if it has one.
+    /// The index of its link among the scenario's, if it has one.
     pub link: Option<usize>,
-    /// When it comes; none if it is there from the start.
+    /// The time of its arrival; `None` for an initial client.
     pub joins: Option<Nanos>,
-    /// When it leaves for good, if it does.
+    /// The time at which it leaves for good, if it does.
     pub leaves: Option<Nanos>,
-    /// When its link fails it: ascending, not overlapping.
+    /// The outages of its link: ascending, not overlapping.
     pub outages: Vec<Outage>,
 }
 
-/// A time in which a link fails its client.
+/// A period in which a client's link has a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outage {
-    /// How.
+    /// The kind of fault.
     pub kind: LinkFaultKind,
-    /// From when until when.
+    /// The start of the outage.
     pub from: Nanos,
-    /// The client may come back from then on.
+    /// The end: the client may come back from then on.
     pub until: Nanos,
 }
 
 impl ClientPlan {
-    /// When the client is there, within a run of this length.
+    /// The period in which the client takes part, in a run that ends at `end`.
     pub fn stay(&self, end: Nanos) -> Range<Nanos> {
         self.joins.unwrap_or(0)..self.leaves.unwrap_or(end)
     }
 }
 
 impl Plan {
-    /// The plan of `scenario`.
+    /// Makes the plan of `scenario`.
     pub fn new(scenario: &Scenario) -> Self {
         let mut population = Population::new(scenario);
         for change in changes(scenario) {
             population.apply(change);
         }
         let mut plan = population.plan;
-        for (number, client) in (0..).zip(&mut plan.clients) {
-            client.link = link_of(&scenario.links, number);
+        for (client_id, client) in (0..).map(ClientId).zip(&mut plan.clients) {
+            client.link = link_of(&scenario.links, client_id);
             let end = scenario.duration.as_nanos() as Nanos;
             if let Some(link) = client.link {
                 let faults = &scenario.links[link].faults;
-                client.outages = outages(faults, client.stay(end), end, scenario.seed, number);
+                client.outages = outages(faults, client.stay(end), end, scenario.seed, client_id);
             }
-            plan.rooms[client.room as usize].clients.push(number);
+            plan.rooms[client.room.0 as usize].clients.push(client_id);
         }
-        if scenario.replica == ReplicaKind::Light {
-            plan.make_light(scenario.verify);
+        if scenario.clients.replica == ReplicaKind::Light {
+            plan.make_light(scenario.clients.verify);
         }
         plan
     }
@@ -100,19 +104,29 @@ impl Plan {
         };
         for room in &self.rooms {
             for &client in room.clients.iter().skip(full) {
-                self.clients[client as usize].full = false;
+                self.clients[client.0 as usize].full = false;
             }
         }
     }
 
-    /// The clients that are there from the start.
+    /// The plan of one client.
+    pub fn client(&self, client: ClientId) -> &ClientPlan {
+        &self.clients[client.0 as usize]
+    }
+
+    /// The plan of one room.
+    pub fn room(&self, room: RoomIndex) -> &RoomPlan {
+        &self.rooms[room.0 as usize]
+    }
+
+    /// The number of initial clients.
     pub fn initial_clients(&self) -> usize {
         let initial = self.clients.iter().filter(|client| client.joins.is_none());
         initial.count()
     }
 }
 
-/// Someone comes or goes.
+/// A change of the population at one time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Change {
     at: Nanos,
@@ -121,21 +135,22 @@ struct Change {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum PopulationChange {
-    /// One more, to this seat in turn.
+    /// One more client arrives, the N-th of the late ones.
     Late(u32),
-    /// The one that came last leaves.
+    /// The client that arrived last leaves.
     Fewer,
-    /// One more, to a free seat.
+    /// One more client arrives, to a free place.
     More,
-    /// Someone leaves and another comes: this share of the way through all.
+    /// A client leaves and another one takes its place: the client at this share
+    /// of the way through all that are present.
     Replaced(f64),
 }
 
-/// Everyone who comes and goes, ascending by time.
+/// All arrivals and departures, ascending by time.
 fn changes(scenario: &Scenario) -> Vec<Change> {
     let end = scenario.duration.as_nanos() as Nanos;
-    let late = (0..scenario.late).map(|number| Change {
-        at: end / u64::from(scenario.late + 1) * u64::from(number + 1),
+    let late = (0..scenario.clients.late).map(|number| Change {
+        at: end / u64::from(scenario.clients.late + 1) * u64::from(number + 1),
         what: PopulationChange::Late(number),
     });
     let mut changes: Vec<Change> = late.collect();
@@ -166,7 +181,7 @@ fn replacements(scenario: &Scenario, end: Nanos) -> Vec<Change> {
     }
 }
 
-/// The comings and goings that let the number of clients follow the stages.
+/// The arrivals and departures that let the number of clients follow the stages.
 fn steps(scenario: &Scenario) -> Vec<Change> {
     let mut found = Vec::new();
     let mut start = 0;
@@ -190,20 +205,20 @@ fn steps(scenario: &Scenario) -> Vec<Change> {
     found
 }
 
-/// Clients of the start: as many as the first stage has, if it says so.
+/// The number of initial clients: that of the first stage, if it gives one.
 fn initial(scenario: &Scenario) -> u32 {
     let first = scenario.stages.first().and_then(|stage| stage.clients);
-    first.unwrap_or(scenario.clients)
+    first.unwrap_or(scenario.clients.count)
 }
 
-/// Builds the plan, one coming or going after the other.
+/// Builds the plan, one arrival or departure after the other.
 struct Population {
     plan: Plan,
-    /// Rooms of the seats, in the order in which they are taken: one in each
+    /// The rooms of all places, in the order in which they are taken: one in each
     /// room, then a second one, and so on.
-    members: Vec<u32>,
-    /// Who is there, by the time they came.
-    present: Vec<u32>,
+    places: Vec<RoomIndex>,
+    /// The clients that are present, in the order of their arrival.
+    present: Vec<ClientId>,
     writers: u32,
     everyone_writes: bool,
     full: bool,
@@ -226,14 +241,14 @@ impl Population {
                 rooms: rooms.collect(),
                 clients: Vec::new(),
             },
-            members: members(&sizes),
+            places: places(&sizes),
             present: Vec::new(),
-            writers: scenario.writers,
-            everyone_writes: scenario.writers == scenario.clients,
+            writers: scenario.clients.writer_count(),
+            everyone_writes: scenario.clients.writer_count() == scenario.clients.count,
             full: true,
         };
         for _ in 0..initial(scenario) {
-            population.take_seat(None);
+            population.take_place(None);
         }
         population
     }
@@ -243,22 +258,22 @@ impl Population {
             PopulationChange::Late(number) => {
                 let rooms = self.plan.rooms.len() as u32;
                 let writes = self.everyone_writes;
-                self.arrive(number % rooms, writes, Some(at));
+                self.arrive(RoomIndex(number % rooms), writes, Some(at));
             }
-            PopulationChange::More => self.take_seat(Some(at)),
+            PopulationChange::More => self.take_place(Some(at)),
             PopulationChange::Fewer => {
                 if let Some(last) = self.present.pop() {
-                    self.plan.clients[last as usize].leaves = Some(at);
+                    self.plan.clients[last.0 as usize].leaves = Some(at);
                 }
             }
             PopulationChange::Replaced(share) => self.replace(share, at),
         }
     }
 
-    /// Someone comes to the seat after those that are taken.
-    fn take_seat(&mut self, at: Option<Nanos>) {
+    /// A client arrives at the first free place.
+    fn take_place(&mut self, at: Option<Nanos>) {
         let taken = self.present.len();
-        let room = self.members[taken % self.members.len()];
+        let room = self.places[taken % self.places.len()];
         let writes = (taken as u32) < self.writers;
         self.arrive(room, writes, at);
     }
@@ -268,7 +283,7 @@ impl Population {
             return;
         }
         let index = (share * self.present.len() as f64) as usize % self.present.len();
-        let leaving = &mut self.plan.clients[self.present[index] as usize];
+        let leaving = &mut self.plan.clients[self.present[index].0 as usize];
         leaving.leaves = Some(at);
         let (room, writes) = (leaving.room, leaving.writes);
         self.arrive(room, writes, Some(at));
@@ -276,8 +291,8 @@ impl Population {
         self.present.swap_remove(index);
     }
 
-    fn arrive(&mut self, room: u32, writes: bool, joins: Option<Nanos>) {
-        self.present.push(self.plan.clients.len() as u32);
+    fn arrive(&mut self, room: RoomIndex, writes: bool, joins: Option<Nanos>) {
+        self.present.push(ClientId(self.plan.clients.len() as u32));
         self.plan.clients.push(ClientPlan {
             room,
             writes,
@@ -290,21 +305,21 @@ impl Population {
     }
 }
 
-/// One seat in each room that has one left, again and again.
-fn members(sizes: &[(usize, u32)]) -> Vec<u32> {
+/// Lists the places: one in each room that has one left, again and again.
+fn places(sizes: &[(usize, u32)]) -> Vec<RoomIndex> {
     let largest = sizes.iter().map(|&(_, size)| size).max().unwrap_or(0);
     (0..largest)
         .flat_map(|round| {
-            let rooms = (0..).zip(sizes);
+            let rooms = (0..).map(RoomIndex).zip(sizes);
             rooms.filter_map(move |(room, &(_, size))| (round < size).then_some(room))
         })
         .collect()
 }
 
-/// The link of a client: shares are kept evenly, also among few clients.
-fn link_of(links: &[LinkClass], client: u32) -> Option<usize> {
+/// The link of a client. The shares hold evenly, also among few clients.
+fn link_of(links: &[LinkClass], client: ClientId) -> Option<usize> {
     const GOLDEN: f64 = 0.618_033_988_749_894_9;
-    let place = (f64::from(client) * GOLDEN).fract();
+    let place = (f64::from(client.0) * GOLDEN).fract();
     let mut upto = 0.0;
     links.iter().position(|link| {
         upto += link.share;
@@ -312,13 +327,13 @@ fn link_of(links: &[LinkClass], client: u32) -> Option<usize> {
     })
 }
 
-/// What befalls one client, from the faults of its link.
+/// The outages of one client, from the faults of its link.
 fn outages(
     faults: &[LinkFault],
     stay: Range<Nanos>,
     end: Nanos,
     seed: u64,
-    client: u32,
+    client: ClientId,
 ) -> Vec<Outage> {
     let mut rng = client_rng(seed ^ 0xFA17, client);
     let mut found: Vec<Outage> = Vec::new();
@@ -343,7 +358,7 @@ fn outages(
     }
     found.retain(|outage| stay.start < outage.from && outage.until <= stay.end);
     found.sort_by_key(|outage| outage.from);
-    // Who is away already cannot be cut off.
+    // A client that is away already cannot be cut off.
     let mut free_from = 0;
     found.retain(|outage| {
         let free = outage.from > free_from;
@@ -355,11 +370,11 @@ fn outages(
     found
 }
 
-/// The random numbers of one client: a named algorithm, so that a seed means
-/// the same on every machine and in every version.
-pub fn client_rng(seed: u64, client: u32) -> Xoshiro256PlusPlus {
+/// Returns the random numbers of one client. The algorithm is a named one, so
+/// that a seed means the same on every machine and in every version.
+pub fn client_rng(seed: u64, client: ClientId) -> Xoshiro256PlusPlus {
     const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
-    Xoshiro256PlusPlus::seed_from_u64(seed ^ GOLDEN.wrapping_mul(u64::from(client) + 1))
+    Xoshiro256PlusPlus::seed_from_u64(seed ^ GOLDEN.wrapping_mul(u64::from(client.0) + 1))
 }
 
 #[cfg(test)]
@@ -367,7 +382,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::scenario::{Churn, RoomClass, Stage};
+    use crate::scenario::{Churn, Clients, RoomClass, Stage};
 
     fn scenario(rooms: &[(u32, u32)]) -> Scenario {
         let rooms = rooms.iter().map(|&(count, size)| RoomClass { count, size });
@@ -375,8 +390,7 @@ mod tests {
         let clients = rooms.iter().map(|class| class.count * class.size).sum();
         Scenario {
             rooms,
-            clients,
-            writers: clients,
+            clients: Clients::new(clients),
             ..Scenario::default()
         }
     }
@@ -386,10 +400,11 @@ mod tests {
         let plan = Plan::new(&scenario(&[(3, 2), (1, 10)]));
         let sizes: Vec<_> = plan.rooms.iter().map(|room| room.clients.len()).collect();
         assert_eq!(sizes, [2, 2, 2, 10]);
-        let mut clients: Vec<u32> = plan.rooms.iter().flat_map(|r| r.clients.clone()).collect();
+        let mut clients: Vec<ClientId> =
+            plan.rooms.iter().flat_map(|r| r.clients.clone()).collect();
         clients.sort_unstable();
-        assert_eq!(clients, (0..16).collect::<Vec<_>>());
-        assert_eq!(plan.rooms[0].clients, [0, 4]);
+        assert_eq!(clients, (0..16).map(ClientId).collect::<Vec<_>>());
+        assert_eq!(plan.rooms[0].clients, [ClientId(0), ClientId(4)]);
     }
 
     #[test]
@@ -414,7 +429,7 @@ mod tests {
         let stage = |clients| Stage {
             name: String::new(),
             duration: Duration::from_secs(10),
-            rate: 10.0,
+            rate: Some(10.0),
             ramp: false,
             clients: Some(clients),
         };
@@ -448,11 +463,11 @@ mod tests {
             links: vec![LinkClass {
                 name: "train".to_owned(),
                 share: 0.5,
-                quality: Default::default(),
                 faults: vec![
                     fault(LinkFaultKind::Cut, 900, 300),
                     fault(LinkFaultKind::Offline, 2_000, 1_000),
                 ],
+                ..LinkClass::default()
             }],
             churn: Churn { per_second: 2.0 },
             ..scenario(&[(4, 5)])
@@ -482,16 +497,14 @@ mod tests {
 
     #[test]
     fn a_sample_of_each_room_is_full_where_the_rest_is_light() {
-        let light = Scenario {
-            replica: ReplicaKind::Light,
-            ..scenario(&[(3, 6)])
-        };
+        let mut light = scenario(&[(3, 6)]);
+        light.clients.replica = ReplicaKind::Light;
         let plan = Plan::new(&light);
         for room in &plan.rooms {
             let full = room
                 .clients
                 .iter()
-                .filter(|&&c| plan.clients[c as usize].full);
+                .filter(|&&c| plan.clients[c.0 as usize].full);
             assert_eq!(full.count(), 2);
         }
     }

@@ -1,12 +1,50 @@
-//! How client and relay speak: state machines without I/O, so that they are
-//! tested with bytes and run over any stream.
+//! The protocols between client and relay: state machines without I/O, so that
+//! they are tested with bytes and run over any stream.
 
 mod broadcast;
 pub(crate) mod loro;
 
 use bytes::Bytes;
 
-use crate::scenario::ProtocolKind;
+use serde::{Deserialize, Serialize};
+
+/// The protocols that clients and relays speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum ProtocolKind {
+    /// Raw updates in binary frames, forwarded to all others in the room; the relay keeps nothing
+    Broadcast,
+    /// loro-protocol version 1: joins, acknowledged updates, presence, rooms with a history
+    Loro,
+}
+
+impl ProtocolKind {
+    /// The protocol's name in scenarios and flags.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Broadcast => "broadcast",
+            Self::Loro => "loro",
+        }
+    }
+
+    /// Whether its relays keep what a client needs that arrives late.
+    pub fn remembers(self) -> bool {
+        match self {
+            Self::Broadcast => false,
+            Self::Loro => true,
+        }
+    }
+
+    /// Whether it carries presence messages.
+    pub fn carries_presence(self) -> bool {
+        match self {
+            Self::Broadcast => false,
+            Self::Loro => true,
+        }
+    }
+}
 
 /// One WebSocket message that a session sends or receives.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,28 +81,28 @@ pub type UpdateId = u64;
 /// connections: after a lost one, [`Protocol::open`] begins the next session.
 pub trait Protocol {
     /// Begins a session over a new connection, of a replica at `version` (in
-    /// the engine's encoding). The frames to send go to `out`. What was half
-    /// received before is forgotten.
+    /// the engine's encoding). The frames to send go to `out`. A message that was
+    /// received in part is forgotten.
     fn open(&mut self, version: Vec<u8>, out: &mut Vec<Frame>) -> JoinMode;
 
-    /// The frames that send `update` to the room go to `out`. Where the relay
-    /// acknowledges updates, [`Event::Acknowledged`] will name the id given.
+    /// Adds the frames that send `update` to the room to `out`. Where the relay
+    /// acknowledges updates, [`Event::Acknowledged`] will name `id`.
     fn send(&mut self, id: UpdateId, update: Vec<u8>, out: &mut Vec<Frame>);
 
     /// Whether the relay acknowledges updates.
     fn acknowledges(&self) -> bool;
 
-    /// The frame that tells the room where this client's user is and what they
-    /// look at; `None` where the protocol has no such thing.
+    /// Returns the frame with the presence of this client's user; `None` where the
+    /// protocol carries none.
     fn presence(&mut self, state: &[u8]) -> Option<Frame>;
 
-    /// The frame that asks the relay whether it is still there; whatever it
+    /// Returns the frame that asks the relay for a sign of life; whatever the relay
     /// sends next is an answer.
     fn keepalive(&self) -> Frame {
         Frame::Ping
     }
 
-    /// Takes a frame from the relay. What it means goes to `events`.
+    /// Takes a frame from the relay and adds its meaning to `events`.
     ///
     /// # Errors
     /// When the frame is not of this protocol, or is damaged. The session can
@@ -81,36 +119,36 @@ pub enum JoinMode {
     Joining,
 }
 
-/// What a frame from the relay means to the client.
+/// The meaning of a frame from the relay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The relay has let the client in, and has the operations of this version
     /// (in the engine's encoding); those that the client lacks will come as
     /// updates.
     Joined {
-        /// What the relay has.
+        /// The version that the relay has.
         version: Vec<u8>,
     },
     /// The relay does not let the client in.
     Refused(String),
     /// An update to import.
     Update(Bytes),
-    /// The relay has taken the update that was sent under this id.
+    /// The relay has accepted the update that was sent under this id.
     Acknowledged(UpdateId),
     /// The relay has refused the update that was sent under this id.
     Rejected {
-        /// Which.
+        /// The update's id.
         id: UpdateId,
-        /// Why.
+        /// The relay's reason.
         reason: String,
     },
-    /// Where another user of the room is.
+    /// The presence of another user of the room.
     Presence(Bytes),
-    /// The relay is still there.
+    /// The relay gave a sign of life.
     Alive,
     /// The relay asks for this frame: send it, before anything that waits.
     Answer(Frame),
-    /// The relay has put the client out of the room.
+    /// The relay has evicted the client from the room.
     Evicted(String),
 }
 
@@ -120,12 +158,12 @@ pub enum Event {
 pub struct ProtocolError {
     /// The protocol's name.
     pub protocol: &'static str,
-    /// What is wrong with the frame.
+    /// The fault of the frame.
     pub reason: String,
 }
 
-/// The client's side of `kind` in `room`. Names of more than 128 bytes cannot be
-/// said in `loro`: such a session sends nothing, and never joins.
+/// Creates the client's side of a session in `room`. The protocol `loro` has no
+/// room names of more than 128 bytes: such a session sends nothing and never joins.
 pub fn session(kind: ProtocolKind, room: &str) -> Box<dyn Protocol> {
     match kind {
         ProtocolKind::Broadcast => Box::new(broadcast::Broadcast),

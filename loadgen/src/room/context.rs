@@ -1,4 +1,4 @@
-//! What the rooms of a worker have in common.
+//! The settings and inputs that the rooms of a worker have in common.
 
 use std::sync::Arc;
 
@@ -6,34 +6,35 @@ use bytes::Bytes;
 use syncbench_datasets::Trace;
 use syncbench_engines::{Engine, OpRange, VersionVector};
 
-use crate::plan::Plan;
+use crate::plan::{Plan, RoomIndex};
 use crate::scenario::Scenario;
 use crate::time::clock::Nanos;
 
-/// What all rooms of a worker have in common.
+/// The settings and inputs that all rooms of a worker have in common.
 pub struct RoomContext {
-    /// The run.
+    /// The scenario of the run.
     pub scenario: Arc<Scenario>,
-    /// Who is where, and when.
+    /// The plan: which client is in which room, and when.
     pub plan: Arc<Plan>,
-    /// What the writers type.
+    /// The trace that the writers type.
     pub trace: Arc<Trace>,
-    /// What replicas are made of.
+    /// The engine that the replicas belong to.
     pub engine: &'static dyn Engine,
-    /// What every room contains before the first edit.
+    /// The document that every room contains before the first edit.
     pub initial_document: Option<Arc<InitialDocument>>,
-    /// Ends of the stages, since the schedule's start.
+    /// The ends of all stages but the last, nanoseconds since the start of the
+    /// schedule.
     pub stage_ends: Vec<Nanos>,
-    /// The numbers of the worker's rooms.
-    pub rooms: Vec<u32>,
+    /// The worker's rooms, by their numbers in the run.
+    pub rooms: Vec<RoomIndex>,
 }
 
 /// A document that rooms contain from the start.
 pub struct InitialDocument {
-    /// As it is stored.
+    /// The stored form, as an engine exported it.
     pub bytes: Bytes,
-    /// The operations it stands for.
+    /// The operations that it contains.
     pub ranges: Vec<OpRange>,
-    /// The version after them.
+    /// The version after these operations.
     pub version: VersionVector,
 }

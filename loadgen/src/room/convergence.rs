@@ -7,18 +7,18 @@ use std::collections::HashMap;
 use syncbench_engines::{Counter, OpRange, PeerId, StateHash, VersionVector};
 use syncbench_reports::record::{Convergence, ConvergenceFailure};
 
-use crate::room::{Member, Room, made, written};
-use crate::scenario::client_name;
+use crate::room::Room;
+use crate::room::present::PresentMember;
 
-/// Failures kept with their details; a thousand equal ones help nobody.
+/// The number of failures kept with their details.
 const KEPT_FAILURES: usize = 100;
 
-/// Failing replicas and missing ranges named per room.
+/// The number of failing replicas and missing ranges named per room.
 const KEPT_NAMES: usize = 20;
 
 /// Checks one room, which must be quiet, and adds the result to `total`.
 pub fn check(room: &Room, total: &mut Convergence) {
-    let findings = Findings::of(room);
+    let findings = Findings::new(room);
     total.rooms += 1;
     total.lost += findings.lost;
     total.lost_by_absence += findings.lost_by_absence;
@@ -30,26 +30,31 @@ pub fn check(room: &Room, total: &mut Convergence) {
     }
 }
 
-/// Adds the results of other rooms to `total`.
+/// Adds the results of other rooms to `total`. Failures are kept by the order of
+/// their rooms, so that the order of the additions makes no difference.
 pub fn add(total: &mut Convergence, other: Convergence) {
     total.rooms += other.rooms;
     total.converged += other.converged;
     total.lost += other.lost;
     total.lost_by_absence += other.lost_by_absence;
     total.compared += other.compared;
-    let room_left = KEPT_FAILURES.saturating_sub(total.failures.len());
-    total
-        .failures
-        .extend(other.failures.into_iter().take(room_left));
+    total.failures.extend(other.failures);
+    // The length first, so that `room-2` comes before `room-10`.
+    total.failures.sort_by(|one, other| {
+        let lengths = one.room.len().cmp(&other.room.len());
+        lengths.then_with(|| one.room.cmp(&other.room))
+    });
+    total.failures.truncate(KEPT_FAILURES);
 }
 
-/// What is wrong in a room, by slot of the replica.
+/// The faults found in a room, by slot of the replica.
 #[derive(Default)]
 struct Findings {
     lost: u64,
-    /// Of those, by clients that came late or lost their connection.
+    /// The lost deliveries to clients that arrived late or lost their connection.
     lost_by_absence: u64,
-    /// Replicas whose documents were compared, and not versions alone.
+    /// The number of replicas whose documents were compared, and not versions
+    /// alone.
     compared: u64,
     lacking: Vec<(usize, Vec<OpRange>)>,
     foreign: Vec<(usize, Vec<OpRange>)>,
@@ -58,17 +63,17 @@ struct Findings {
 }
 
 impl Findings {
-    fn of(room: &Room) -> Self {
+    fn new(room: &Room) -> Self {
         let mut findings = Self::default();
-        let sent = with_ground(room, written(room).map(|(_, peer, end)| (peer, end)));
-        let made = with_ground(room, made(room));
-        for (slot, member) in there(room) {
-            let has = member.copy().version_vector();
+        let sent = with_initial(room, room.edited().map(|(_, peer, end)| (peer, end)));
+        let made = with_initial(room, room.created());
+        for (slot, present) in present(room) {
+            let has = present.doc.version_vector();
             let (lacks, extra) = (sent.missing_from(&has), has.missing_from(&made));
             if !lacks.is_empty() {
                 let lost = lost(room, slot, &has);
                 findings.lost += lost;
-                if member.was_ever_absent() {
+                if room.members[slot].was_ever_absent() {
                     findings.lost_by_absence += lost;
                 }
                 findings.lacking.push((slot, lacks));
@@ -76,7 +81,7 @@ impl Findings {
             if !extra.is_empty() {
                 findings.foreign.push((slot, extra));
             }
-            if member.copy().has_pending() {
+            if present.doc.has_pending() {
                 findings.pending.push(slot);
             }
         }
@@ -90,7 +95,7 @@ impl Findings {
 
     fn failure(&self, room: &Room) -> Option<ConvergenceFailure> {
         let mut reasons = Vec::new();
-        let replicas = there(room).count();
+        let replicas = present(room).count();
         let count = |slots: usize| format!("{slots} of {replicas} replicas");
         if !self.lacking.is_empty() {
             reasons.push(format!(
@@ -140,7 +145,7 @@ impl Findings {
         slots
             .iter()
             .take(KEPT_NAMES)
-            .map(|&slot| client_name(room.members[slot].client))
+            .map(|&slot| room.members[slot].client.name())
             .collect()
     }
 
@@ -154,23 +159,22 @@ impl Findings {
     }
 }
 
-/// The members who are there at the end.
-fn there(room: &Room) -> impl Iterator<Item = (usize, &Member)> {
+/// The members that are present at the end, by slot.
+fn present(room: &Room) -> impl Iterator<Item = (usize, &PresentMember)> {
     let members = room.members.iter().enumerate();
-    members.filter(|(_, member)| member.is_present())
+    members.filter_map(|(slot, member)| Some((slot, member.present()?)))
 }
 
-/// `operations`, and what the room contained before the first edit.
-fn with_ground(room: &Room, operations: impl Iterator<Item = (PeerId, Counter)>) -> VersionVector {
-    let initial_document = room.initial_document();
-    let initial_document = initial_document.iter().collect::<Vec<_>>();
-    initial_document.into_iter().chain(operations).collect()
+/// Adds the operations that the room contained before the first edit.
+fn with_initial(room: &Room, operations: impl Iterator<Item = (PeerId, Counter)>) -> VersionVector {
+    let initial = room.initial_version();
+    initial.iter().chain(operations).collect()
 }
 
-/// Edits sent in the room that the replica of `slot`, at version `has`, does
-/// not contain.
+/// The number of edits sent in the room that the replica of `slot`, at version
+/// `has`, does not contain.
 fn lost(room: &Room, slot: usize, has: &VersionVector) -> u64 {
-    let others = written(room).filter(|&(writer, ..)| writer != slot);
+    let others = room.edited().filter(|&(writer, ..)| writer != slot);
     others
         .filter_map(|(writer, peer, _)| {
             let writer = room.members[writer].writer?;
@@ -179,11 +183,11 @@ fn lost(room: &Room, slot: usize, has: &VersionVector) -> u64 {
         .sum()
 }
 
-/// How many documents were compared, and the replicas whose document is not
-/// that of the majority.
+/// The number of documents compared, and the replicas whose document differs
+/// from that of the majority.
 fn differing(room: &Room) -> (u64, Vec<usize>) {
     let documents =
-        there(room).filter_map(|(slot, member)| Some((slot, member.copy().state_hash()?)));
+        present(room).filter_map(|(slot, present)| Some((slot, present.doc.state_hash()?)));
     let hashes: Vec<(usize, StateHash)> = documents.collect();
     let mut votes: HashMap<StateHash, usize> = HashMap::new();
     for (_, hash) in &hashes {

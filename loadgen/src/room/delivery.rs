@@ -1,4 +1,5 @@
-//! Deliveries: what becomes visible where, and what made it take so long.
+//! Deliveries: edits that become visible at a replica, and the parts of their
+//! latency.
 
 use syncbench_engines::OpRange;
 
@@ -7,22 +8,41 @@ use crate::metrics::{Group, LatencyBreakdown, Metrics};
 use crate::room::ledger::Times;
 use crate::time::clock::Nanos;
 
-/// When an update reached a replica.
+/// The way of an update to one replica, by the run's clock.
 #[derive(Clone, Copy)]
 pub struct Delivery {
-    /// To whom.
+    /// The receiving member.
     pub slot: usize,
-    /// This machine.
+    /// When the update reached this machine.
     pub arrived: Nanos,
-    /// The generator.
+    /// When the generator read it.
     pub received: Nanos,
-    /// The document.
+    /// When its edits were visible in the document.
     pub visible: Nanos,
 }
 
 impl Delivery {
-    /// Where the time went since the edit was intended.
-    fn shares(&self, times: &Times, link: Nanos) -> LatencyBreakdown {
+    /// The propagation latency, from the intended time.
+    fn latency(&self, times: &Times) -> Nanos {
+        self.visible.saturating_sub(times.intended)
+    }
+
+    /// Records one delivery behind links that took `link` together.
+    fn record(&self, times: &Times, link: Nanos, metrics: &mut Metrics) {
+        metrics.propagation.record(self.latency(times));
+        metrics
+            .propagation_from_send
+            .record(self.visible.saturating_sub(times.sent));
+        metrics
+            .transit
+            .record(self.arrived.saturating_sub(times.sent));
+        metrics.receive_queue.record(self.received - self.arrived);
+        metrics.breakdown.add(&self.breakdown(times, link));
+    }
+
+    /// The parts of the latency since the edit was intended, behind links that
+    /// took `link` together.
+    fn breakdown(&self, times: &Times, link: Nanos) -> LatencyBreakdown {
         let transit = self.arrived.saturating_sub(times.sent);
         let link = link.min(transit);
         LatencyBreakdown {
@@ -38,60 +58,41 @@ impl Delivery {
 }
 
 impl Room {
-    /// Notes that the operations of `applied` are visible to a member; how many
-    /// deliveries that makes.
-    pub(super) fn note_visible(
-        &mut self,
-        delivery: Delivery,
-        applied: &OpRange,
-        metrics: &mut Metrics,
-    ) -> u64 {
+    /// Notes that the operations of `applied` are visible to a member, and
+    /// records the deliveries that this makes.
+    pub(super) fn note_visible(&mut self, delivery: Delivery, applied: &OpRange) {
         let Some(&from) = self.slots.get(&applied.peer) else {
-            return 0;
+            return;
         };
         let Some(writer) = self.members[from].writer else {
-            return 0;
+            return;
         };
         let (sender, receiver) = (&self.members[from], &self.members[delivery.slot]);
-        let mut seen = 0;
-        for times in self
+        let link = sender.link.up.get() + receiver.link.down.get();
+        let shown = self
             .ledger
-            .show(delivery.slot, writer, applied.counters.end)
-        {
-            seen += 1;
-            let Delivery { visible, .. } = delivery;
-            let latency = visible.saturating_sub(times.intended);
-            if sender.was_away(times.intended, visible)
-                || receiver.was_away(times.intended, visible)
-            {
-                metrics.delayed.record(latency);
-                continue;
-            }
-            metrics.propagation.record(latency);
-            metrics
-                .propagation_from_send
-                .record(visible.saturating_sub(times.sent));
-            metrics
-                .transit
-                .record(delivery.arrived.saturating_sub(times.sent));
-            metrics
-                .receive_queue
-                .record(delivery.received - delivery.arrived);
-            let link = sender.link_delay_up() + receiver.link_delay_down();
-            metrics.shares.add(&delivery.shares(&times, link));
-            for group in groups(&self.context, self.class, receiver, times.intended) {
-                metrics.groups.entry(group).or_default().record(latency);
-            }
-        }
-        if seen > 0 {
+            .show(delivery.slot, writer, applied.counters.end);
+        for times in shown {
             self.last_delivery = delivery.visible;
+            let period = (times.intended, delivery.visible);
+            let was_away =
+                sender.was_away(period.0, period.1) || receiver.was_away(period.0, period.1);
+            self.meter.record(|metrics| match was_away {
+                true => metrics.delayed.record(delivery.latency(&times)),
+                false => {
+                    delivery.record(&times, link, metrics);
+                    let groups = groups(&self.context, self.class, receiver, times.intended);
+                    for group in groups {
+                        let latency = metrics.groups.entry(group).or_default();
+                        latency.record(delivery.latency(&times));
+                    }
+                }
+            });
         }
-        metrics.visible += seen;
-        seen
     }
 }
 
-/// The parts of the deliveries that one belongs to, of those that the scenario
+/// The groups of deliveries that one belongs to, of those that the scenario
 /// tells apart.
 fn groups(
     context: &RoomContext,
@@ -103,6 +104,6 @@ fn groups(
     let stage = context.stage_ends.partition_point(|&end| end <= intended);
     let stage = (!scenario.stages.is_empty()).then_some(Group::Stage(stage));
     let size = (scenario.rooms.len() > 1).then_some(Group::RoomSize(class));
-    let link = (!scenario.links.is_empty()).then_some(Group::Link(receiver.plan.link));
+    let link = (!scenario.links.is_empty()).then_some(Group::Link(receiver.link_class));
     [stage, size, link].into_iter().flatten()
 }

@@ -1,4 +1,4 @@
-//! What the simulated users do: edits of one kind, made in their replica.
+//! The edits of simulated users: all of one kind, made in the user's replica.
 
 use std::sync::Arc;
 
@@ -7,25 +7,25 @@ use rand::rngs::Xoshiro256PlusPlus;
 use syncbench_datasets::Trace;
 use syncbench_engines::{Edit, EngineError, NodeId, Replica, Value};
 
-use crate::plan::client_rng;
+use crate::plan::{ClientId, client_rng};
 use crate::room::typist::Typist;
 use crate::scenario::{EditKind, Scenario};
 
-/// Keys of the map, so that writers meet at some of them.
+/// The number of keys of the map; few enough that writers meet at some of them.
 const KEYS: u32 = 100;
 
-/// Every so many keystrokes, something is made bold.
+/// The number of keystrokes for each mark that is set.
 const TYPED_PER_MARK: u64 = 5;
 
-/// Every so many inserts, an element of the list is deleted.
+/// The number of inserts for each element of the list that is deleted.
 const INSERTS_PER_DELETE: u64 = 4;
 
-/// One simulated user's hands.
+/// The edits of one simulated user.
 #[derive(Debug)]
 pub struct Editor {
     kind: EditKind,
     typist: Typist,
-    /// Inserted by each edit, instead of what the trace says.
+    /// The text that each edit inserts instead of the trace's.
     payload: Option<String>,
     rng: Xoshiro256PlusPlus,
     made: u64,
@@ -33,19 +33,23 @@ pub struct Editor {
 }
 
 impl Editor {
-    /// The editor of writer `number` of so many.
-    pub fn new(scenario: &Scenario, trace: &Arc<Trace>, number: usize, writers: usize) -> Self {
+    /// Creates the editor of `client`, one of `writers`.
+    pub fn new(scenario: &Scenario, trace: &Arc<Trace>, client: ClientId, writers: usize) -> Self {
         Self {
-            kind: scenario.edits,
-            typist: Typist::new(Arc::clone(trace), number % writers, writers),
-            payload: scenario.payload.map(|bytes| "x".repeat(bytes as usize)),
-            rng: client_rng(scenario.seed ^ 0xED17, number as u32),
+            kind: scenario.workload.edits,
+            typist: Typist::new(Arc::clone(trace), client.0 as usize % writers, writers),
+            payload: scenario
+                .workload
+                .payload
+                .map(|bytes| "x".repeat(bytes as usize)),
+            rng: client_rng(scenario.seed ^ 0xED17, client),
             made: 0,
             nodes: Vec::new(),
         }
     }
 
-    /// Makes the next edit and commits it; whether there was one to make.
+    /// Makes the next edit and commits it. Returns false when there was none to
+    /// make.
     ///
     /// # Errors
     /// When the engine refuses it.
@@ -131,8 +135,8 @@ impl Editor {
         Ok(true)
     }
 
-    /// Nobody deletes, so that at least as many elements are there as this
-    /// writer has inserted.
+    /// Nobody deletes, so that there are at least as many elements as this writer
+    /// has inserted.
     fn arrange(&mut self, replica: &mut dyn Replica) -> Result<bool, EngineError> {
         let inserted = self.made.div_ceil(3) as usize;
         let value = Value::Int(self.rng.random_range(0..1_000_000));
@@ -179,8 +183,9 @@ mod tests {
     use syncbench_engines::Export;
 
     use super::*;
+    use crate::scenario::Workload;
 
-    /// Several writers of each kind, who hear of each other now and then.
+    /// Several writers of each kind, which sync with each other now and then.
     #[test]
     fn writers_of_every_kind_always_find_something_to_do() {
         let trace = Arc::new(syncbench_datasets::load("automerge-paper").unwrap());
@@ -195,13 +200,16 @@ mod tests {
             EditKind::ReplaceAll,
         ] {
             let scenario = Scenario {
-                edits,
+                workload: Workload {
+                    edits,
+                    ..Workload::default()
+                },
                 duration: Duration::from_secs(1),
                 ..Scenario::default()
             };
             let mut replicas: Vec<_> = (1..=3).map(|peer| engine.replica(peer)).collect();
             let mut editors: Vec<_> = (0..3)
-                .map(|number| Editor::new(&scenario, &trace, number, 3))
+                .map(|number| Editor::new(&scenario, &trace, ClientId(number), 3))
                 .collect();
             for round in 0..40 {
                 for (replica, editor) in replicas.iter_mut().zip(&mut editors) {

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use syncbench_datasets::Trace;
 use syncbench_engines::{Engine, EngineError, Export, PeerId, Replica, VersionVector};
 
-use crate::plan::Plan;
+use crate::plan::{ClientId, Plan};
 use crate::room::typist::Typist;
 use crate::room::{InitialDocument, peer_of};
 use crate::scenario::{DocumentForm, EditKind, ReplicaKind, Scenario};
 
 /// The peer that has typed what was in the rooms before the first edit.
-const FOUNDER: PeerId = 1 << 52;
+const SEEDER: PeerId = 1 << 52;
 
 /// Why rooms cannot contain what they should.
 #[derive(Debug, thiserror::Error)]
@@ -103,7 +103,7 @@ fn typed(
     if edits == 0 {
         return Ok(None);
     }
-    let mut replica = engine.replica(FOUNDER);
+    let mut replica = engine.replica(SEEDER);
     let mut typist = Typist::new(Arc::clone(trace), 0, 1);
     for _ in 0..edits {
         let Some(edit) = typist.next_edit(replica.text_len()) else {
@@ -140,7 +140,7 @@ fn open(
         engine: engine.name(),
         reason,
     };
-    let mut replica = engine.replica(FOUNDER);
+    let mut replica = engine.replica(SEEDER);
     replica.import(&bytes).map_err(no_document)?;
     let ranges = engine.ranges_of(&bytes).map_err(no_document)?;
     if replica.has_pending() {
@@ -149,7 +149,7 @@ fn open(
     }
     check_history(path, replica.as_mut(), scenario)?;
     let version = replica.version_vector();
-    let mut clients = (0..plan.clients.len() as u32).map(peer_of);
+    let mut clients = (0..plan.clients.len() as u32).map(|client| peer_of(ClientId(client)));
     if let Some(peer) = clients.find(|&peer| version.get(peer) > 0) {
         let path = path.to_owned();
         return Err(InitialDocumentError::Taken { path, peer });
@@ -167,7 +167,7 @@ fn check_history(
     replica: &mut dyn Replica,
     scenario: &Scenario,
 ) -> Result<(), InitialDocumentError> {
-    let why = match (scenario.replica, scenario.edits) {
+    let why = match (scenario.clients.replica, scenario.workload.edits) {
         (ReplicaKind::Light, _) => "light replicas make edits that do not build on it",
         (_, EditKind::ReplaceAll) => "edits replace-all send the whole history",
         _ => return Ok(()),

@@ -1,6 +1,6 @@
-//! The updates that a room has seen lately, and what they hold: an update that
-//! goes to a hundred light replicas is decoded once, or never where it was sent
-//! from here and came back byte for byte the same.
+//! The latest updates of a room with the operations that they hold. An update
+//! that goes to a hundred version-only replicas is decoded once, or never where
+//! it was sent from here and came back byte for byte the same.
 
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -8,28 +8,28 @@ use std::rc::Rc;
 use bytes::Bytes;
 use syncbench_engines::{Engine, EngineError, OpRange};
 
-/// Most bytes of updates kept.
+/// The largest number of bytes of updates kept.
 const KEPT_BYTES: usize = 256 * 1024;
 
-/// What an update holds.
+/// The operations that an update holds.
 struct Known {
     ranges: Rc<[OpRange]>,
-    /// Replicas that it will still come to, if each gets it once.
+    /// The number of replicas that it has yet to reach, if each gets it once.
     to_come: usize,
 }
 
-/// Updates and the operations they hold.
+/// The latest updates and the operations that they hold.
 #[derive(Default)]
 pub struct Recent {
     known: HashMap<Bytes, Known>,
-    /// In the order in which they came; some have come everywhere by now.
+    /// Updates in the order of their arrival; some have reached all replicas.
     order: VecDeque<Bytes>,
     bytes: usize,
 }
 
 impl Recent {
-    /// Keeps an update whose operations are known, until it has come to so many
-    /// replicas, or too much has come since.
+    /// Keeps an update whose operations are known until it has reached `to_come`
+    /// replicas, or too many bytes have arrived since.
     pub fn keep(&mut self, update: Bytes, ranges: Rc<[OpRange]>, to_come: usize) {
         if to_come == 0 {
             return;
@@ -40,8 +40,8 @@ impl Recent {
         self.forget();
     }
 
-    /// Lets go of the oldest: those that have come everywhere, and what is too
-    /// much.
+    /// Drops the oldest updates: those that have reached all replicas, and those
+    /// beyond the limit.
     fn forget(&mut self) {
         while let Some(oldest) = self.order.front() {
             if self.bytes <= KEPT_BYTES && self.known.contains_key(oldest) {
@@ -53,10 +53,11 @@ impl Recent {
         }
     }
 
-    /// The operations of an update that has come to one of `receivers`.
+    /// Returns the operations of an update that has reached one of `receivers`
+    /// replicas.
     ///
     /// # Errors
-    /// When it is damaged.
+    /// When the update is damaged.
     pub fn ranges_of(
         &mut self,
         update: &Bytes,

@@ -14,12 +14,12 @@ use crate::room::editor::Editor;
 pub enum ClientDoc {
     /// A document that imports what it receives.
     Full(Box<dyn Replica>),
-    /// The version of one: which operations have been received.
+    /// The version of a document: the operations that have been received.
     VersionOnly(Box<VersionOnly>),
 }
 
 impl ClientDoc {
-    /// An empty copy for `peer`.
+    /// Creates an empty copy for `peer`.
     pub fn new(engine: &'static dyn Engine, peer: PeerId, full: bool) -> Self {
         match full {
             true => Self::Full(engine.replica(peer)),
@@ -35,8 +35,8 @@ impl ClientDoc {
         }
     }
 
-    /// The document that edits are made in: of a light copy, one with its own
-    /// edits alone.
+    /// The document that edits are made in: for a version-only copy, one with its
+    /// own edits alone.
     pub fn writable(&mut self) -> &mut dyn Replica {
         match self {
             Self::Full(replica) => replica.as_mut(),
@@ -55,9 +55,10 @@ impl ClientDoc {
         }
     }
 
-    /// Lets `editor` make its next edit before its time, if the copy is light:
-    /// such an edit builds on nothing that could still come. It is not there
-    /// before [`edit`](Self::edit). Whether something was made.
+    /// Lets `editor` make its next edit before its time, if the copy is
+    /// version-only: such an edit builds on nothing that could still arrive. It
+    /// does not count before [`edit`](Self::edit). Returns whether an edit was
+    /// made.
     ///
     /// # Errors
     /// When the engine refuses it, or cannot export it.
@@ -68,7 +69,7 @@ impl ClientDoc {
         }
     }
 
-    /// Number of operations that its own peer has made.
+    /// The number of operations that its own peer has made.
     pub fn own_counter(&self) -> Counter {
         match self {
             Self::Full(replica) => replica.own_counter(),
@@ -76,7 +77,7 @@ impl ClientDoc {
         }
     }
 
-    /// Everything it contains, or has received.
+    /// The version of all that it contains or has received.
     pub fn version_vector(&self) -> VersionVector {
         match self {
             Self::Full(replica) => replica.version_vector(),
@@ -84,7 +85,7 @@ impl ClientDoc {
         }
     }
 
-    /// The operations of its own peer from `from` to `to`, as an update.
+    /// Exports the operations of its own peer from `from` to `to`.
     ///
     /// # Errors
     /// When the engine cannot export them.
@@ -101,8 +102,9 @@ impl ClientDoc {
         self.writable().export(Export::Range(range))
     }
 
-    /// What it has and a relay at `version` lacks, as an update: of a light
-    /// copy, its own operations alone. `None` if the relay lacks nothing.
+    /// Exports the operations that it has and a relay at `version` lacks: for a
+    /// version-only copy, its own operations alone. `None` if the relay lacks
+    /// nothing.
     ///
     /// # Errors
     /// When the engine cannot export it.
@@ -131,7 +133,7 @@ impl ClientDoc {
         }
     }
 
-    /// Whether something waits for operations that have not come.
+    /// Whether received operations wait for others that have not arrived.
     pub fn has_pending(&self) -> bool {
         match self {
             Self::Full(replica) => replica.has_pending(),
@@ -139,7 +141,7 @@ impl ClientDoc {
         }
     }
 
-    /// Hash over the document, where there is one.
+    /// The hash of the document's state, where there is a document.
     pub fn state_hash(&self) -> Option<StateHash> {
         match self {
             Self::Full(replica) => Some(replica.state_hash()),
@@ -148,21 +150,21 @@ impl ClientDoc {
     }
 }
 
-/// Which operations have been received, and the own ones.
+/// The operations that have been received, and the client's own.
 pub struct VersionOnly {
     engine: &'static dyn Engine,
     peer: PeerId,
     received: BTreeMap<PeerId, Counter>,
-    /// Operations that came before those in front of them: by peer, in order,
-    /// with gaps between them.
+    /// Operations that arrived before their predecessors: by peer, in order, with
+    /// gaps between them.
     out_of_order: BTreeMap<PeerId, Vec<Range<Counter>>>,
-    /// A document with the own edits, once there are any: a client that never
-    /// writes costs none.
+    /// A document with the client's own edits, once there are any: a client that
+    /// never writes needs none.
     own: Option<Box<dyn Replica>>,
     prepared: Option<PreparedEdit>,
 }
 
-/// The last edit of a light copy, if it was made before its time.
+/// The last edit of a version-only copy, if it was made before its time.
 struct PreparedEdit {
     counters: Range<Counter>,
     update: Vec<u8>,
@@ -228,7 +230,7 @@ impl VersionOnly {
         Ok(true)
     }
 
-    /// The update with these operations, if it was made ahead and is due.
+    /// Takes the update with these operations, if it was prepared and is due.
     fn take_prepared(&mut self, counters: Range<Counter>) -> Option<Vec<u8>> {
         let prepared = self
             .prepared
@@ -262,12 +264,12 @@ impl VersionOnly {
         let OpRange { peer, counters } = range;
         let known = self.known_of(*peer);
         if counters.start > known {
-            if self.keep_early(*peer, counters) {
+            if self.keep_out_of_order(*peer, counters) {
                 imported.pending.push(range.clone());
             }
             return;
         }
-        let end = self.end_with_early(*peer, counters.end);
+        let end = self.end_with_out_of_order(*peer, counters.end);
         if end > known {
             self.received.insert(*peer, end);
             let counters = known..end;
@@ -278,7 +280,7 @@ impl VersionOnly {
         }
     }
 
-    /// The end of what is known of a peer without a gap.
+    /// The counter up to which a peer's operations are known without a gap.
     fn known_of(&self, peer: PeerId) -> Counter {
         let own = match peer == self.peer {
             true => self.own_counter(),
@@ -287,8 +289,9 @@ impl VersionOnly {
         own.max(self.received.get(&peer).copied().unwrap_or(0))
     }
 
-    /// Keeps what waits for others; whether any of it is new.
-    fn keep_early(&mut self, peer: PeerId, counters: &Range<Counter>) -> bool {
+    /// Keeps operations that wait for others. Returns whether any of them are
+    /// new.
+    fn keep_out_of_order(&mut self, peer: PeerId, counters: &Range<Counter>) -> bool {
         let out_of_order = self.out_of_order.entry(peer).or_default();
         let touched = out_of_order.partition_point(|kept| kept.end < counters.start)
             ..out_of_order.partition_point(|kept| kept.start <= counters.end);
@@ -303,8 +306,9 @@ impl VersionOnly {
         true
     }
 
-    /// The end of what is known without a gap once it is known up to `end`.
-    fn end_with_early(&mut self, peer: PeerId, end: Counter) -> Counter {
+    /// The counter up to which a peer's operations are known without a gap, once
+    /// they are known up to `end`.
+    fn end_with_out_of_order(&mut self, peer: PeerId, end: Counter) -> Counter {
         let Some(out_of_order) = self.out_of_order.get_mut(&peer) else {
             return end;
         };
@@ -327,6 +331,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::plan::ClientId;
     use crate::scenario::Scenario;
 
     fn range(peer: PeerId, counters: std::ops::Range<Counter>) -> OpRange {
@@ -364,7 +369,7 @@ mod tests {
     }
 
     proptest! {
-        /// In whatever order and however often updates come, they apply once.
+        /// Updates apply once, in whatever order and however often they arrive.
         #[test]
         fn light_copies_know_what_a_set_of_counters_would(
             updates in prop::collection::vec((0..3 as PeerId, 0..40 as Counter, 1..9 as Counter), 0..60),
@@ -402,7 +407,7 @@ mod tests {
     fn an_edit_made_ahead_is_not_there_before_its_time() {
         let engine = syncbench_engines::engines()[0];
         let trace = Arc::new(syncbench_datasets::load("automerge-paper").unwrap());
-        let mut editor = Editor::new(&Scenario::default(), &trace, 0, 1);
+        let mut editor = Editor::new(&Scenario::default(), &trace, ClientId(0), 1);
         let mut copy = ClientDoc::new(engine, 9, false);
         let mut updates = Vec::new();
         for made_ahead in [false, true, true, false] {

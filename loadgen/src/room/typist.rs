@@ -1,18 +1,18 @@
-//! What the simulated users type: stretches of a real trace.
+//! The typing of simulated users: stretches of a real trace.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use syncbench_datasets::Trace;
 
-/// One edit, fitted to the replica that is to make it.
+/// One edit, fitted to the replica that makes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Edit<'a> {
-    /// Position, scalar values.
+    /// The position, in Unicode scalar values.
     pub pos: usize,
-    /// Scalar values to delete at `pos`.
+    /// The number of scalar values to delete at `pos`.
     pub del: usize,
-    /// Text to insert at `pos`.
+    /// The text to insert at `pos`.
     pub ins: &'a str,
 }
 
@@ -23,20 +23,20 @@ pub struct Edit<'a> {
 /// cursor of its own and moves it as the trace's author did: by the distance
 /// between the end of one patch and the start of the next, clamped to the
 /// text. Runs of typing stay runs, jumps stay jumps. A patch that clamping
-/// leaves without any effect (a deletion where nothing stands) is passed over.
+/// leaves without any effect (a deletion in an empty text) is skipped.
 #[derive(Debug)]
 pub struct Typist {
     trace: Arc<Trace>,
     stretch: Range<usize>,
     next: usize,
-    /// Where the last patch ended in the trace's document.
+    /// The end of the last patch in the trace's document.
     trace_cursor: usize,
-    /// Where the last edit ended in the replica.
+    /// The end of the last edit in the replica.
     cursor: usize,
 }
 
 impl Typist {
-    /// The typist of `writer`, one of `writers` that share `trace` evenly.
+    /// Creates the typist of `writer`, one of `writers` that share `trace` evenly.
     /// With more writers than patches, stretches of one patch are shared.
     pub fn new(trace: Arc<Trace>, writer: usize, writers: usize) -> Self {
         let patches = trace.patch_count();
@@ -54,7 +54,8 @@ impl Typist {
         }
     }
 
-    /// The next edit for a text of `len` scalar values, or `None` when nothing
+    /// Returns the next edit for a text of `len` scalar values, or `None` when
+    /// nothing
     /// in the whole trace would change it. (Real traces have stretches of
     /// thousands of deletions: on an empty text the typist moves on to the
     /// stretch after such a one.)
@@ -78,7 +79,7 @@ impl Typist {
         None
     }
 
-    /// Takes the stretch after this one, of the same length where there is one.
+    /// Moves on to the next stretch, of the same length where there is one.
     fn move_on(&mut self) {
         let patches = self.trace.patch_count();
         let start = self.stretch.end % patches;
@@ -87,8 +88,8 @@ impl Typist {
         self.trace_cursor = self.trace.patch(start).pos;
     }
 
-    /// Moves both cursors over the next patch; its index, and its position and
-    /// deletion in the replica.
+    /// Moves both cursors over the next patch. Returns its index, and its
+    /// position and deletion in the replica.
     fn advance(&mut self, len: usize) -> (usize, usize, usize) {
         let index = self.next;
         self.next = if index + 1 < self.stretch.end {

@@ -1,402 +1,163 @@
-//! What a load run does: relay, rooms, clients, edits, links, faults.
+//! Scenarios: the relay, rooms, clients, edits, links and faults of a load run.
+//!
+//! [`Scenario`] has the shape of the TOML files: reading one fills in defaults
+//! and what follows from other keys, then checks that the parts fit together.
+//! A new setting is a field here, a line in the record, and a line in
+//! `docs/SCENARIOS.md`; flags, `--set` and the JSON schema read the field.
 
-mod parts;
-mod settings;
+mod clients;
+mod link;
+mod read;
+mod record;
+mod relay;
+#[cfg(feature = "schema")]
+pub mod schema;
 mod shipped;
+#[cfg(test)]
+mod tests;
+mod time;
+mod validate;
+mod workload;
 
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::Deserialize;
+use syncbench_reports::threshold::Threshold;
 
-pub use parts::*;
-pub use settings::{
-    ChurnSettings, ClientSettings, DocumentSettings, LinkSettings, PresenceSettings,
-    RelayFaultSettings, RelaySettings, RoomSettings, Settings, SettingsError, StageSettings,
-    WorkloadSettings,
-};
+use time::TimeText;
+
+pub use crate::protocol::ProtocolKind;
+pub use crate::relay::HistoryKind;
+pub use clients::{Churn, Clients, ReplicaKind, RoomClass, Verify};
+pub use link::{LinkClass, LinkFault, LinkFaultKind};
+pub use read::ReadError;
+pub use relay::{RelayFault, RelayFaultKind, RelaySettings};
 pub use shipped::{SHIPPED, Shipped};
+pub use validate::ScenarioError;
+pub use workload::{Arrivals, Document, DocumentForm, EditKind, Phase, Presence, Stage, Workload};
 
-/// A complete description of one load run, defaults filled in.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// What `syncbench run` does. Written in TOML; every key has a default.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Scenario {
-    /// The relay to load.
-    pub relay: RelayTarget,
-    /// How clients and relay speak.
-    pub protocol: ProtocolKind,
-    /// What the embedded relay keeps, where its protocol has a memory.
-    pub history: History,
-    /// What a connection needs besides its address.
-    pub access: Access,
-    /// The rooms, by size.
-    pub rooms: Vec<RoomClass>,
-    /// Simulated clients that are there from the start.
-    pub clients: u32,
-    /// How many of them write; the others only read.
-    pub writers: u32,
-    /// Clients that come later, evenly over the run, with nothing.
-    pub late: u32,
-    /// What their copies of the document are.
-    pub replica: ReplicaKind,
-    /// With light replicas, which are full all the same.
-    pub verify: Verify,
-    /// The clients of the start come one after the other over this time,
-    /// before the schedule begins.
-    #[serde(serialize_with = "seconds", rename = "ramp_up_s")]
-    pub ramp_up: Duration,
-    /// Addresses that the clients connect from; any if empty.
-    pub sources: Vec<std::net::IpAddr>,
-    /// What the rooms contain before the first edit.
-    pub document: Document,
-    /// Edits per second, over all clients.
-    pub rate: f64,
-    /// How long edits are scheduled.
-    #[serde(serialize_with = "seconds", rename = "duration_s")]
+    /// What the scenario shows, and what to look at in its result. Part of the
+    /// record and the report.
+    pub analysis: String,
+    /// The length of the schedule. With stages, it is their sum and must not be
+    /// given.
+    #[serde(with = "TimeText")]
     pub duration: Duration,
-    /// How rate and number of clients change over time; one rate if empty.
-    pub stages: Vec<Stage>,
-    /// How the edits of one client follow each other.
-    pub arrivals: Arrivals,
-    /// How the clients' constant rhythms lie to each other.
-    pub phase: Phase,
-    /// What an edit is.
-    pub edits: EditKind,
-    /// With a payload, edits insert so many bytes that stand for nothing.
-    pub payload: Option<u32>,
-    /// Edits wait for so long and leave together; zero is an update for each.
-    #[serde(serialize_with = "seconds", rename = "batch_s")]
-    pub batch: Duration,
-    /// How often each client says where it is, where the protocol can.
-    pub presence: Option<Presence>,
-    /// Catalog name or path of the trace that the writers replay.
-    pub dataset: String,
-    /// The networks that clients are behind; the rest has none in between.
-    pub links: Vec<LinkClass>,
-    /// Who leaves and is replaced.
-    pub churn: Churn,
-    /// What happens to the relay.
-    pub faults: Vec<RelayFault>,
     /// Seed of everything random.
     pub seed: u64,
-    /// Threads that simulate clients. A room lives in one of them.
-    pub workers: usize,
-    /// How long, at the end, no delivery may arrive before the run gives up
+    /// At the end, the time without any delivery after which the run stops
     /// waiting for the edits that are still missing.
-    #[serde(serialize_with = "seconds", rename = "drain_timeout_s")]
+    #[serde(with = "TimeText")]
     pub drain_timeout: Duration,
-    /// How long an own relay may take to answer.
-    #[serde(serialize_with = "seconds", rename = "ready_timeout_s")]
-    pub ready_timeout: Duration,
-    /// Conditions that the run must keep to.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub thresholds: Vec<String>,
-    /// Whether to end the run as soon as a condition cannot be kept any more.
+    /// Conditions that the run must meet, such as `propagation.p99 < 100ms`.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<schema::ThresholdText>"))]
+    pub thresholds: Vec<Threshold>,
+    /// Whether to end the run as soon as a threshold can no longer be met: one
+    /// that limits a count or a maximum from above, and is exceeded.
     pub abort: bool,
-    /// What the scenario shows, and what to look at in its result.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub analysis: String,
-}
-
-fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(duration.as_secs_f64())
+    /// The relay to load.
+    pub relay: RelaySettings,
+    /// The rooms by size, instead of `clients.count` and `clients.rooms`.
+    #[serde(default)]
+    pub rooms: Vec<RoomClass>,
+    /// The clients that load the relay.
+    pub clients: Clients,
+    /// What the rooms contain before the first edit.
+    pub document: Document,
+    /// What the clients do.
+    pub workload: Workload,
+    /// Presence messages; none, if absent. They need a protocol that carries
+    /// them.
+    pub presence: Option<Presence>,
+    /// The parts of the run, one after the other, in which rate and number of
+    /// clients change.
+    pub stages: Vec<Stage>,
+    /// The networks that clients are behind; the remaining clients have none in
+    /// between.
+    #[serde(rename = "link")]
+    pub links: Vec<LinkClass>,
+    /// Clients that leave for good, each replaced by a new one with an empty
+    /// replica.
+    pub churn: Churn,
+    /// The faults of a relay that the run owns.
+    #[serde(rename = "fault")]
+    pub faults: Vec<RelayFault>,
+    /// Threads that simulate clients. A room lives in one of them. Not part of
+    /// files, because it belongs to the machine.
+    #[serde(skip)]
+    pub workers: usize,
 }
 
 impl Default for Scenario {
     /// The default run: 200 clients in 40 rooms, 1,000 edits/s for 10 s.
     fn default() -> Self {
+        let clients = Clients::default();
         Self {
-            relay: RelayTarget::Embedded,
-            protocol: ProtocolKind::Broadcast,
-            history: History::Full,
-            access: Access::default(),
-            rooms: vec![RoomClass { count: 40, size: 5 }],
-            clients: 200,
-            writers: 200,
-            late: 0,
-            replica: ReplicaKind::Full,
-            verify: Verify::Sample,
-            ramp_up: Duration::ZERO,
-            sources: Vec::new(),
-            document: Document::default(),
-            rate: 1_000.0,
+            analysis: String::new(),
             duration: Duration::from_secs(10),
-            stages: Vec::new(),
-            arrivals: Arrivals::Constant,
-            phase: Phase::Spread,
-            edits: EditKind::Trace,
-            payload: None,
-            batch: Duration::ZERO,
+            seed: 1,
+            drain_timeout: Duration::from_secs(10),
+            thresholds: Vec::new(),
+            abort: false,
+            relay: RelaySettings::default(),
+            rooms: clients.spread(),
+            clients,
+            document: Document::default(),
+            workload: Workload::default(),
             presence: None,
-            dataset: "automerge-paper".to_owned(),
+            stages: Vec::new(),
             links: Vec::new(),
             churn: Churn::default(),
             faults: Vec::new(),
-            seed: 1,
             workers: default_workers(),
-            drain_timeout: Duration::from_secs(10),
-            ready_timeout: Duration::from_secs(10),
-            thresholds: Vec::new(),
-            abort: false,
-            analysis: String::new(),
         }
     }
 }
 
-/// All CPUs but one, which the relay needs.
+/// The number of CPUs, less one for the relay.
 fn default_workers() -> usize {
     std::thread::available_parallelism()
         .map_or(1, |cpus| cpus.get() - 1)
         .max(1)
 }
 
-/// Why a scenario cannot be run.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ScenarioError {
-    /// There is nobody to simulate.
-    #[error("0 clients: a run needs at least one (--clients)")]
-    NoClients,
-    /// There is no room to be in.
-    #[error("0 rooms: a run needs at least one (--rooms)")]
-    NoRooms,
-    /// Some rooms would be empty.
-    #[error("{rooms} rooms for {clients} clients: use at most {clients} rooms, or more clients")]
-    MoreRoomsThanClients {
-        /// Rooms asked for.
-        rooms: u32,
-        /// Clients asked for.
-        clients: u32,
-    },
-    /// More would write than are there.
-    #[error("{writers} writers of {clients} clients: use at most {clients} writers")]
-    MoreWritersThanClients {
-        /// Writers asked for.
-        writers: u32,
-        /// Clients asked for.
-        clients: u32,
-    },
-    /// Not a usable rate.
-    #[error("rate {0}: edits per second must be above 0 and at most 100,000,000 (--rate)")]
-    Rate(String),
-    /// Not a usable duration.
-    #[error("{what} {value:?}: must be above 0 and at most 24 h")]
-    Duration {
-        /// What lasts.
-        what: String,
-        /// How long.
-        value: Duration,
-    },
-    /// Poisson arrivals cannot be locked.
-    #[error("{0} arrivals have no phase: drop phase locked, or use constant arrivals")]
-    LockedArrivals(Arrivals),
-    /// A share outside 0 to 1, or shares of more than all.
-    #[error("{0}")]
-    Share(String),
-    /// Parts that exclude each other, or cannot be done.
-    #[error("{0}")]
-    Contradiction(String),
-}
-
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
-
 impl Scenario {
-    /// Checks that the parts fit together.
-    ///
-    /// # Errors
-    /// Names the first contradiction, and the mend.
-    pub fn validate(&self) -> Result<(), ScenarioError> {
-        self.validate_population()?;
-        lasts("duration", self.duration)?;
-        // Written so that NaN is refused as well.
-        if !(self.rate > 0.0 && self.rate <= 1e8) {
-            return Err(ScenarioError::Rate(self.rate.to_string()));
-        }
-        if self.arrivals != Arrivals::Constant && self.phase == Phase::Locked {
-            return Err(ScenarioError::LockedArrivals(self.arrivals));
-        }
-        self.validate_stages()?;
-        self.validate_links()?;
-        self.validate_relay()
-    }
-
-    fn validate_population(&self) -> Result<(), ScenarioError> {
-        let (clients, writers, rooms) = (self.clients, self.writers, self.room_count());
-        if clients == 0 {
-            return Err(ScenarioError::NoClients);
-        }
-        if rooms == 0 {
-            return Err(ScenarioError::NoRooms);
-        }
-        if rooms > clients {
-            return Err(ScenarioError::MoreRoomsThanClients { rooms, clients });
-        }
-        if writers > clients {
-            return Err(ScenarioError::MoreWritersThanClients { writers, clients });
-        }
-        if clients.saturating_add(self.late) > 1_000_000 {
-            let message = "more than 1,000,000 clients: use fewer, or several machines";
-            return Err(ScenarioError::Contradiction(message.to_owned()));
-        }
-        Ok(())
-    }
-
-    fn validate_stages(&self) -> Result<(), ScenarioError> {
-        for stage in &self.stages {
-            lasts(&format!("stage `{}`: duration", stage.name), stage.duration)?;
-            if !(0.0..=1e8).contains(&stage.rate) {
-                return Err(ScenarioError::Rate(stage.rate.to_string()));
-            }
-            if stage.clients.is_some_and(|clients| clients > self.clients) {
-                let message = format!(
-                    "stage `{}` has more clients than [clients] count = {}: that is the most",
-                    stage.name, self.clients
-                );
-                return Err(ScenarioError::Contradiction(message));
-            }
-        }
-        Ok(())
-    }
-
-    fn validate_links(&self) -> Result<(), ScenarioError> {
-        let mut all = 0.0;
-        for link in &self.links {
-            if !(link.share > 0.0 && link.share <= 1.0) {
-                return Err(ScenarioError::Share(format!(
-                    "link `{}`: share {} must be above 0 and at most 1",
-                    link.name, link.share
-                )));
-            }
-            all += link.share;
-            for fault in &link.faults {
-                fault.validate(&link.name, self.duration)?;
-            }
-        }
-        if all > 1.0 + 1e-9 {
-            return Err(ScenarioError::Share(format!(
-                "the shares of all links add up to {all}: at most 1 is there"
-            )));
-        }
-        if !(0.0..=1e6).contains(&self.churn.per_second) {
-            return Err(ScenarioError::Contradiction(format!(
-                "churn: {} clients a second that leave must be 0 to 1,000,000",
-                self.churn.per_second
-            )));
-        }
-        Ok(())
-    }
-
-    fn validate_relay(&self) -> Result<(), ScenarioError> {
-        let owned = !matches!(self.relay, RelayTarget::Url(_));
-        if !self.faults.is_empty() && !owned {
-            let message = "[[fault]] needs a relay that this run owns: embedded, or `command`";
-            return Err(ScenarioError::Contradiction(message.to_owned()));
-        }
-        let late = self.faults.iter().find(|fault| fault.at >= self.duration);
-        if let Some(fault) = late {
-            return Err(ScenarioError::Contradiction(format!(
-                "[[fault]] at {:?} is after the run's {:?}",
-                fault.at, self.duration
-            )));
-        }
-        if self.presence.is_some() && self.protocol == ProtocolKind::Broadcast {
-            let message = "protocol broadcast carries no presence: drop [presence], or use loro";
-            return Err(ScenarioError::Contradiction(message.to_owned()));
-        }
-        if self.replica == ReplicaKind::Light && self.edits != EditKind::Trace {
-            let message = "light replicas have no document but their own text: only trace edits";
-            return Err(ScenarioError::Contradiction(message.to_owned()));
-        }
-        self.validate_document()
-    }
-
-    fn validate_document(&self) -> Result<(), ScenarioError> {
-        let is_typed = self.document.typed > 0.0 || self.document.form != DocumentForm::default();
-        if self.document.file.is_some() && is_typed {
-            let message = "[document] is either a `file`, stored as it is, or `typed` in a `form`";
-            return Err(ScenarioError::Contradiction(message.to_owned()));
-        }
-        if self.document.typed == 0.0 || self.document.form != DocumentForm::Shallow {
-            return Ok(());
-        }
-        let message = if self.edits == EditKind::ReplaceAll {
-            "edits replace-all send the whole history, which a shallow document does not have: \
-             use the form snapshot or updates"
-        } else if self.replica == ReplicaKind::Light {
-            "light replicas edit without the document, and a shallow one refuses edits that do \
-             not build on it: use the form snapshot or updates"
-        } else {
-            return Ok(());
-        };
-        Err(ScenarioError::Contradiction(message.to_owned()))
-    }
-
-    /// Rooms in all.
+    /// The number of rooms.
     pub fn room_count(&self) -> u32 {
-        self.rooms.iter().map(|class| class.count).sum()
+        let counts = self.rooms.iter().map(|class| class.count);
+        counts.fold(0, u32::saturating_add)
     }
 
-    /// Edits per second of one writer, while the rate is that of the scenario.
+    /// The edits per second of one writer, while the rate is that of the
+    /// workload.
     pub fn rate_per_writer(&self) -> f64 {
-        self.rate / f64::from(self.writers.max(1))
+        self.workload.rate / f64::from(self.clients.writer_count().max(1))
     }
-}
 
-/// Refuses nothing and more than a day.
-fn lasts(what: &str, value: Duration) -> Result<(), ScenarioError> {
-    if value.is_zero() || value > LONGEST {
-        let what = what.to_owned();
-        return Err(ScenarioError::Duration { what, value });
-    }
-    Ok(())
-}
-
-/// The name of a room, as in its URL.
-pub fn room_name(room: u32) -> String {
-    format!("room-{room}")
-}
-
-/// The name of a client, as in messages and URLs.
-pub fn client_name(client: u32) -> String {
-    format!("client-{client}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn contradictions_are_named() {
-        let default = Scenario::default;
-        let check = |scenario: Scenario| scenario.validate().unwrap_err();
-        let none = Scenario {
-            clients: 0,
-            ..default()
-        };
-        assert_eq!(check(none), ScenarioError::NoClients);
-        let none = Scenario {
-            rooms: Vec::new(),
-            ..default()
-        };
-        assert_eq!(check(none), ScenarioError::NoRooms);
-        let crowded = Scenario {
-            rooms: vec![RoomClass {
-                count: 201,
-                size: 1,
-            }],
-            ..default()
-        };
-        assert!(check(crowded).to_string().contains("at most 200 rooms"));
-        let busy = Scenario {
-            writers: 201,
-            ..default()
-        };
-        assert!(check(busy).to_string().contains("at most 200 writers"));
-        for rate in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            let scenario = Scenario { rate, ..default() };
-            assert!(matches!(check(scenario), ScenarioError::Rate(_)));
+    /// Fills in what follows from other keys: the rooms from the number of
+    /// clients or the other way round, and the names and the sum of the stages.
+    fn complete(&mut self) {
+        if self.rooms.is_empty() {
+            self.rooms = self.clients.spread();
+        } else {
+            let sizes = self.rooms.iter();
+            let sizes = sizes.map(|class| class.count.saturating_mul(class.size));
+            self.clients.count = sizes.fold(0, u32::saturating_add);
+            self.clients.rooms = self.room_count();
         }
-        let scenario = Scenario {
-            duration: Duration::ZERO,
-            ..default()
-        };
-        assert!(matches!(check(scenario), ScenarioError::Duration { .. }));
+        for (number, stage) in (1..).zip(&mut self.stages) {
+            if stage.name.is_empty() {
+                stage.name = format!("stage-{number}");
+            }
+        }
+        if !self.stages.is_empty() {
+            let lengths = self.stages.iter().map(|stage| stage.duration);
+            self.duration = lengths.fold(Duration::ZERO, Duration::saturating_add);
+        }
     }
 }

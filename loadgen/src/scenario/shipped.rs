@@ -1,13 +1,13 @@
-//! The scenarios that come with the tool.
+//! The built-in scenarios.
 
-use super::settings::{Settings, SettingsError};
+use super::{ReadError, Scenario};
 
 /// A scenario that can be run by its name.
 #[derive(Debug, Clone, Copy)]
 pub struct Shipped {
-    /// Its name.
+    /// The name that `syncbench run` takes.
     pub name: &'static str,
-    /// What it says.
+    /// The text of the scenario file.
     pub toml: &'static str,
 }
 
@@ -20,7 +20,7 @@ macro_rules! shipped {
     };
 }
 
-/// All of them.
+/// The built-in scenarios.
 pub const SHIPPED: &[Shipped] = shipped![
     "classroom",
     "one-document",
@@ -44,12 +44,12 @@ impl Shipped {
         SHIPPED.iter().find(|shipped| shipped.name == name)
     }
 
-    /// What it sets.
+    /// Reads the scenario.
     ///
     /// # Errors
-    /// None that a test would let through.
-    pub fn settings(&self) -> Result<Settings, SettingsError> {
-        Settings::parse(self.toml)
+    /// None: a test reads every built-in scenario.
+    pub fn scenario(&self) -> Result<Scenario, ReadError> {
+        Scenario::parse(self.toml)
     }
 }
 
@@ -62,9 +62,8 @@ mod tests {
     #[test]
     fn every_shipped_scenario_can_be_run_and_says_what_it_shows() {
         for shipped in SHIPPED {
-            let settings = shipped.settings().unwrap();
-            assert!(!settings.thresholds.is_empty(), "{}", shipped.name);
-            let scenario = settings.scenario().unwrap();
+            let scenario = shipped.scenario().unwrap();
+            assert!(!scenario.thresholds.is_empty(), "{}", shipped.name);
             assert!(scenario.analysis.len() > 80, "{}", shipped.name);
         }
     }

@@ -1,6 +1,6 @@
-//! The open-loop schedule: when each client intends to do what.
+//! The open-loop schedule: the intended time of every action of every client.
 //!
-//! Arrival times come from the scenario and the seed alone and never wait for
+//! Intended times come from the scenario and the seed alone and never wait for
 //! an answer, so a slow relay or generator cannot hide behind them
 //! (coordinated omission, Gil Tene).
 
@@ -14,37 +14,37 @@ use rand::RngExt;
 use rand::rngs::Xoshiro256PlusPlus;
 use syncbench_datasets::Trace;
 
-use crate::plan::{ClientPlan, Plan, client_rng};
+use crate::plan::{ClientId, ClientPlan, Plan, client_rng};
 use crate::scenario::{Arrivals, Phase, Scenario};
 use crate::time::clock::Nanos;
 
 pub use profile::Profile;
 
-/// Something that a client intends to do.
+/// An action of a client at its intended time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ScheduledAction {
-    /// When, since the schedule's start.
+    /// The intended time, nanoseconds since the start of the schedule.
     pub intended: Nanos,
-    /// Who.
-    pub client: u32,
-    /// What.
+    /// The client.
+    pub client: ClientId,
+    /// The action.
     pub action: Action,
 }
 
-/// What a client intends to do.
+/// The kinds of actions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Action {
     /// An edit.
     Edit,
-    /// Saying where it is.
+    /// A presence message.
     Presence,
 }
 
 impl ScheduledAction {
-    /// A number for this arrival. Their sum over a whole schedule, wrapping,
-    /// tells schedules apart and does not depend on how it was divided.
+    /// Returns a number for this action. The wrapping sum over a whole schedule
+    /// tells schedules apart and does not depend on how the schedule was divided.
     pub fn fingerprint(&self) -> u64 {
-        let mut bits = self.intended ^ (u64::from(self.client) << 40);
+        let mut bits = self.intended ^ (u64::from(self.client.0) << 40);
         bits ^= (self.action as u64) << 63;
         // The finaliser of splitmix64 (Steele, Lea, Flood, 2014).
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -53,8 +53,8 @@ impl ScheduledAction {
     }
 }
 
-/// The arrivals of a set of clients, ascending by intended time. Lazy: memory
-/// is one entry per client, however long the run.
+/// The actions of a set of clients, ascending by intended time. Lazy: memory is
+/// one entry per client, however long the run.
 #[derive(Debug)]
 pub struct Schedule {
     next: BinaryHeap<Reverse<(ScheduledAction, usize)>>,
@@ -62,14 +62,14 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The schedule of `clients` within `scenario` and its `plan`. Every
-    /// client's arrivals are its own: they do not depend on which other clients
-    /// are asked for. `rhythm` is that of the data set, for arrivals like its.
+    /// Creates the schedule of `clients` within `scenario` and its `plan`. The
+    /// times of a client do not depend on the other clients in the set. `rhythm`
+    /// is that of the data set, for arrivals that follow it.
     pub fn new(
         scenario: &Scenario,
         plan: &Plan,
         rhythm: Option<&Rhythm>,
-        clients: impl IntoIterator<Item = u32>,
+        clients: impl IntoIterator<Item = ClientId>,
     ) -> Self {
         let mut schedule = Self {
             next: BinaryHeap::new(),
@@ -77,7 +77,7 @@ impl Schedule {
         };
         let profile = Arc::new(Profile::new(scenario));
         for client in clients {
-            let planned = &plan.clients[client as usize];
+            let planned = plan.client(client);
             if planned.writes {
                 let stream = ClientTimes::edits(scenario, &profile, rhythm, planned, client);
                 schedule.add(client, Action::Edit, stream);
@@ -89,13 +89,13 @@ impl Schedule {
         schedule
     }
 
-    fn add(&mut self, client: u32, action: Action, mut stream: ClientTimes) {
+    fn add(&mut self, client: ClientId, action: Action, mut stream: ClientTimes) {
         let first = stream.next();
         self.streams.push(stream);
         self.push(first, client, action, self.streams.len() - 1);
     }
 
-    fn push(&mut self, at: Option<Nanos>, client: u32, action: Action, stream: usize) {
+    fn push(&mut self, at: Option<Nanos>, client: ClientId, action: Action, stream: usize) {
         if let Some(intended) = at {
             let arrival = ScheduledAction {
                 intended,
@@ -123,12 +123,13 @@ impl Iterator for Schedule {
 #[derive(Debug, Clone)]
 pub struct Rhythm(Arc<[f32]>);
 
-/// Pauses are cut to so many milliseconds: a night between two sessions of writing
-/// is not part of a rhythm of typing.
+/// The length that pauses are cut to, milliseconds: a night between two sessions
+/// of writing is not part of a rhythm of typing.
 const LONGEST_PAUSE: f64 = 30_000.0;
 
 impl Rhythm {
-    /// The rhythm of `trace`; `None` if it has no times, or they do not move.
+    /// Reads the rhythm of `trace`; `None` if it has no times, or they are all the
+    /// same.
     pub fn from_trace(trace: &Trace) -> Option<Self> {
         let times: Vec<i64> = trace.txns().map_while(|txn| txn.time()).collect();
         if times.len() < trace.txn_count() {
@@ -144,11 +145,11 @@ impl Rhythm {
     }
 }
 
-/// The arrival times of one client for one kind of thing.
+/// The intended times of one client for one kind of action.
 #[derive(Debug)]
 struct ClientTimes {
     pattern: Pattern,
-    /// Turns the count of arrivals, which patterns speak in, into time.
+    /// Turns the count of actions, which patterns are written in, into time.
     profile: Arc<Profile>,
     from: Nanos,
     until: Nanos,
@@ -177,11 +178,11 @@ impl ClientTimes {
         profile: &Arc<Profile>,
         rhythm: Option<&Rhythm>,
         planned: &ClientPlan,
-        client: u32,
+        client: ClientId,
     ) -> Self {
         // Of the writers, who come first: between them nobody edits.
-        let share = f64::from(client) / f64::from(scenario.writers.max(1));
-        let pattern = match (scenario.arrivals, scenario.phase, rhythm) {
+        let share = f64::from(client.0) / f64::from(scenario.clients.writer_count().max(1));
+        let pattern = match (scenario.workload.arrivals, scenario.workload.phase, rhythm) {
             (Arrivals::Poisson, ..) => Pattern::Poisson {
                 at: 0.0,
                 rng: Box::new(client_rng(scenario.seed, client)),
@@ -204,10 +205,10 @@ impl ClientTimes {
         Self::within(pattern, Arc::clone(profile), scenario, planned)
     }
 
-    fn presence(scenario: &Scenario, planned: &ClientPlan, client: u32) -> Option<Self> {
+    fn presence(scenario: &Scenario, planned: &ClientPlan, client: ClientId) -> Option<Self> {
         let every = scenario.presence?.every.as_secs_f64();
         let pattern = Pattern::Even {
-            phase: f64::from(client) / f64::from(scenario.clients) % 1.0,
+            phase: f64::from(client.0) / f64::from(scenario.clients.count) % 1.0,
             made: 0,
         };
         let profile = Arc::new(Profile::constant(1.0 / every, scenario.duration));
@@ -229,7 +230,7 @@ impl ClientTimes {
         }
     }
 
-    /// The next arrival within the client's stay.
+    /// Returns the next intended time within the client's stay.
     fn next(&mut self) -> Option<Nanos> {
         loop {
             let at = self.profile.time_of(self.pattern.next())?;
@@ -244,8 +245,8 @@ impl ClientTimes {
 }
 
 impl Pattern {
-    /// The place of the next arrival: as many arrivals as an even stream would
-    /// have made until then.
+    /// The place of the next action: the number of actions that an even stream
+    /// would have had until then.
     fn next(&mut self) -> f64 {
         match self {
             Pattern::Even { phase, made } => {

@@ -1,12 +1,12 @@
-//! How the rate of one writer changes over time.
+//! The rate of one writer over time.
 
 use std::time::Duration;
 
 use crate::scenario::Scenario;
 use crate::time::clock::Nanos;
 
-/// Where the number of clients changes as well, the rate of one is no straight
-/// line: it is taken as one within so many nanoseconds.
+/// The step in which the rate of one writer is approximated by a straight line
+/// where the number of clients changes as well, nanoseconds.
 const STEP: Nanos = 100_000_000;
 
 /// The rate of one writer over the run: straight lines, one after the other.
@@ -15,15 +15,15 @@ pub struct Profile {
     lines: Vec<Line>,
 }
 
-/// From `rate` at `start` in a straight line to `end_rate` at `end`.
+/// A straight line from `rate` at `start` to `end_rate` at `end`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Line {
     start: Nanos,
     end: Nanos,
-    /// Arrivals per nanosecond.
+    /// Actions per nanosecond.
     rate: f64,
     end_rate: f64,
-    /// Arrivals before `start`.
+    /// The number of actions before `start`.
     before: f64,
 }
 
@@ -32,7 +32,7 @@ impl Line {
         (self.rate + self.end_rate) / 2.0 * (self.end - self.start) as f64
     }
 
-    /// When so many arrivals after its start are reached: the root of
+    /// The time at which `count` actions after its start are reached: the root of
     /// `rate * t + slope * t^2 / 2 = count`, in the form that stays exact for
     /// a slope near zero.
     fn time_of(&self, count: f64) -> Nanos {
@@ -47,22 +47,24 @@ impl Line {
 }
 
 impl Profile {
-    /// The rate of one writer of `scenario`: that of all by the number of
-    /// writers who are there.
+    /// Creates the rate of one writer of `scenario`: the whole rate divided by the
+    /// number of writers that are present.
     pub fn new(scenario: &Scenario) -> Self {
         if scenario.stages.is_empty() {
             return Self::constant(scenario.rate_per_writer(), scenario.duration);
         }
         let mut profile = Self { lines: Vec::new() };
-        let share = f64::from(scenario.writers) / f64::from(scenario.clients.max(1));
+        let share =
+            f64::from(scenario.clients.writer_count()) / f64::from(scenario.clients.count.max(1));
         let first = scenario.stages[0].clients;
-        let mut clients = f64::from(first.unwrap_or(scenario.clients));
-        let mut rate = scenario.rate;
+        let mut clients = f64::from(first.unwrap_or(scenario.clients.count));
+        let mut rate = scenario.workload.rate;
         let mut start = 0;
         for stage in &scenario.stages {
             let lasts = stage.duration.as_nanos() as Nanos;
             let target = stage.clients.map_or(clients, f64::from);
-            let from = if stage.ramp { rate } else { stage.rate };
+            let stage_rate = stage.rate.unwrap_or(rate);
+            let from = if stage.ramp { rate } else { stage_rate };
             let steps = if target == clients {
                 1
             } else {
@@ -70,7 +72,7 @@ impl Profile {
             };
             let at = |step: u64| {
                 let part = step as f64 / steps as f64;
-                let all = from + (stage.rate - from) * part;
+                let all = from + (stage_rate - from) * part;
                 let writers = (clients + (target - clients) * part) * share;
                 all / writers.max(1.0) / 1e9
             };
@@ -81,13 +83,13 @@ impl Profile {
                 );
                 profile.push(from, to, at(step), at(step + 1));
             }
-            (clients, rate) = (target, stage.rate);
+            (clients, rate) = (target, stage_rate);
             start += lasts;
         }
         profile
     }
 
-    /// The same rate, per second, all the time.
+    /// Creates a constant rate, per second.
     pub fn constant(per_second: f64, duration: Duration) -> Self {
         let mut profile = Self { lines: Vec::new() };
         let rate = per_second / 1e9;
@@ -107,7 +109,7 @@ impl Profile {
         });
     }
 
-    /// When so many arrivals are reached; `None` after the end.
+    /// The time at which `count` actions are reached; `None` after the end.
     pub fn time_of(&self, count: f64) -> Option<Nanos> {
         let next = self.lines.partition_point(|line| line.before <= count);
         // Lines without arrivals begin at the same count as the next one: the

@@ -3,7 +3,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::scenario::{RoomClass, Stage};
+use crate::scenario::{Clients, RoomClass, Stage, Workload};
 
 fn scenario(clients: u32, rate: f64, seconds: u64) -> Scenario {
     Scenario {
@@ -11,20 +11,24 @@ fn scenario(clients: u32, rate: f64, seconds: u64) -> Scenario {
             count: 1,
             size: clients,
         }],
-        clients,
-        writers: clients,
-        rate,
+        clients: Clients::new(clients),
+        workload: Workload::at_rate(rate),
         duration: Duration::from_secs(seconds),
         ..Scenario::default()
     }
 }
 
 fn schedule(scenario: &Scenario, clients: impl IntoIterator<Item = u32>) -> Schedule {
-    Schedule::new(scenario, &Plan::new(scenario), None, clients)
+    Schedule::new(
+        scenario,
+        &Plan::new(scenario),
+        None,
+        clients.into_iter().map(ClientId),
+    )
 }
 
 fn times(scenario: &Scenario) -> Vec<Nanos> {
-    let all = 0..scenario.clients;
+    let all = 0..scenario.clients.count;
     schedule(scenario, all).map(|a| a.intended).collect()
 }
 
@@ -40,30 +44,24 @@ fn constant_arrivals_are_as_many_as_asked_and_evenly_spread() {
 
 #[test]
 fn few_writers_among_many_readers_are_evenly_spread_as_well() {
-    let scenario = Scenario {
-        writers: 4,
-        ..scenario(40, 8.0, 1)
-    };
+    let mut scenario = scenario(40, 8.0, 1);
+    scenario.clients.writers = Some(4);
     let eighths: Vec<Nanos> = (0..8).map(|n| n * 125_000_000).collect();
     assert_eq!(times(&scenario), eighths);
 }
 
 #[test]
 fn locked_clients_all_arrive_at_once() {
-    let scenario = Scenario {
-        phase: Phase::Locked,
-        ..scenario(4, 8.0, 1)
-    };
+    let mut scenario = scenario(4, 8.0, 1);
+    scenario.workload.phase = Phase::Locked;
     let half = 500_000_000;
     assert_eq!(times(&scenario), [0, 0, 0, 0, half, half, half, half]);
 }
 
 #[test]
 fn poisson_distances_have_the_mean_and_spread_of_the_exponential() {
-    let scenario = Scenario {
-        arrivals: Arrivals::Poisson,
-        ..scenario(1, 1_000.0, 100)
-    };
+    let mut scenario = scenario(1, 1_000.0, 100);
+    scenario.workload.arrivals = Arrivals::Poisson;
     let times = times(&scenario);
     let gaps: Vec<_> = times
         .windows(2)
@@ -81,7 +79,7 @@ fn stages_have_their_rates_and_ramps_the_rates_in_between() {
     let stage = |rate, ramp| Stage {
         name: String::new(),
         duration: Duration::from_secs(10),
-        rate,
+        rate: Some(rate),
         ramp,
         clients: None,
     };
@@ -113,7 +111,7 @@ fn a_stage_without_edits_is_silent_and_the_next_is_not() {
     let stage = |rate| Stage {
         name: String::new(),
         duration: Duration::from_secs(2),
-        rate,
+        rate: Some(rate),
         ramp: false,
         clients: None,
     };
@@ -133,7 +131,7 @@ fn a_client_intends_nothing_before_it_comes_and_after_it_leaves() {
     let mut plan = Plan::new(&scenario);
     plan.clients[1].joins = Some(1_000_000_000);
     plan.clients[1].leaves = Some(3_000_000_000);
-    let arrivals: Vec<_> = Schedule::new(&scenario, &plan, None, [1]).collect();
+    let arrivals: Vec<_> = Schedule::new(&scenario, &plan, None, [ClientId(1)]).collect();
     assert_eq!(arrivals.len(), 20);
     let stay = plan.clients[1].stay(0);
     assert!(
@@ -145,13 +143,11 @@ fn a_client_intends_nothing_before_it_comes_and_after_it_leaves() {
 
 #[test]
 fn the_rhythm_of_a_trace_keeps_its_pauses_and_has_the_rate_asked_for() {
-    let scenario = Scenario {
-        arrivals: Arrivals::Trace,
-        ..scenario(1, 10.0, 400)
-    };
+    let mut scenario = scenario(1, 10.0, 400);
+    scenario.workload.arrivals = Arrivals::Trace;
     let rhythm = Rhythm(Arc::from([0.5f32, 0.5, 2.0]));
     let plan = Plan::new(&scenario);
-    let times: Vec<_> = Schedule::new(&scenario, &plan, Some(&rhythm), [0])
+    let times: Vec<_> = Schedule::new(&scenario, &plan, Some(&rhythm), [ClientId(0)])
         .map(|a| a.intended)
         .collect();
     assert!(times.len().abs_diff(4_000) < 10, "{}", times.len());
@@ -168,11 +164,9 @@ fn fingerprint(arrivals: impl Iterator<Item = ScheduledAction>) -> u64 {
 #[test]
 fn the_same_seed_gives_the_same_schedule_and_another_seed_another() {
     let with_seed = |seed| {
-        let scenario = Scenario {
-            arrivals: Arrivals::Poisson,
-            seed,
-            ..scenario(20, 500.0, 3)
-        };
+        let mut scenario = scenario(20, 500.0, 3);
+        scenario.workload.arrivals = Arrivals::Poisson;
+        scenario.seed = seed;
         fingerprint(schedule(&scenario, 0..20))
     };
     assert_eq!(with_seed(7), with_seed(7));
@@ -184,8 +178,9 @@ proptest! {
     fn splitting_the_clients_splits_the_schedule_and_nothing_else(
         clients in 1u32..20, rate in 1.0f64..500.0, seed: u64, poisson: bool,
     ) {
-        let arrivals = if poisson { Arrivals::Poisson } else { Arrivals::Constant };
-        let scenario = Scenario { arrivals, seed, ..scenario(clients, rate, 3) };
+        let mut scenario = scenario(clients, rate, 3);
+        scenario.workload.arrivals = if poisson { Arrivals::Poisson } else { Arrivals::Constant };
+        scenario.seed = seed;
         let whole: Vec<_> = schedule(&scenario, 0..clients).collect();
         prop_assert!(whole.is_sorted());
         let even = schedule(&scenario, (0..clients).step_by(2));

@@ -41,6 +41,11 @@ pub struct Clock {
 }
 
 impl Clock {
+    /// Creates a clock whose zero is `origin`, a time of `source`.
+    pub fn starting_at(source: TimeSource, origin: Nanos) -> Self {
+        Self { origin, source }
+    }
+
     /// Creates a clock whose zero is `delay` nanoseconds from now.
     pub fn starting_in(source: TimeSource, delay: Nanos) -> Self {
         Self {
@@ -88,7 +93,6 @@ pub(crate) fn sharpen_timers() {
     {
         // Fails only in a sandbox that forbids prctl. Pacing is then coarser,
         // which the generator lag shows.
-
         let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
     }
 }

@@ -1,67 +1,86 @@
-//! What a run tells its workers, and what they report back.
+//! The messages between a run and its workers. They are plain data, so that a
+//! worker may be a thread, a task or another machine.
 
+use serde::{Deserialize, Serialize};
 use syncbench_reports::record::Convergence;
 
-use crate::client::connection::ConnectFailure;
-use crate::client::disconnect::LostConnection;
-use crate::metrics::Metrics;
-use crate::time::clock::{Clock, Nanos};
+use crate::client::disconnect::{Disconnect, LostConnection};
+use crate::metrics::{Gauges, Metrics};
+use crate::time::clock::Nanos;
 
-/// Where the whole run stands; the workers follow it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The phase of the whole run, which all workers follow. The start is a time
+/// of the fleet's time source; whoever carries the message to another machine
+/// translates it to the source there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RunPhase {
     /// Connect, then wait.
     Connect,
-    /// Edit by this clock until the schedule ends.
-    Run(Clock),
-    /// Intend nothing any more from this time of the clock on; finish.
-    Stop(Clock, Nanos),
+    /// Edit until the schedule ends.
+    Run {
+        /// When the schedule starts.
+        start: Nanos,
+    },
+    /// Intend nothing from `at` on, and finish.
+    Stop {
+        /// When the schedule started.
+        start: Nanos,
+        /// The new end of the schedule, from its start.
+        at: Nanos,
+    },
 }
 
-/// What a worker tells while it works.
+/// A message of a worker to its run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum WorkerEvent {
-    /// So many of its clients of the start are live.
+    /// More of the worker's initial clients are live.
     Connected {
-        /// Which worker.
+        /// The worker's number.
         worker: usize,
-        /// How many.
+        /// The initial clients that are live.
         live: usize,
     },
-    /// A client could not connect; the worker has given up.
-    ConnectFailed(ConnectFailure),
-    /// What was measured in one second since the schedule's start.
+    /// An initial client could not connect, and the worker has stopped.
+    ConnectFailed(Disconnect),
+    /// One second since the schedule's start is over.
     Second {
-        /// The second; what came before the start counts in 0.
+        /// The second; what came before the start counts in second 0.
         second: u64,
-        /// The measurements.
+        /// What was measured in it.
         metrics: Box<Metrics>,
+        /// The state of the clients at its end.
+        gauges: Gauges,
     },
-    /// The schedule is over and this worker waits for deliveries.
+    /// The schedule is over, and the worker waits for deliveries.
     Draining,
     /// The worker has checked its rooms and is done.
     Finished(Box<Finished>),
+    /// The worker failed, and its rooms will never be checked.
+    Failed(String),
 }
 
-/// What a worker leaves behind.
-#[derive(Debug)]
+/// The last message of a worker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finished {
-    /// Arrivals that were due but came too late to be sent.
+    /// Edits that were due but came too late to be sent.
     pub unsent: u64,
     /// Deliveries that were due.
     pub expected: u64,
     /// The check of its rooms.
     pub convergence: Convergence,
     /// CPU time of the thread from the schedule's start until the end of the
-    /// deliveries, and the wall time of that.
+    /// deliveries.
     pub busy: Nanos,
-    /// See `busy`.
+    /// The wall time of that.
     pub elapsed: Nanos,
     /// The first refusal of an engine to make an edit, if any.
     pub engine_error: Option<String>,
-    /// Why the relay refused an update, the first time it did.
+    /// The reason that the relay gave when it first refused an update.
     pub rejected: Option<String>,
-    /// Connections that ended against the plan; the first of them.
+    /// The first connections that ended without the scenario's doing.
     pub lost: Vec<LostConnection>,
-    /// Sum of the fingerprints of its arrivals, if all of them were due.
+    /// Sum of the fingerprints of its scheduled edits; `None` if the schedule
+    /// was not played to its end.
     pub fingerprint: Option<u64>,
 }

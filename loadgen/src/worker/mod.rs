@@ -1,4 +1,4 @@
-//! A worker: one thread that plays all clients of its rooms.
+//! A worker: one thread that simulates all clients of its rooms.
 //!
 //! A room lives in one worker, so its replicas, its ledger and the worker's
 //! histograms need no lock, and one clock times both ends of a delivery.
@@ -6,7 +6,6 @@
 mod messages;
 mod pacer;
 mod seed_rooms;
-mod shared;
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -14,63 +13,67 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use syncbench_datasets::Trace;
-use syncbench_engines::{Engine, EngineError};
+use syncbench_engines::Engine;
 use syncbench_reports::record::Convergence;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::{JoinSet, LocalSet, spawn_local};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::client;
 use crate::client::connection::ConnectFailure;
+use crate::client::dialer::Dialer;
 use crate::client::session::LONGEST_SILENCE;
+use crate::client::signals::RunSignals;
+use crate::client::{Client, run_client};
 use crate::net::network::Network;
 use crate::net::target::UrlTemplate;
-use crate::net::tls::Tls;
-use crate::plan::Plan;
-use crate::room::convergence;
-use crate::room::{InitialDocument, MemberRef, Room, RoomContext};
-use crate::scenario::{Arrivals, RelayTarget, Scenario};
+use crate::plan::{ClientId, Plan, RoomIndex};
+use crate::room::meter::Meter;
+use crate::room::rooms::Rooms;
+use crate::room::{InitialDocument, MemberRef, RoomContext, convergence};
+use crate::scenario::{Arrivals, Scenario};
 use crate::schedule::{Rhythm, Schedule};
 use crate::time::clock::{Clock, Nanos, TimeSource, sharpen_timers, thread_cpu};
 use crate::time::timer::Timer;
 
 pub use messages::{Finished, RunPhase, WorkerEvent};
 use pacer::{Paced, Pacer, flush_batches};
-pub use shared::Shared;
+use seed_rooms::seed_rooms;
 
-/// After the last delivery: lets duplicates and strays arrive and be counted.
+/// The time after the last delivery in which duplicates and strays may arrive
+/// and be counted.
 const SETTLE: Duration = Duration::from_millis(100);
 
-/// What a worker needs to begin.
+/// The inputs of a worker.
 pub struct Assignment {
-    /// The whole run.
+    /// The worker's number in the run, from 0.
+    pub number: usize,
+    /// The scenario of the whole run.
     pub scenario: Arc<Scenario>,
-    /// Who is where, and when.
+    /// The plan of the whole run.
     pub plan: Arc<Plan>,
-    /// The rooms this worker plays.
-    pub rooms: Vec<u32>,
-    /// What the clients type.
+    /// The rooms that this worker simulates, by their numbers in the run.
+    pub rooms: Vec<RoomIndex>,
+    /// The trace that the clients type.
     pub trace: Arc<Trace>,
-    /// What their replicas are made of.
+    /// The engine that their replicas belong to.
     pub engine: &'static dyn Engine,
-    /// What the rooms contain before the first edit.
+    /// The document that the rooms contain before the first edit.
     pub initial_document: Option<Arc<InitialDocument>>,
-    /// Where the relay is.
+    /// The address of the relay.
     pub relay: UrlTemplate,
 }
 
-/// Plays the clients of `assignment` through the stages of the run, in a
-/// runtime of its own. Ends when the run does, or when nobody takes its
-/// reports any more.
+/// Simulates the clients of `assignment` through the phases of the run, in a
+/// runtime of its own. Ends when the run does, or when nobody receives its
+/// events any more.
 ///
 /// # Errors
 /// When the system refuses the runtime or a timer.
 pub fn run(
-    number: usize,
     assignment: Assignment,
     network: impl Network + 'static,
-    stage: watch::Receiver<RunPhase>,
-    reports: mpsc::Sender<WorkerEvent>,
+    phase: watch::Receiver<RunPhase>,
+    events: mpsc::Sender<WorkerEvent>,
 ) -> std::io::Result<()> {
     sharpen_timers();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -78,76 +81,71 @@ pub fn run(
         .build()?;
     let source = TimeSource::Monotonic;
     let network = Rc::new(network);
-    LocalSet::new().block_on(
-        &runtime,
-        play(number, assignment, network, source, stage, reports),
-    )
+    LocalSet::new().block_on(&runtime, play(assignment, network, source, phase, events))
 }
 
-/// Plays the clients of `assignment` in the current runtime, which must run a
-/// single thread with a `LocalSet`.
+/// Simulates the clients of `assignment` in the current runtime, which must run
+/// a single thread with a `LocalSet`.
 ///
 /// # Errors
 /// When the system refuses a timer.
 pub async fn play(
-    number: usize,
     assignment: Assignment,
     network: Rc<dyn Network>,
     source: TimeSource,
-    stage: watch::Receiver<RunPhase>,
-    reports: mpsc::Sender<WorkerEvent>,
+    phase: watch::Receiver<RunPhase>,
+    events: mpsc::Sender<WorkerEvent>,
 ) -> std::io::Result<()> {
     let timer = Timer::new(source)?;
-    let tls = match tls(&assignment.scenario) {
-        Ok(tls) => tls,
-        Err(error) => {
-            let failure = ConnectFailure::Tls(error);
-            let _ = reports.send(WorkerEvent::ConnectFailed(failure)).await;
-            return Ok(());
+    match Worker::new(assignment, timer, network, (phase, events.clone())) {
+        Ok(worker) => worker.run().await,
+        Err(failure) => {
+            let failed = WorkerEvent::ConnectFailed(failure.disconnect());
+            // Nobody listens any more where the run was aborted.
+            let _ = events.send(failed).await;
         }
-    };
-    let worker = Worker::new(number, assignment, timer, network, tls, stage, reports);
-    worker.run().await;
+    }
     Ok(())
 }
 
-/// What encrypts connections, where the relay's address asks for it.
-fn tls(scenario: &Scenario) -> Result<Option<Tls>, String> {
-    let url = match &scenario.relay {
-        RelayTarget::Embedded => return Ok(None),
-        RelayTarget::Url(url) | RelayTarget::Command { url, .. } => url,
-    };
-    match url.is_secure() {
-        true => Tls::new(scenario.access.insecure)
-            .map(Some)
-            .map_err(|error| error.to_string()),
-        false => Ok(None),
-    }
+/// The ends of all stages but the last, nanoseconds since the start of the
+/// schedule.
+fn stage_ends(scenario: &Scenario) -> Vec<Nanos> {
+    let mut end = 0;
+    let lasts = scenario.stages.iter().map(|stage| stage.duration);
+    let ends = lasts.map(|lasts| {
+        end += lasts.as_nanos() as Nanos;
+        end
+    });
+    // Nothing is intended after the last stage.
+    let mut ends: Vec<Nanos> = ends.collect();
+    ends.pop();
+    ends
 }
 
 struct Worker {
     number: usize,
-    scenario: Arc<Scenario>,
     context: Rc<RoomContext>,
-    shared: Rc<Shared>,
-    stage: watch::Receiver<RunPhase>,
-    reports: mpsc::Sender<WorkerEvent>,
+    rooms: Rc<Rooms>,
+    signals: Rc<RunSignals>,
+    dialer: Rc<Dialer>,
+    timer: Timer,
+    phase: watch::Receiver<RunPhase>,
+    events: mpsc::Sender<WorkerEvent>,
     clients: JoinSet<()>,
 }
 
 impl Worker {
     fn new(
-        number: usize,
         assignment: Assignment,
         timer: Timer,
         network: Rc<dyn Network>,
-        tls: Option<Tls>,
-        stage: watch::Receiver<RunPhase>,
-        reports: mpsc::Sender<WorkerEvent>,
-    ) -> Self {
+        (phase, events): (watch::Receiver<RunPhase>, mpsc::Sender<WorkerEvent>),
+    ) -> Result<Self, ConnectFailure> {
         let scenario = Arc::clone(&assignment.scenario);
+        let dialer = Dialer::new(scenario, network, assignment.relay.clone(), timer.clone())?;
         let context = Rc::new(RoomContext {
-            stage_ends: stage_ends(&scenario),
+            stage_ends: stage_ends(&assignment.scenario),
             scenario: assignment.scenario,
             plan: assignment.plan,
             trace: assignment.trace,
@@ -155,48 +153,46 @@ impl Worker {
             initial_document: assignment.initial_document,
             rooms: assignment.rooms,
         });
-        let rooms = context.rooms.iter().map(|&room| Room::new(&context, room));
-        let rooms = rooms.collect();
-        let shared = Shared::new(
-            Rc::clone(&context),
-            rooms,
-            timer,
-            network,
-            assignment.relay,
-            tls,
-        );
-        Self {
-            number,
-            scenario,
+        let before_start = Clock::starting_in(timer.source(), 0);
+        let meter = Rc::new(Meter::new(before_start));
+        let progress = Rc::new(Notify::new());
+        Ok(Self {
+            number: assignment.number,
+            rooms: Rc::new(Rooms::new(Rc::clone(&context), meter, Rc::clone(&progress))),
             context,
-            shared: Rc::new(shared),
-            stage,
-            reports,
+            signals: Rc::new(RunSignals::new(before_start, progress)),
+            dialer: Rc::new(dialer),
+            timer,
+            phase,
+            events,
             clients: JoinSet::new(),
-        }
+        })
     }
 
     async fn run(mut self) {
         if let Err(failure) = self.connect_all().await {
-            self.report(WorkerEvent::ConnectFailed(failure)).await;
+            self.report(WorkerEvent::ConnectFailed(failure.disconnect()))
+                .await;
             return;
         }
         let Some(clock) = self.started().await else {
             return;
         };
-        self.shared.start(clock);
+        self.rooms.meter.start(clock);
+        self.signals.start(clock);
         let (settled, until_settled) = oneshot::channel();
         let seconds = spawn_local(report_seconds(
-            Rc::clone(&self.shared),
-            clock,
-            self.reports.clone(),
+            Rc::clone(&self.rooms),
+            self.timer.clone(),
+            self.events.clone(),
             until_settled,
         ));
-        let batches = spawn_local(flush_batches(Rc::clone(&self.shared)));
-        self.shared.timer.sleep_until(clock.absolute(0)).await;
+        let batches = flush_batches(Rc::clone(&self.rooms), self.timer.clone());
+        let batches = spawn_local(batches);
+        self.timer.sleep_until(clock.absolute(0)).await;
         let (cpu, start) = (thread_cpu(), clock.now());
         let paced = self.follow_schedule(clock).await;
-        self.shared.end_plan();
+        self.signals.end_plan();
         self.report(WorkerEvent::Draining).await;
         self.drain().await;
         let (busy, elapsed) = (thread_cpu() - cpu, clock.now() - start);
@@ -207,110 +203,121 @@ impl Worker {
         // Nothing in it panics; an error means that nobody listens any more.
         let _ = seconds.await;
         let finished = self.finish(paced, busy, elapsed);
-        self.shared.close();
+        self.signals.close();
         while self.clients.join_next().await.is_some() {}
         self.report(WorkerEvent::Finished(Box::new(finished))).await;
     }
 
-    async fn report(&self, report: WorkerEvent) {
+    async fn report(&self, event: WorkerEvent) {
         // Nobody listens any more: the run was aborted.
-        let _ = self.reports.send(report).await;
+        let _ = self.events.send(event).await;
     }
 
-    fn members(&self) -> Vec<MemberRef> {
-        let rooms = self.shared.rooms.borrow();
-        let members = rooms.iter().enumerate();
-        members
-            .flat_map(|(room, r)| (0..r.members.len()).map(move |slot| MemberRef { room, slot }))
-            .collect()
-    }
-
-    /// Brings every client to life, and waits until those of the start are
-    /// live.
+    /// Starts every client, and waits until the initial ones are live.
     async fn connect_all(&mut self) -> Result<(), ConnectFailure> {
-        if let Some(initial_document) = &self.context.initial_document
-            && self.scenario.protocol.remembers()
+        if let Some(document) = &self.context.initial_document
+            && self.context.scenario.relay.protocol.remembers()
         {
-            seed_rooms::seed_rooms(&self.shared, initial_document).await?;
+            seed_rooms(&self.context, &self.dialer, document).await?;
         }
-        let mut initial = 0;
-        for member in self.members() {
-            initial += usize::from(self.shared.plan_of(member).joins.is_none());
-            let ramp = self.ramp_up_of(member);
-            let shared = Rc::clone(&self.shared);
-            self.clients.spawn_local(async move {
-                if !ramp.is_zero() {
-                    tokio::select! {
-                        () = sleep(ramp) => {}
-                        () = shared.closing() => return,
-                    }
-                }
-                client::run_client(shared, member).await;
-            });
-        }
-        let mut told = 0;
+        let initial = self.start_clients();
+        let mut reported = 0;
         loop {
-            let live = self.shared.initial_live.get();
-            if live != told || live == initial {
-                told = live;
+            let live = self.rooms.initial_live();
+            if live != reported || live == initial {
+                reported = live;
                 let worker = self.number;
                 self.report(WorkerEvent::Connected { worker, live }).await;
             }
             if live == initial {
                 return Ok(());
             }
-            if let Some(failure) = self.shared.failure.borrow_mut().take() {
+            if let Some(failure) = self.signals.take_failure() {
                 return Err(failure);
             }
-            if self.reports.is_closed() {
+            if self.events.is_closed() {
                 return Ok(());
             }
-            self.shared.progress.notified().await;
+            self.rooms.progress.notified().await;
         }
     }
 
-    /// How long after the others the client of the start comes.
+    /// Starts every client and returns the number of initial ones.
+    fn start_clients(&mut self) -> usize {
+        let mut initial = 0;
+        for member in self.rooms.members() {
+            initial += usize::from(self.rooms.plan_of(member).joins.is_none());
+            let ramp = self.ramp_up_of(member);
+            let client = Client {
+                member,
+                rooms: Rc::clone(&self.rooms),
+                signals: Rc::clone(&self.signals),
+                dialer: Rc::clone(&self.dialer),
+                timer: self.timer.clone(),
+            };
+            self.clients.spawn_local(async move {
+                if !ramp.is_zero() {
+                    tokio::select! {
+                        () = sleep(ramp) => {}
+                        () = client.signals.closing() => return,
+                    }
+                }
+                run_client(client).await;
+            });
+        }
+        initial
+    }
+
+    /// The delay of an initial client's first connection.
     fn ramp_up_of(&self, member: MemberRef) -> Duration {
-        let client = self.shared.client(member);
-        if self.scenario.ramp_up.is_zero() || self.shared.plan_of(member).joins.is_some() {
+        let scenario = &self.context.scenario;
+        if scenario.clients.ramp_up.is_zero() || self.rooms.plan_of(member).joins.is_some() {
             return Duration::ZERO;
         }
-        self.scenario
+        let client = self.rooms.client(member);
+        scenario
+            .clients
             .ramp_up
-            .mul_f64(f64::from(client) / f64::from(self.scenario.clients))
+            .mul_f64(f64::from(client.0) / f64::from(scenario.clients.count))
     }
 
     /// Waits until the run starts; `None` when it never does.
     async fn started(&mut self) -> Option<Clock> {
-        let stage = self
-            .stage
-            .wait_for(|stage| *stage != RunPhase::Connect)
-            .await
-            .ok()?;
-        match *stage {
-            RunPhase::Run(clock) | RunPhase::Stop(clock, _) => Some(clock),
+        let has_started = |phase: &RunPhase| *phase != RunPhase::Connect;
+        let phase = *self.phase.wait_for(has_started).await.ok()?;
+        match phase {
+            RunPhase::Run { start } | RunPhase::Stop { start, .. } => {
+                Some(Clock::starting_at(self.timer.source(), start))
+            }
             RunPhase::Connect => None,
         }
     }
 
-    /// Does everything at its time.
+    /// Paces the schedule to its end or the end of the run.
     async fn follow_schedule(&mut self, clock: Clock) -> Paced {
-        let members = self.seats_by_client();
+        let members = self.members_by_client();
         let clients = (0..)
+            .map(ClientId)
             .zip(&members)
             .filter_map(|(client, member)| member.map(|_| client));
-        let rhythm = match self.scenario.arrivals {
-            Arrivals::Trace => Rhythm::from_trace(&self.context.trace),
+        let RoomContext {
+            scenario,
+            plan,
+            trace,
+            ..
+        } = self.context.as_ref();
+        let rhythm = match scenario.workload.arrivals {
+            Arrivals::Trace => Rhythm::from_trace(trace),
             Arrivals::Constant | Arrivals::Poisson => None,
         };
-        let plan = &self.context.plan;
-        let schedule = Schedule::new(&self.scenario, plan, rhythm.as_ref(), clients);
+        let schedule = Schedule::new(scenario, plan, rhythm.as_ref(), clients);
         let mut pacer = Pacer {
-            shared: Rc::clone(&self.shared),
-            stage: self.stage.clone(),
+            rooms: Rc::clone(&self.rooms),
+            timer: self.timer.clone(),
+            phase: self.phase.clone(),
             clock,
             members,
-            end: self.scenario.duration.as_nanos() as Nanos,
+            end: scenario.duration.as_nanos() as Nanos,
             paced: Paced::default(),
             ahead: VecDeque::new(),
         };
@@ -318,34 +325,35 @@ impl Worker {
         pacer.paced
     }
 
-    /// For each client of the run its seat, if it is this worker's.
-    fn seats_by_client(&self) -> Vec<Option<MemberRef>> {
+    /// The place of each client of the run in this worker, if it has one.
+    fn members_by_client(&self) -> Vec<Option<MemberRef>> {
         let mut members = vec![None; self.context.plan.clients.len()];
-        for member in self.members() {
-            members[self.shared.client(member) as usize] = Some(member);
+        for member in self.rooms.members() {
+            members[self.rooms.client(member).0 as usize] = Some(member);
         }
         members
     }
 
     /// Waits until every edit is visible everywhere, or the run was stopped and
-    /// nobody is connected any more, or things have not got better for the
-    /// scenario's drain timeout. That does not begin before those whom the
-    /// scenario keeps away can have noticed that their links are dead; and who
-    /// comes back only to be lost again makes nothing better.
+    /// no client is connected any more, or there was no progress for the
+    /// scenario's drain timeout. The timeout does not begin before clients that
+    /// the scenario keeps away can have noticed that their links are dead. A
+    /// client that comes back only to be lost again is no progress.
     async fn drain(&self) {
-        let stopped = matches!(*self.stage.borrow(), RunPhase::Stop(..));
-        let nobody = || stopped && self.shared.nobody_is_live();
-        let (mut best, mut since) = (self.shared.standing(), Instant::now());
-        while !self.shared.is_settled() && !nobody() {
-            let patience = match self.shared.any_away() {
-                true => self.scenario.drain_timeout + LONGEST_SILENCE,
-                false => self.scenario.drain_timeout,
+        let stopped = matches!(*self.phase.borrow(), RunPhase::Stop { .. });
+        let nobody = || stopped && self.rooms.nobody_is_live();
+        let drain_timeout = self.context.scenario.drain_timeout;
+        let (mut best, mut since) = (self.rooms.standing(), Instant::now());
+        while !self.rooms.is_settled() && !nobody() {
+            let patience = match self.rooms.any_away() {
+                true => drain_timeout + LONGEST_SILENCE,
+                false => drain_timeout,
             };
-            let progress = self.shared.progress.notified();
+            let progress = self.rooms.progress.notified();
             if timeout_at(since + patience, progress).await.is_err() {
                 return;
             }
-            let standing = self.shared.standing();
+            let standing = self.rooms.standing();
             if standing > best {
                 (best, since) = (standing, Instant::now());
             }
@@ -353,66 +361,54 @@ impl Worker {
     }
 
     fn record_convergence_times(&self) {
-        let mut metrics = self.shared.metrics.borrow_mut();
-        for room in self.shared.rooms.borrow().iter() {
+        self.rooms.for_each(|room| {
             if let Some(time) = room.convergence_time() {
-                metrics.convergence_time.record(time);
+                let meter = &self.rooms.meter;
+                meter.record(|metrics| metrics.convergence_time.record(time));
             }
-        }
+        });
     }
 
     fn finish(&self, paced: Paced, busy: Nanos, elapsed: Nanos) -> Finished {
         let mut convergence = Convergence::default();
-        for room in self.shared.rooms.borrow().iter() {
-            convergence::check(room, &mut convergence);
-        }
-        let engine_error = self.shared.engine_error.borrow();
+        self.rooms
+            .for_each(|room| convergence::check(room, &mut convergence));
+        let errors = self.rooms.take_errors();
         Finished {
             unsent: paced.unsent,
-            expected: self.shared.expected.get(),
+            expected: self.rooms.expected(),
             convergence,
             busy,
             elapsed,
-            engine_error: engine_error.as_ref().map(EngineError::to_string),
-            rejected: self.shared.rejected.take(),
-            lost: self.shared.lost.take(),
+            engine_error: errors.engine.map(|error| error.to_string()),
+            rejected: errors.rejected,
+            lost: self.signals.take_losses(),
             fingerprint: paced.is_complete.then_some(paced.fingerprint),
         }
     }
 }
 
-/// Ends of the stages, since the schedule's start.
-fn stage_ends(scenario: &Scenario) -> Vec<Nanos> {
-    let mut end = 0;
-    let lasts = scenario.stages.iter().map(|stage| stage.duration);
-    let ends = lasts.map(|lasts| {
-        end += lasts.as_nanos() as Nanos;
-        end
-    });
-    // What is intended in the last stage is never after it.
-    let mut ends: Vec<Nanos> = ends.collect();
-    ends.pop();
-    ends
-}
-
-/// Sends what each second measured when it is over, and the rest when
+/// Reports what each second measured when it is over, and the rest when
 /// `settled` is dropped.
 async fn report_seconds(
-    shared: Rc<Shared>,
-    clock: Clock,
-    reports: mpsc::Sender<WorkerEvent>,
+    rooms: Rc<Rooms>,
+    timer: Timer,
+    events: mpsc::Sender<WorkerEvent>,
     mut settled: oneshot::Receiver<()>,
 ) {
+    let clock = rooms.meter.clock();
     for second in 0.. {
         let over = clock.absolute((second + 1) * 1_000_000_000);
         let is_last = tokio::select! {
-            () = shared.timer.sleep_until(over) => false,
+            () = timer.sleep_until(over) => false,
             _ = &mut settled => true,
         };
-        let mut metrics = Box::new(shared.metrics.take());
-        shared.sample(&mut metrics);
-        let report = WorkerEvent::Second { second, metrics };
-        if reports.send(report).await.is_err() || is_last {
+        let event = WorkerEvent::Second {
+            second,
+            metrics: Box::new(rooms.take_metrics()),
+            gauges: rooms.gauges(),
+        };
+        if events.send(event).await.is_err() || is_last {
             return;
         }
     }

@@ -1,4 +1,4 @@
-//! Playing the schedule: each arrival at its time, until the run is stopped.
+//! Pacing the schedule: each action at its time, until the run is stopped.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -6,53 +6,57 @@ use std::rc::Rc;
 use tokio::sync::watch;
 use tokio::task::yield_now;
 
-use super::{RunPhase, Shared};
+use super::RunPhase;
 use crate::room::MemberRef;
+use crate::room::rooms::Rooms;
 use crate::scenario::ReplicaKind;
 use crate::schedule::{Action, Schedule, ScheduledAction};
 use crate::time::clock::{Clock, Nanos};
+use crate::time::timer::Timer;
 
-/// Edits made in a row before those who have something to read get their
-/// turn. Under overload this makes the generator fall behind in sending, where
+/// The number of edits made in a row before clients with something to read get
+/// their turn. Under overload this makes the generator fall behind in sending, where
 /// it shows as lag, and not in reading, where it would look like a slow relay.
 const EDITS_PER_TURN: u32 = 32;
 
-/// A pause in the schedule that is long enough to make edits ahead in.
+/// A pause in the schedule that is long enough to prepare edits in, nanoseconds.
 const LONG_PAUSE: Nanos = 300_000;
 
-/// Before the end of a pause no edit is made ahead any more.
+/// The last part of a pause, in which no edit is prepared any more, nanoseconds.
 const READY_BEFORE: Nanos = 100_000;
 
-/// How far past the end of the schedule a late generator may still send.
+/// The time after the end of the schedule in which a late generator may still
+/// send, nanoseconds.
 const LATE_SENDING: Nanos = 500_000_000;
 
-/// What became of the schedule.
+/// The result of pacing a schedule.
 #[derive(Debug, Default)]
 pub struct Paced {
-    /// Arrivals that were due but came too late to be sent.
+    /// The number of actions that were due but came too late to be sent.
     pub unsent: u64,
-    /// Sum of the fingerprints of the arrivals played.
+    /// The sum of the fingerprints of the actions taken.
     pub fingerprint: u64,
-    /// Whether it was played to its end.
+    /// Whether the schedule was paced to its end.
     pub is_complete: bool,
 }
 
-/// The schedule, while it is played.
+/// The state of a worker's schedule while it runs.
 pub struct Pacer {
-    pub shared: Rc<Shared>,
-    pub stage: watch::Receiver<RunPhase>,
+    pub rooms: Rc<Rooms>,
+    pub timer: Timer,
+    pub phase: watch::Receiver<RunPhase>,
     pub clock: Clock,
-    /// By client, if it is this worker's.
+    /// The place of each client of the run in this worker, if it has one.
     pub members: Vec<Option<MemberRef>>,
-    /// Nothing is intended from then on.
+    /// The time from which nothing is intended any more.
     pub end: Nanos,
     pub paced: Paced,
-    /// Whose next edit may be made before its time, if there is a pause.
+    /// The clients whose next edit may be prepared when there is a pause.
     pub ahead: VecDeque<MemberRef>,
 }
 
 impl Pacer {
-    /// Does everything at its time.
+    /// Takes every action at its time.
     pub async fn play(&mut self, schedule: Schedule) {
         let mut in_a_row = 0;
         for arrival in schedule {
@@ -68,19 +72,19 @@ impl Pacer {
             in_a_row += 1;
             if in_a_row % EDITS_PER_TURN == 0 {
                 yield_now().await;
-                // A stop is noticed also by who is never early.
+                // A generator that is never early notices a stop here.
                 self.notice_stop();
             }
         }
         self.paced.is_complete = true;
-        // Someone may come after the last edit, and lose a connection.
+        // Clients may arrive after the last edit, and lose their connections.
         self.wait_for(self.end).await;
     }
 
     fn act(&mut self, arrival: ScheduledAction) {
-        if let Some(member) = self.members[arrival.client as usize] {
-            self.shared.act(member, arrival);
-            let is_light = self.shared.context.scenario.replica == ReplicaKind::Light;
+        if let Some(member) = self.members[arrival.client.0 as usize] {
+            self.rooms.act(member, arrival);
+            let is_light = self.rooms.context.scenario.clients.replica == ReplicaKind::Light;
             // A schedule without pauses must not fill the memory.
             let has_room = self.ahead.len() < self.members.len();
             if arrival.action == Action::Edit && is_light && has_room {
@@ -89,7 +93,7 @@ impl Pacer {
         }
     }
 
-    /// Waits for the time; false if the run is stopped before it.
+    /// Waits for the intended time. Returns false if the run is stopped before.
     async fn wait_for(&mut self, intended: Nanos) -> bool {
         let at = self.clock.absolute(intended);
         self.work_ahead(at).await;
@@ -98,61 +102,56 @@ impl Pacer {
     }
 
     async fn sleep_until(&mut self, at: Nanos) {
-        if self.shared.timer.now() < at {
+        if self.timer.now() < at {
             tokio::select! {
                 biased;
-                () = stopped(&mut self.stage) => {}
-                () = self.shared.timer.sleep_until(at) => {}
+                () = stopped(&mut self.phase) => {}
+                () = self.timer.sleep_until(at) => {}
             }
             self.notice_stop();
         }
     }
 
-    /// Makes edits ahead in the pause until `at`: in its second half, as the
-    /// first belongs to what the last edits have set off, and one by one, so
-    /// that what arrives meanwhile is read.
+    /// Prepares edits in the pause until `at`: in its second half, as the first
+    /// belongs to the consequences of the last edits, and one by one, so that
+    /// frames that arrive meanwhile are read.
     async fn work_ahead(&mut self, at: Nanos) {
-        let now = self.shared.timer.now();
+        let now = self.timer.now();
         if self.ahead.is_empty() || at.saturating_sub(now) < LONG_PAUSE {
             return;
         }
         self.sleep_until(now + (at - now) / 2).await;
-        while self.shared.timer.now() + READY_BEFORE < at
+        while self.timer.now() + READY_BEFORE < at
             && let Some(member) = self.ahead.pop_front()
         {
-            self.shared.prepare_edit(member);
+            self.rooms.prepare_edit(member);
             yield_now().await;
         }
     }
 
     fn notice_stop(&mut self) {
-        if let RunPhase::Stop(_, at) = *self.stage.borrow() {
+        if let RunPhase::Stop { at, .. } = *self.phase.borrow() {
             self.end = self.end.min(at);
         }
-        if self.stage.has_changed().is_err() {
-            // The run is gone, and with it everyone who wants the result.
+        if self.phase.has_changed().is_err() {
+            // The run is gone, and nobody waits for the result.
             self.end = 0;
         }
     }
 }
 
-async fn stopped(stage: &mut watch::Receiver<RunPhase>) {
+async fn stopped(phase: &mut watch::Receiver<RunPhase>) {
     // An error means that the run is gone, which is a stop as well.
-    let _ = stage
-        .wait_for(|stage| matches!(stage, RunPhase::Stop(..)))
+    let _ = phase
+        .wait_for(|phase| matches!(phase, RunPhase::Stop { .. }))
         .await;
 }
 
 /// Sends batches of edits when they are due.
-pub async fn flush_batches(shared: Rc<Shared>) {
+pub async fn flush_batches(rooms: Rc<Rooms>, timer: Timer) {
     loop {
-        let due = shared.batches.borrow().front().copied();
-        let Some((due, member, intended)) = due else {
-            shared.batch_begun.notified().await;
-            continue;
-        };
-        shared.timer.sleep_until(due).await;
-        shared.batches.borrow_mut().pop_front();
-        shared.flush(member, intended);
+        let batch = rooms.next_batch().await;
+        timer.sleep_until(batch.due).await;
+        rooms.flush_batch();
     }
 }

@@ -8,7 +8,7 @@ use crate::support::{RelayThread, play};
 use futures_util::StreamExt;
 use syncbench_loadgen::load::LoadError;
 use syncbench_loadgen::outcome::Outcome;
-use syncbench_loadgen::scenario::{Access, RelayTarget, RoomClass, Scenario};
+use syncbench_loadgen::scenario::{Clients, RelaySettings, RoomClass, Scenario, Workload};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -73,29 +73,36 @@ fn self_signed() -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(config))
 }
 
-fn run(url: String, access: Access) -> Result<Outcome, LoadError> {
-    play(Scenario {
-        relay: RelayTarget::Url(url.parse().unwrap()),
-        access,
+fn run(relay: RelaySettings) -> Result<Outcome, LoadError> {
+    play(scenario(relay))
+}
+
+fn at(url: &str) -> RelaySettings {
+    RelaySettings::at(url.parse().unwrap())
+}
+
+fn scenario(relay: RelaySettings) -> Scenario {
+    Scenario {
+        relay,
         rooms: vec![RoomClass { count: 2, size: 1 }],
-        clients: 2,
-        writers: 2,
-        rate: 20.0,
+        clients: Clients::new(2),
+        workload: Workload::at_rate(20.0),
         duration: Duration::from_millis(300),
         ..Scenario::default()
-    })
+    }
 }
 
 #[test]
 fn headers_token_and_subprotocol_are_sent_and_secrets_are_not_recorded() {
     let (relay, asked) = relay(None);
-    let access = Access {
+    let settings = RelaySettings {
         headers: [("x-team".to_owned(), "blue-secret".to_owned())].into(),
         subprotocol: Some("sync.v1".to_owned()),
         token: Some("s3cret".to_owned()),
-        insecure: false,
+        ..at(&format!("ws://{}", relay.address))
     };
-    let outcome = run(format!("ws://{}", relay.address), access).unwrap();
+    let scenario = scenario(settings);
+    play(scenario.clone()).unwrap();
     let asked = asked.lock().unwrap();
     for line in [
         "x-team: blue-secret",
@@ -108,7 +115,7 @@ fn headers_token_and_subprotocol_are_sent_and_secrets_are_not_recorded() {
             "{line}"
         );
     }
-    let recorded = serde_json::to_string(&*outcome.scenario).unwrap();
+    let recorded = serde_json::to_string(&scenario.recorded()).unwrap();
     assert!(recorded.contains("x-team"), "{recorded}");
     assert!(!recorded.contains("secret"), "{recorded}");
     assert!(!recorded.contains("s3cret"), "{recorded}");
@@ -118,14 +125,14 @@ fn headers_token_and_subprotocol_are_sent_and_secrets_are_not_recorded() {
 fn a_certificate_that_nobody_signed_is_refused_unless_any_will_do() {
     let (relay, _) = relay(Some(self_signed()));
     let url = format!("wss://localhost:{}", relay.address.port());
-    let refused = run(url.clone(), Access::default());
+    let refused = run(at(&url));
     let refused = refused.err().unwrap().to_string();
     assert!(refused.contains("certificate"), "{refused}");
-    let access = Access {
+    let careless = RelaySettings {
         insecure: true,
-        ..Access::default()
+        ..at(&url)
     };
-    let outcome = run(url, access).unwrap();
+    let outcome = run(careless).unwrap();
     assert_eq!(outcome.convergence.converged, 2);
     assert!(outcome.total.sent > 0);
 }

@@ -9,7 +9,7 @@ use syncbench_loadgen::load::LoadError;
 use syncbench_loadgen::outcome::Outcome;
 use syncbench_loadgen::relay::{broadcast, loro};
 use syncbench_loadgen::scenario::{
-    Document, EditKind, ProtocolKind, ReplicaKind, RoomClass, Scenario,
+    Clients, Document, EditKind, ProtocolKind, ReplicaKind, RoomClass, Scenario, Workload,
 };
 use tempfile::TempDir;
 
@@ -42,12 +42,16 @@ fn run(protocol: ProtocolKind, document: PathBuf, other: Scenario) -> Result<Out
         ProtocolKind::Loro => RelayThread::loro(loro::Config::default()),
     };
     play(Scenario {
-        relay: relay.target(),
-        protocol,
-        clients: 4,
-        writers: 4,
+        relay: relay.settings(protocol),
+        clients: Clients {
+            count: 4,
+            ..other.clients
+        },
         rooms: vec![RoomClass { count: 2, size: 2 }],
-        rate: 40.0,
+        workload: Workload {
+            rate: 40.0,
+            ..other.workload
+        },
         duration: Duration::from_millis(500),
         document: Document {
             file: Some(document),
@@ -101,16 +105,10 @@ fn what_is_no_whole_document_is_refused_by_name() {
 #[test]
 fn a_shallow_one_is_refused_where_edits_need_its_history() {
     let (_folder, path) = stored(export(Export::ShallowSnapshot));
-    for other in [
-        Scenario {
-            replica: ReplicaKind::Light,
-            ..Scenario::default()
-        },
-        Scenario {
-            edits: EditKind::ReplaceAll,
-            ..Scenario::default()
-        },
-    ] {
+    let (mut light, mut replacing) = (Scenario::default(), Scenario::default());
+    light.clients.replica = ReplicaKind::Light;
+    replacing.workload.edits = EditKind::ReplaceAll;
+    for other in [light, replacing] {
         let error = run(ProtocolKind::Loro, path.clone(), other).err().unwrap();
         assert!(error.to_string().contains("shallow"), "{error}");
     }

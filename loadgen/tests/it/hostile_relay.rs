@@ -8,7 +8,7 @@ use crate::support::{RelayThread, play};
 use futures_util::{SinkExt, StreamExt};
 use syncbench_loadgen::load::LoadError;
 use syncbench_loadgen::outcome::Outcome;
-use syncbench_loadgen::scenario::{ProtocolKind, RoomClass, Scenario};
+use syncbench_loadgen::scenario::{Clients, ProtocolKind, RoomClass, Scenario, Workload};
 use syncbench_reports::record::Status;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::accept_async;
@@ -52,12 +52,10 @@ async fn serve(tcp: TcpStream, habit: Habit) {
 fn run(habit: Habit, protocol: ProtocolKind) -> Result<Outcome, LoadError> {
     let relay = hostile(habit);
     play(Scenario {
-        relay: relay.target(),
-        protocol,
+        relay: relay.settings(protocol),
         rooms: vec![RoomClass { count: 2, size: 2 }],
-        clients: 4,
-        writers: 4,
-        rate: 40.0,
+        clients: Clients::new(4),
+        workload: Workload::at_rate(40.0),
         duration: Duration::from_millis(500),
         drain_timeout: Duration::from_millis(300),
         ..Scenario::default()

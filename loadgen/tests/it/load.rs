@@ -4,13 +4,12 @@
 use std::time::Duration;
 
 use crate::support::{Fault, RelayThread, play, play_until};
-use syncbench_loadgen::net::link::LinkConditions;
 use syncbench_loadgen::outcome::Outcome;
-use syncbench_loadgen::plan::Plan;
+use syncbench_loadgen::plan::{ClientId, Plan};
 use syncbench_loadgen::relay::{broadcast, loro};
 use syncbench_loadgen::scenario::{
-    Arrivals, LinkClass, LinkFault, LinkFaultKind, Phase, ProtocolKind, RelayTarget, RoomClass,
-    Scenario,
+    Arrivals, Clients, LinkClass, LinkFault, LinkFaultKind, Phase, ProtocolKind, RelaySettings,
+    RoomClass, Scenario, Workload,
 };
 use syncbench_loadgen::schedule::Schedule;
 use syncbench_reports::record::Status;
@@ -18,11 +17,10 @@ use syncbench_reports::record::Status;
 /// A short run that the machine can hold with ease.
 fn scenario(relay: &RelayThread) -> Scenario {
     Scenario {
-        relay: relay.target(),
-        clients: 12,
-        writers: 12,
+        relay: relay.settings(ProtocolKind::Broadcast),
+        clients: Clients::new(12),
         rooms: vec![RoomClass { count: 4, size: 3 }],
-        rate: 200.0,
+        workload: Workload::at_rate(200.0),
         duration: Duration::from_millis(500),
         workers: 2,
         ..Scenario::default()
@@ -45,7 +43,7 @@ fn run_broken(fault: Fault) -> Outcome {
 
 /// The parts of the verdict that do not depend on how busy the machine is.
 fn assert_all_delivered(outcome: &Outcome) {
-    let others = u64::from(outcome.scenario.clients / outcome.scenario.room_count()) - 1;
+    let others = outcome.layout.clients / outcome.layout.rooms - 1;
     assert_eq!(outcome.expected, outcome.total.sent * others);
     assert_eq!(outcome.total.visible, outcome.expected);
     assert_eq!(
@@ -66,11 +64,10 @@ fn every_edit_sent_becomes_visible_everywhere_else() {
         (Arrivals::Constant, Phase::Locked),
         (Arrivals::Poisson, Phase::Spread),
     ] {
-        let outcome = run(Scenario {
-            arrivals,
-            phase,
-            ..scenario(&relay)
-        });
+        let mut scenario = scenario(&relay);
+        scenario.workload.arrivals = arrivals;
+        scenario.workload.phase = phase;
+        let outcome = run(scenario.clone());
         assert_all_delivered(&outcome);
         assert_eq!(outcome.convergence.duplicated, 0);
         assert_eq!(
@@ -82,8 +79,8 @@ fn every_edit_sent_becomes_visible_everywhere_else() {
             outcome.total.sent
         );
         assert_eq!(outcome.total.connect.histogram().len(), 12);
-        let plan = Plan::new(&outcome.scenario);
-        let schedule = Schedule::new(&outcome.scenario, &plan, None, 0..12);
+        let plan = Plan::new(&scenario);
+        let schedule = Schedule::new(&scenario, &plan, None, (0..12).map(ClientId));
         assert_eq!(outcome.scheduled, schedule.count() as u64);
     }
 }
@@ -159,13 +156,13 @@ fn damaged_frames_are_counted_as_corrupt_and_their_edits_as_lost() {
 #[test]
 fn a_client_that_the_relay_hangs_up_on_is_named() {
     let outcome = run_broken(Fault::HangUp(30));
-    assert_eq!(outcome.lost.len(), 1);
+    assert_eq!(outcome.course.lost_connections.len(), 1);
     // It comes back at once: whether it missed something depends on what the
     // others did meanwhile.
     assert_ne!(outcome.verdict().status, Status::Ok);
     let reasons = outcome.verdict().reasons.join("\n");
     assert!(
-        reasons.contains(&format!("client-{}", outcome.lost[0].client)),
+        reasons.contains(&outcome.course.lost_connections[0].client),
         "{reasons}"
     );
 }
@@ -187,7 +184,7 @@ fn an_interrupted_run_keeps_what_it_measured() {
             .verdict()
             .reasons
             .iter()
-            .any(|reason| reason.contains("ended early"))
+            .any(|reason| reason.contains("interrupted by the user"))
     );
 }
 
@@ -195,7 +192,7 @@ fn an_interrupted_run_keeps_what_it_measured() {
 fn an_interrupted_run_does_not_wait_for_those_who_are_away_or_still_to_come() {
     let relay = RelayThread::loro(loro::Config::default());
     let long = Scenario {
-        protocol: ProtocolKind::Loro,
+        relay: relay.settings(ProtocolKind::Loro),
         duration: Duration::from_secs(3600),
         ..scenario(&relay)
     };
@@ -206,16 +203,14 @@ fn an_interrupted_run_does_not_wait_for_those_who_are_away_or_still_to_come() {
         lasting: Duration::from_secs(1800),
     };
     // The first of those to come was to do so after a quarter of an hour.
-    let still_to_come = Scenario {
-        late: 3,
-        ..long.clone()
-    };
+    let mut still_to_come = long.clone();
+    still_to_come.clients.late = 3;
     let away = Scenario {
         links: vec![LinkClass {
             name: "train".to_owned(),
             share: 0.5,
-            quality: LinkConditions::default(),
             faults: vec![offline],
+            ..LinkClass::default()
         }],
         ..long
     };
@@ -236,7 +231,7 @@ fn an_interrupted_run_does_not_wait_for_those_who_are_away_or_still_to_come() {
 #[test]
 fn nobody_listening_and_no_websocket_are_told_apart() {
     let refused = Scenario {
-        relay: RelayTarget::Url("ws://127.0.0.1:1".parse().unwrap()),
+        relay: RelaySettings::at("ws://127.0.0.1:1".parse().unwrap()),
         ..Scenario::default()
     };
     let error = play(refused).err().unwrap().to_string();
@@ -255,7 +250,7 @@ fn nobody_listening_and_no_websocket_are_told_apart() {
             let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
         }
     });
-    let relay = RelayTarget::Url(format!("ws://{address}").parse().unwrap());
+    let relay = RelaySettings::at(format!("ws://{address}").parse().unwrap());
     let scenario = Scenario {
         relay,
         ..Scenario::default()

@@ -7,7 +7,8 @@ use loro_protocol::{BatchId, CrdtType, ProtocolMessage, UpdateStatusCode, encode
 use syncbench_engines::{Export, PeerId, VersionVector};
 use syncbench_loadgen::net::network::Wire;
 use syncbench_loadgen::protocol::Event;
-use syncbench_loadgen::relay::loro::{self, Config, HistoryKind};
+use syncbench_loadgen::relay::HistoryKind;
+use syncbench_loadgen::relay::loro::{self, Config};
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;

@@ -1,5 +1,5 @@
-//! The schema file and the settings say the same, and the documents keep to
-//! both.
+//! The schema file is generated from the types of the scenario, and the built-in
+//! scenarios and the documentation follow it.
 #![allow(clippy::unwrap_used)] // a test may fail
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,12 +7,12 @@ use std::error::Error;
 
 use jsonschema::Validator;
 use serde_json::{Map, Value, json};
-use syncbench_loadgen::scenario::{SHIPPED, Scenario, Settings};
+use syncbench_loadgen::scenario::{SHIPPED, Scenario};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
-/// Every key that there is. Its parts exclude each other, so that it can be
-/// read, but not run.
+/// Every key. Its parts exclude each other, so that it can be deserialised, but
+/// not run.
 const EVERYTHING: &str = r#"
     analysis = "why"
     duration = "30s"
@@ -100,8 +100,8 @@ fn json_of(toml: &str) -> Result<Value> {
     Ok(serde_json::to_value(toml::from_str::<toml::Table>(toml)?)?)
 }
 
-fn settings_of(json: &Value) -> Result<Settings> {
-    Ok(Settings::parse(&toml::to_string(json)?)?)
+fn deserialised(json: &Value) -> Result<Scenario> {
+    Ok(toml::from_str(&toml::to_string(json)?)?)
 }
 
 fn assert_keeps_to_the_schema(name: &str, toml: &str) -> Result {
@@ -111,6 +111,24 @@ fn assert_keeps_to_the_schema(name: &str, toml: &str) -> Result {
         .map(|error| format!("{}: {error}", error.instance_path()))
         .collect();
     assert!(errors.is_empty(), "{name}: {errors:#?}");
+    Ok(())
+}
+
+/// The schema file holds the schema as it is generated. To regenerate it, run
+/// this test with `UPDATE_SCHEMA=1`.
+#[cfg(feature = "schema")]
+#[test]
+fn the_schema_file_is_up_to_date() -> Result {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schema/scenario.v1.json");
+    let generated = syncbench_loadgen::scenario::schema::scenario();
+    if std::env::var_os("UPDATE_SCHEMA").is_some() {
+        std::fs::write(path, format!("{generated:#}\n"))?;
+    }
+    let written: Value = serde_json::from_str(&std::fs::read_to_string(path)?)?;
+    assert!(
+        written == generated,
+        "loadgen/schema/scenario.v1.json is not up to date; run this test with UPDATE_SCHEMA=1"
+    );
     Ok(())
 }
 
@@ -132,7 +150,7 @@ fn the_examples_of_the_documentation_keep_to_the_schema_and_can_be_run() -> Resu
     assert!(!examples.is_empty());
     for example in examples {
         assert_keeps_to_the_schema(example, example)?;
-        Settings::parse(example)?.scenario()?;
+        Scenario::parse(example)?;
     }
     Ok(())
 }
@@ -151,9 +169,9 @@ fn the_documentation_names_every_key() -> Result {
 }
 
 #[test]
-fn settings_and_schema_have_the_same_keys() -> Result {
+fn scenarios_and_schema_have_the_same_keys() -> Result {
     let mut everything = json_of(EVERYTHING)?;
-    settings_of(&everything)?;
+    deserialised(&everything)?;
     assert_keeps_to_the_schema("everything", EVERYTHING)?;
     let described = described(&schema()?);
     assert!(described.len() > 10, "{described:?}");
@@ -162,7 +180,7 @@ fn settings_and_schema_have_the_same_keys() -> Result {
         let place = place.as_object_mut().ok_or("a table")?;
         // An unknown key makes serde list all that there are.
         place.insert("unheard-of".to_owned(), json!(1));
-        let error = settings_of(&everything).map(drop).unwrap_err().to_string();
+        let error = deserialised(&everything).map(drop).unwrap_err().to_string();
         assert_eq!(listed(&error), keys, "{table}: {error}");
         let place = everything.pointer_mut(&instance(&table)).ok_or(&*table)?;
         place.as_object_mut().ok_or("a table")?.remove("unheard-of");
@@ -171,14 +189,14 @@ fn settings_and_schema_have_the_same_keys() -> Result {
 }
 
 #[test]
-fn every_word_that_the_schema_allows_is_one_that_settings_know() -> Result {
+fn every_word_that_the_schema_allows_is_one_that_scenarios_know() -> Result {
     let (schema, mut everything) = (schema()?, json_of(EVERYTHING)?);
     let mut seen = 0;
     for (table, key, words) in choices(&schema) {
         let path = format!("{}/{key}", instance(&table));
         let before = everything.pointer(&path).cloned().ok_or(&*path)?;
         *everything.pointer_mut(&path).ok_or("a key")? = json!("unheard-of");
-        let error = settings_of(&everything).map(drop).unwrap_err().to_string();
+        let error = deserialised(&everything).map(drop).unwrap_err().to_string();
         assert_eq!(listed(&error), words, "{path}: {error}");
         *everything.pointer_mut(&path).ok_or("a key")? = before;
         seen += 1;
@@ -205,7 +223,7 @@ fn typos_are_refused_by_both() -> Result {
             };
             place.insert(format!("{key}s"), value);
             assert!(!validator.is_valid(&misspelt), "{table}/{key}");
-            assert!(settings_of(&misspelt).is_err(), "{table}/{key}");
+            assert!(deserialised(&misspelt).is_err(), "{table}/{key}");
         }
     }
     Ok(())
@@ -225,7 +243,7 @@ fn the_defaults_of_the_schema_are_those_of_a_run() -> Result {
             None => drop(written.insert(key.clone(), Value::Object(inner.collect()))),
         }
     }
-    let scenario = settings_of(&Value::Object(written))?.scenario()?;
+    let scenario = Scenario::parse(&toml::to_string(&Value::Object(written))?)?;
     assert_eq!(scenario, Scenario::default());
     Ok(())
 }
@@ -269,9 +287,9 @@ fn choices(schema: &Value) -> Vec<(String, String, BTreeSet<String>)> {
     let mut found = Vec::new();
     visit(schema, "", &mut |path, properties| {
         for (key, of) in properties {
-            let words = of["enum"].as_array().into_iter().flatten();
-            let words: BTreeSet<String> =
-                words.filter_map(Value::as_str).map(str::to_owned).collect();
+            let words = of["oneOf"].as_array().into_iter().flatten();
+            let words = words.filter_map(|word| word["const"].as_str());
+            let words: BTreeSet<String> = words.map(str::to_owned).collect();
             if !words.is_empty() {
                 found.push((path.to_owned(), key.clone(), words));
             }

@@ -61,7 +61,7 @@ fn for_some_seeds(
 
 fn run(scenario: &Scenario) -> Run {
     let run = in_virtual_time(async {
-        let network = Pipes::to_relay(scenario.protocol);
+        let network = Pipes::to_relay(scenario.relay.protocol);
         let run = play(scenario.clone(), Plan::new(scenario), network);
         timeout(LONGEST, run).await.expect("the run ends")
     });
@@ -73,7 +73,7 @@ fn assert_adds_up(Run { outcome, .. }: &Run) {
     let total = &outcome.total;
     assert!(total.sent <= outcome.scheduled);
     assert!(total.visible <= outcome.expected);
-    assert_eq!(outcome.engine_error, None);
+    assert_eq!(outcome.course.engine_error, None);
     assert_eq!(outcome.unsent, 0, "in virtual time nobody is late");
     assert_eq!(outcome.convergence.corrupt, 0, "{:?}", total.errors);
     assert_eq!(outcome.convergence.leaked, 0);

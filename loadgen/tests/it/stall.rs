@@ -11,7 +11,7 @@ use crate::support::{RelayThread, play_watched};
 use hdrhistogram::Histogram;
 use syncbench_loadgen::load::Progress;
 use syncbench_loadgen::relay::broadcast;
-use syncbench_loadgen::scenario::{RoomClass, Scenario};
+use syncbench_loadgen::scenario::{Clients, ProtocolKind, RoomClass, Scenario, Workload};
 
 const STALL: Duration = Duration::from_secs(1);
 const RUN: Duration = Duration::from_secs(5);
@@ -27,11 +27,10 @@ const SLOW: u64 = 100_000_000;
 fn headline_of_a_run_with_a_stall(rate: f64) -> Histogram<u64> {
     let (relay, stall) = RelayThread::stalling(broadcast::Config::default());
     let scenario = Scenario {
-        relay: relay.target(),
-        clients: CLIENTS,
-        writers: CLIENTS,
+        relay: relay.settings(ProtocolKind::Broadcast),
+        clients: Clients::new(CLIENTS),
         rooms: vec![RoomClass { count: 2, size: 2 }],
-        rate,
+        workload: Workload::at_rate(rate),
         duration: RUN,
         workers: 1,
         ..Scenario::default()

@@ -23,11 +23,11 @@ impl Exporter for Html {
     }
 
     fn export(&self, record: &Record) -> Result<String, ExportError> {
-        Ok(Page::of(record)?.render()?)
+        Ok(Page::new(record)?.render()?)
     }
 }
 
-/// What the template shows. Texts come from the record and are escaped by the
+/// The data of the template. Texts come from the record and are escaped by the
 /// template; only the drawings are markup.
 #[derive(Template)]
 #[template(path = "report.html")]
@@ -49,13 +49,13 @@ struct Page<'a> {
     processes: Vec<ProcessRow>,
     groups: Vec<(&'a str, Vec<rows::GroupRow<'a>>)>,
     errors: Vec<Term>,
-    maker: Option<String>,
+    main_cause: Option<String>,
     conditions: Vec<Term>,
     settings: Vec<Term>,
 }
 
 impl<'a> Page<'a> {
-    fn of(record: &'a Record) -> Result<Page<'a>, PlotError> {
+    fn new(record: &'a Record) -> Result<Page<'a>, PlotError> {
         Ok(Page {
             record,
             statement: summary::statement(record),
@@ -65,7 +65,7 @@ impl<'a> Page<'a> {
             machine: summary::machine(record),
             key_figures: rows::key_figures(record),
             latency: rows::latency(record),
-            percentiles: Figure::of(charts::percentiles(record))?,
+            percentiles: Figure::from_chart(charts::percentiles(record))?,
             parts: rows::parts(record),
             over_time: Figure::all(charts::over_time(record))?,
             other_columns: Figure::all(columns::charts(record))?,
@@ -73,7 +73,7 @@ impl<'a> Page<'a> {
             work: rows::work(record),
             groups: rows::groups(record),
             errors: rows::errors(record),
-            maker: summary::maker(record),
+            main_cause: summary::main_cause(record),
             processes: rows::processes(record),
             conditions: rows::conditions(record),
             settings: rows::settings(&record.run.scenario),
@@ -90,10 +90,10 @@ struct Figure {
 
 impl Figure {
     fn all(charts: Vec<Chart>) -> Result<Vec<Figure>, PlotError> {
-        charts.into_iter().map(Figure::of).collect()
+        charts.into_iter().map(Figure::from_chart).collect()
     }
 
-    fn of(chart: Chart) -> Result<Figure, PlotError> {
+    fn from_chart(chart: Chart) -> Result<Figure, PlotError> {
         let drawings = match chart.is_empty() {
             true => None,
             false => Some((

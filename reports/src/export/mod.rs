@@ -9,7 +9,7 @@ mod terminal;
 
 use std::path::{Path, PathBuf};
 
-pub use csv::{LatencyCsv, SeriesCsv};
+pub use self::csv::{CountsCsv, LatencyCsv, SeriesCsv};
 pub use hdr::{Hgrm, Hlog};
 pub use html::Html;
 pub use prometheus::Prometheus;
@@ -33,7 +33,7 @@ pub trait Exporter {
     fn export(&self, record: &Record) -> Result<String, ExportError>;
 
     /// Writes the record in this format to `folder`, whole or not at all, and
-    /// tells the path of the file.
+    /// returns the path of the file.
     ///
     /// # Errors
     /// As [`Exporter::export`], and when the file cannot be written.
@@ -45,11 +45,11 @@ pub trait Exporter {
 }
 
 /// The files of figures that stand beside the record of a load run, for other
-/// tools to read: `latency.csv`, `series.csv`, `latency.hlog`, `metrics.prom`,
+/// tools to read: `latency.csv`, `counts.csv`, `series.csv`, `latency.hlog`, `metrics.prom`,
 /// and a `.hgrm` for each latency metric that has samples. A histogram that
 /// cannot be read costs its own file alone.
 pub fn figures(record: &Record) -> Vec<Box<dyn Exporter>> {
-    let mut files: Vec<Box<dyn Exporter>> = vec![Box::new(LatencyCsv)];
+    let mut files: Vec<Box<dyn Exporter>> = vec![Box::new(LatencyCsv), Box::new(CountsCsv)];
     if record.series.is_some() {
         files.push(Box::new(SeriesCsv));
     }
@@ -61,7 +61,7 @@ pub fn figures(record: &Record) -> Vec<Box<dyn Exporter>> {
     files
 }
 
-/// Why a record could not be exported.
+/// An error in an export.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// A chart could not be drawn.
@@ -75,7 +75,7 @@ pub enum ExportError {
     Histogram {
         /// The metric's name in the record.
         metric: String,
-        /// What is wrong with its histogram.
+        /// The fault of its histogram.
         error: DistributionError,
     },
     /// The record has no such latency metric.
@@ -84,6 +84,9 @@ pub enum ExportError {
     /// A histogram could not be written as a log.
     #[error("cannot write the histograms as a log: {0}")]
     Log(String),
+    /// The rows could not be written as CSV.
+    #[error("cannot write the figures as CSV: {0}")]
+    Csv(#[from] ::csv::Error),
     /// The file could not be written.
     #[error(transparent)]
     File(#[from] FileError),

@@ -4,7 +4,8 @@
 use std::fmt::Write;
 
 use super::{ExportError, Exporter};
-use crate::record::{Convergence, Counts, Distribution, ProcessUse, Record, Resources, Series};
+use crate::metric::{self, Unit};
+use crate::record::{Distribution, ProcessUse, Record, Resources, Series};
 
 /// A record as Prometheus metrics, each with the label `run`. A record that is
 /// not finished yet gives what it has.
@@ -22,8 +23,7 @@ impl Prometheus {
             text: String::new(),
         };
         text.run_info(record);
-        text.counts(record.counts.as_ref());
-        text.convergence(record.convergence.as_ref());
+        text.counts(record);
         text.latency(record);
         text.last_second(record.series.as_ref());
         text.resources(record.resources.as_ref());
@@ -83,117 +83,37 @@ impl Text<'_> {
         );
     }
 
-    fn counts(&mut self, counts: Option<&Counts>) {
-        let Some(c) = counts else { return };
-        self.gauge("syncbench_clients", "Simulated clients.", c.clients as f64);
-        self.gauge("syncbench_rooms", "Rooms.", c.rooms as f64);
-        for (name, about, value) in [
-            (
-                "syncbench_edits_scheduled_total",
-                "Edits the schedule asked for.",
-                c.scheduled,
-            ),
-            ("syncbench_edits_sent_total", "Edits sent.", c.sent),
-            (
-                "syncbench_deliveries_expected_total",
-                "Edits that ought to become visible at other replicas.",
-                c.expected,
-            ),
-            (
-                "syncbench_deliveries_visible_total",
-                "Edits that became visible at other replicas.",
-                c.visible,
-            ),
-            (
-                "syncbench_frames_received_total",
-                "Frames with updates received by clients.",
-                c.frames_in,
-            ),
-            (
-                "syncbench_frames_sent_total",
-                "Frames with updates sent by clients.",
-                c.frames_out,
-            ),
-            (
-                "syncbench_received_bytes_total",
-                "Payload of the frames received.",
-                c.bytes_in,
-            ),
-            (
-                "syncbench_sent_bytes_total",
-                "Payload of the frames sent.",
-                c.bytes_out,
-            ),
-        ] {
-            self.counter(name, about, value as f64);
+    fn counts(&mut self, record: &Record) {
+        for count in &metric::COUNTS {
+            let Some(value) = count.of(record) else {
+                continue;
+            };
+            let kind = match count.prometheus.ends_with("_total") {
+                true => "counter",
+                false => "gauge",
+            };
+            self.family(count.prometheus, kind, count.metric.meaning);
+            let value = base_unit(count.metric.unit, value as f64);
+            self.sample(count.prometheus, &[], value);
+        }
+        if record.errors.is_empty() {
+            return;
+        }
+        let name = "syncbench_errors_by_kind_total";
+        self.family(name, "counter", "Errors by kind.");
+        for (kind, number) in &record.errors {
+            self.sample(name, &[("kind", kind)], *number as f64);
         }
     }
 
-    fn convergence(&mut self, convergence: Option<&Convergence>) {
-        let Some(c) = convergence else { return };
-        let rooms = [
-            (
-                "syncbench_rooms_checked",
-                "Rooms whose replicas were compared.",
-                c.rooms,
-            ),
-            (
-                "syncbench_rooms_converged",
-                "Rooms whose replicas ended equal.",
-                c.converged,
-            ),
-        ];
-        for (name, about, value) in rooms {
-            self.gauge(name, about, value as f64);
-        }
-        let faults = [
-            (
-                "syncbench_deliveries_lost_total",
-                "Edits that a replica does not contain.",
-                c.lost,
-            ),
-            (
-                "syncbench_updates_duplicated_total",
-                "Updates received twice.",
-                c.duplicated,
-            ),
-            (
-                "syncbench_frames_corrupt_total",
-                "Frames that could not be imported.",
-                c.corrupt,
-            ),
-        ];
-        for (name, about, value) in faults {
-            self.counter(name, about, value as f64);
-        }
-    }
-
-    /// How things stood in the last second that is known.
+    /// The state in the last second that is known.
     fn last_second(&mut self, series: Option<&Series>) {
         let Some(series) = series else { return };
-        for (column, name, about) in [
-            (
-                "live",
-                "syncbench_clients_live",
-                "Clients that were connected and caught up.",
-            ),
-            (
-                "staleness_edits",
-                "syncbench_staleness_edits",
-                "Edits that were not visible yet where they were owed, over all replicas.",
-            ),
-            (
-                "staleness_s",
-                "syncbench_staleness_seconds",
-                "Age of the oldest of them.",
-            ),
-        ] {
-            let last = series
-                .columns
-                .get(column)
-                .and_then(|values| *values.last()?);
-            if let Some(last) = last {
-                self.gauge(name, about, last);
+        for known in &metric::SERIES {
+            let column = series.columns.get(known.metric.name);
+            let last = column.and_then(|values| *values.last()?);
+            if let (Some(name), Some(last)) = (known.prometheus, last) {
+                self.gauge(name, known.metric.meaning, last);
             }
         }
     }
@@ -243,13 +163,13 @@ impl Text<'_> {
             (
                 "syncbench_process_threads",
                 "gauge",
-                "Most threads at a time.",
+                "Most threads at any time.",
                 |p| Some(p.threads? as f64),
             ),
             (
                 "syncbench_process_open_fds",
                 "gauge",
-                "Most open descriptors at a time.",
+                "Most open descriptors at any time.",
                 |p| Some(p.descriptors? as f64),
             ),
             (
@@ -294,17 +214,12 @@ impl Text<'_> {
         self.family(name, "gauge", "1 where the threshold was met, 0 otherwise.");
         // The same sample twice would break the format.
         let mut seen = std::collections::BTreeSet::new();
-        for judged in &record.thresholds {
-            if seen.insert(&judged.threshold) {
-                let met = f64::from(u8::from(judged.met));
-                self.sample(name, &[("threshold", &judged.threshold)], met);
+        for result in &record.thresholds {
+            if seen.insert(&result.threshold) {
+                let met = f64::from(u8::from(result.met));
+                self.sample(name, &[("threshold", &result.threshold)], met);
             }
         }
-    }
-
-    fn counter(&mut self, name: &str, about: &str, value: f64) {
-        self.family(name, "counter", about);
-        self.sample(name, &[], value);
     }
 
     fn gauge(&mut self, name: &str, about: &str, value: f64) {
@@ -325,6 +240,14 @@ impl Text<'_> {
             let _ = write!(self.text, ",{label}=\"{}\"", escaped(value));
         }
         let _ = writeln!(self.text, "}} {value}");
+    }
+}
+
+/// A value in the base unit that Prometheus asks for.
+fn base_unit(unit: Unit, value: f64) -> f64 {
+    match unit {
+        Unit::Micros => value / 1e6,
+        _ => value,
     }
 }
 

@@ -33,7 +33,7 @@ pub struct Load<'a> {
     pub page: String,
     /// Name of the folder for its figures, beside the page.
     pub folder: String,
-    /// What it came to.
+    /// Its result as a statement.
     pub statement: &'static str,
 }
 
@@ -48,10 +48,10 @@ pub trait TableExporter {
 
 impl<'a> Report<'a> {
     /// Of all cells and load runs among `records`; other kinds have no report.
-    pub fn of(records: &'a [Record]) -> Report<'a> {
+    pub fn new(records: &'a [Record]) -> Report<'a> {
         let loads = records.iter().filter(|record| record.kind == Kind::Load);
         Report {
-            tables: Tables::of(records),
+            tables: Tables::from_records(records),
             loads: loads
                 .map(|record| Load {
                     record,
@@ -63,12 +63,12 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Whether there is nothing to show.
+    /// Returns true if there is nothing to show.
     pub fn is_empty(&self) -> bool {
         self.tables.suites.is_empty() && self.loads.is_empty()
     }
 
-    /// How much there is, in a few lines.
+    /// The number of rows, engines, samples and runs, in a few lines.
     pub fn summary(&self) -> String {
         let suites = self.tables.suites.iter().map(|suite| {
             let name = format!("{}:", suite.name);
@@ -121,7 +121,7 @@ pub(super) fn file_stem(name: &str) -> String {
     }
 }
 
-/// How much a suite holds.
+/// The number of rows, engines and samples of a suite.
 fn extent(suite: &SuiteTable) -> String {
     format!(
         "{}, {}, {}",
@@ -131,7 +131,7 @@ fn extent(suite: &SuiteTable) -> String {
     )
 }
 
-/// What the cells were measured under, as names and values; commands apart.
+/// The conditions of the cells as names and values, without the commands.
 fn terms(conditions: &Conditions) -> Vec<(&'static str, String)> {
     let [first, last] = &conditions.started;
     let measured = match first == last {

@@ -8,13 +8,13 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use super::{ExportError, Exporter};
 use crate::quantity;
-use crate::record::{Counts, Distribution, Judged, ProcessUse, Record, Status};
+use crate::record::{Counts, Distribution, ProcessUse, Record, Status, ThresholdResult};
 use crate::summary;
 
 /// A summary for the terminal: plain text, with colour only where it helps.
 #[derive(Debug, Clone, Default)]
 pub struct Terminal {
-    /// Whether the verdict is coloured.
+    /// True if the verdict is coloured.
     pub colour: bool,
     /// Where the record and its reports were written, if they were: the last
     /// lines point there.
@@ -65,8 +65,8 @@ impl Exporter for Terminal {
         }
         text.push_str("\n\n");
         text.push_str(&facts(record));
-        for judged in &record.thresholds {
-            text.push_str(&line("threshold", &threshold(judged)));
+        for result in &record.thresholds {
+            text.push_str(&line("threshold", &threshold(result)));
         }
         if !record.latency.is_empty() {
             text.push_str(&format!("\n{}\n", latency(record)));
@@ -78,8 +78,8 @@ impl Exporter for Terminal {
         if !parts.is_empty() {
             text.push_str(&format!("\n{parts}\n"));
         }
-        if let Some(maker) = summary::maker(record) {
-            text.push_str(&format!("{maker}\n"));
+        if let Some(cause) = summary::main_cause(record) {
+            text.push_str(&format!("{cause}\n"));
         }
         text.push('\n');
         text.push_str(&conditions(record));
@@ -116,10 +116,10 @@ fn facts(record: &Record) -> String {
     text
 }
 
-fn threshold(judged: &Judged) -> String {
-    let met = if judged.met { "met" } else { "missed" };
-    let observed = judged.observed.as_deref().unwrap_or("no samples");
-    format!("{met:<6}  {}  ({observed})", judged.threshold)
+fn threshold(result: &ThresholdResult) -> String {
+    let met = if result.met { "met" } else { "missed" };
+    let observed = result.observed.as_deref().unwrap_or("no samples");
+    format!("{met:<6}  {}  ({observed})", result.threshold)
 }
 
 fn edits(counts: &Counts) -> String {
@@ -148,7 +148,7 @@ fn latency(record: &Record) -> Table {
     let mut table = table(&[
         "latency", "samples", "min", "p50", "p90", "p99", "p99.9", "max",
     ]);
-    for metric in summary::metrics(record) {
+    for metric in summary::latencies(record) {
         let d = metric.distribution;
         let mut row = vec![metric.title.to_owned()];
         if d.count == 0 {

@@ -5,11 +5,11 @@ use crate::quantity;
 /// One axis.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Axis {
-    /// What is on the axis, without the unit.
+    /// The quantity on the axis, without its unit.
     pub label: String,
     /// Unit of the values.
     pub unit: Unit,
-    /// How values are laid out.
+    /// The scale of the values.
     pub scale: Scale,
 }
 
@@ -28,7 +28,7 @@ pub enum Unit {
     Share,
 }
 
-/// How values are laid out along an axis.
+/// The scale of the values along an axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scale {
     /// Evenly.
@@ -113,7 +113,7 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// Where `value` stands, at the nearer end if it is off the axis.
+    /// The position of `value`, at the nearer end if it is off the axis.
     pub fn position(&self, value: f64) -> f64 {
         let position = self.scale.position(value);
         if position.is_nan() {

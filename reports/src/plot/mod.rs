@@ -28,16 +28,16 @@ pub use colour::Palette;
 /// One chart.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chart {
-    /// What the chart shows; read out for those who cannot see it.
+    /// The title, which screen readers read first.
     pub title: String,
-    /// What is to be seen in it, in a sentence; read out after the title.
+    /// A sentence that describes the chart; screen readers read it after the title.
     pub description: String,
     /// The horizontal axis. A linear one spans the data, from zero if that is
     /// close.
     pub x: Axis,
     /// The vertical axis. A linear one always starts at zero.
     pub y: Axis,
-    /// What is drawn, the most important first.
+    /// The series, the most important first.
     pub series: Vec<Series>,
 }
 
@@ -50,7 +50,7 @@ pub struct Series {
     pub marks: Marks,
 }
 
-/// How the data of a series is drawn.
+/// The form in which a series is drawn.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Marks {
     /// A line through `(x, y)`, broken where `y` is absent.
@@ -74,7 +74,7 @@ pub enum Size {
 pub struct PlotError {
     /// Title of the chart.
     title: String,
-    /// What plotters said.
+    /// The error of plotters.
     reason: String,
 }
 
@@ -117,7 +117,7 @@ impl Series {
 }
 
 impl Chart {
-    /// Whether there is nothing to show.
+    /// Returns true if there is nothing to show.
     pub fn is_empty(&self) -> bool {
         self.series.iter().all(|series| series.xs().is_empty())
     }

@@ -7,7 +7,7 @@ use super::Measured;
 use crate::record::Run;
 use crate::summary;
 
-/// What the cells of a table were measured under.
+/// The conditions under which the cells of a table were measured.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Conditions {
     /// The machines, in a line each.
@@ -37,7 +37,7 @@ pub struct DatasetUse {
 
 impl Conditions {
     /// Of all the cells together.
-    pub(super) fn of(cells: &[Measured<'_>]) -> Conditions {
+    pub(super) fn new(cells: &[Measured<'_>]) -> Conditions {
         let runs = || cells.iter().map(|measured| measured.run);
         let started = || runs().map(|run| run.started_at.clone());
         Conditions {
@@ -59,9 +59,9 @@ impl Conditions {
     }
 }
 
-/// What must be said before the cells are compared.
+/// The warnings to read before the cells are compared.
 pub(super) fn warnings(cells: &[Measured<'_>], replaced: usize) -> Vec<String> {
-    let conditions = Conditions::of(cells);
+    let conditions = Conditions::new(cells);
     let mut warnings = Vec::new();
     let mut mixed = |what: &str, all: &[String]| {
         if all.len() > 1 {

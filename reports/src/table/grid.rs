@@ -6,9 +6,9 @@ use crate::quantity;
 /// A table of texts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Grid {
-    /// What it shows.
+    /// The title of the table.
     pub title: String,
-    /// How to read it.
+    /// The explanation below the title.
     pub caption: String,
     /// The heads of the columns, the first over the names of the rows.
     pub head: Vec<String>,
@@ -19,7 +19,7 @@ pub struct Grid {
 /// Rows that belong together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Group {
-    /// What they share.
+    /// The property that the rows share.
     pub name: String,
     /// The rows.
     pub rows: Vec<Line>,
@@ -30,11 +30,11 @@ pub struct Group {
 pub struct Line {
     /// Its name.
     pub name: String,
-    /// What stands below each head but the first.
+    /// The texts below each head but the first.
     pub texts: Vec<Text>,
 }
 
-/// What stands in one place of a table.
+/// The text in one place of a table.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Text {
     /// The figure.
@@ -43,7 +43,7 @@ pub struct Text {
     pub detail: Vec<String>,
     /// Numbers of the footnotes.
     pub notes: Vec<usize>,
-    /// How it stands out.
+    /// The emphasis.
     pub tone: Tone,
 }
 
@@ -56,7 +56,7 @@ impl Text {
     }
 }
 
-/// How a text stands out.
+/// The emphasis of a text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Tone {
     /// It does not.
@@ -107,7 +107,7 @@ const MEASURES: [Measure; 5] = [
     },
 ];
 
-/// How to read a matrix of times.
+/// The legend of a matrix of times.
 pub const TIME_CAPTION: &str = "Median wall time of one repetition ± half of the interquartile range, \
     and the number of samples n; a single sample is flagged. “Each” is the median divided by the \
     like parts that the work consists of. “n/a” is what an engine cannot do, “void” what went \
@@ -156,7 +156,7 @@ pub fn measures(suite: &SuiteTable) -> Vec<Grid> {
         .collect()
 }
 
-/// How time grows with size; nothing where no cells differ in size alone.
+/// The growth of time with size; `None` if no cells differ in size alone.
 pub fn growth(suite: &SuiteTable) -> Option<Grid> {
     let lines = suite
         .growth

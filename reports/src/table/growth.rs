@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Column, Measured};
-use crate::scaling::{Exponent, Growth, Point};
+use crate::statistics::{Exponent, Growth, Point, grouped};
 
 /// The cells of one series: the same work at several sizes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -36,44 +36,37 @@ pub struct Fit {
 }
 
 /// The series among `cells` that at least one engine has two sizes of.
-pub(super) fn of(cells: &[Measured<'_>], columns: &[Column]) -> Vec<Series> {
-    let mut series: Vec<Series> = Vec::new();
-    for Measured { cell, .. } in cells {
-        let Some(scale) = &cell.scale else { continue };
-        let known = |s: &Series| s.dataset == cell.dataset && s.name == scale.series;
-        if !series.iter().any(known) {
-            let exponents = columns.iter().map(|column| {
-                let points = points(cells, column, &cell.dataset, &scale.series);
-                Exponent::fit(&points).ok().map(Fit::from)
-            });
-            series.push(Series {
-                dataset: cell.dataset.clone(),
-                name: scale.series.clone(),
-                unit: scale.unit.clone(),
-                exponents: exponents.collect(),
-            });
-        }
-    }
-    series.retain(|series| series.exponents.iter().any(Option::is_some));
+pub(super) fn series_of(cells: &[Measured<'_>], columns: &[Column]) -> Vec<Series> {
+    let key = |measured: &&Measured<'_>| {
+        let scale = measured.cell.scale.as_ref()?;
+        Some((measured.cell.dataset.clone(), scale.series.clone()))
+    };
+    let groups = grouped(cells, key).into_iter();
+    let series = groups.filter_map(|((dataset, name), members)| {
+        let scale = members.first()?.cell.scale.as_ref()?;
+        let fit = |column| Exponent::fit(&points(&members, column)).ok().map(Fit::from);
+        Some(Series {
+            dataset,
+            name,
+            unit: scale.unit.clone(),
+            exponents: columns.iter().map(fit).collect(),
+        })
+    });
     series
+        .filter(|series| series.exponents.iter().any(Option::is_some))
+        .collect()
 }
 
-/// What one engine measured at the sizes of a series.
-fn points<'a>(
-    cells: &[Measured<'a>],
-    column: &Column,
-    dataset: &str,
-    series: &str,
-) -> Vec<Point<'a>> {
-    cells
+/// The samples of one engine at the sizes of a series.
+fn points<'a>(members: &[&Measured<'a>], column: &Column) -> Vec<Point<'a>> {
+    members
         .iter()
-        .filter(|m| column.is_of(m.cell) && m.cell.dataset == dataset)
-        .filter(|m| !m.cell.samples_wall_ns.is_empty())
-        .filter_map(|m| {
-            let scale = m.cell.scale.as_ref()?;
-            (scale.series == series).then_some(Point {
-                size: scale.size,
-                samples_ns: &m.cell.samples_wall_ns,
+        .map(|measured| measured.cell)
+        .filter(|cell| column.is_of(cell) && !cell.samples_wall_ns.is_empty())
+        .filter_map(|cell| {
+            Some(Point {
+                size: cell.scale.as_ref()?.size,
+                samples_ns: &cell.samples_wall_ns,
             })
         })
         .collect()

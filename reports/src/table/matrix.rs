@@ -34,7 +34,7 @@ pub struct Column {
 pub struct Row {
     /// Name of the data set.
     pub dataset: String,
-    /// What is done with it.
+    /// The work done with it.
     pub variant: String,
     /// The size, where cells differ in size.
     pub scale: Option<Scale>,
@@ -45,7 +45,7 @@ pub struct Row {
     pub best: Option<usize>,
 }
 
-/// What one engine came to.
+/// The result of one engine.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Entry {
     /// Wall time of one repetition; absent where there is no figure, and where
@@ -53,11 +53,11 @@ pub struct Entry {
     pub wall: Option<Estimate>,
     /// Median wall time of one of the like parts of the work, nanoseconds.
     pub each_ns: Option<f64>,
-    /// What the engine showed.
+    /// The behaviour that the engine showed.
     pub finding: Option<String>,
     /// Number of the note that says why there is no figure.
     pub unavailable: Option<usize>,
-    /// Whether that is because measuring failed, and not because the engine
+    /// True if that is because measuring failed, and not because the engine
     /// does not claim to do it.
     pub failed: bool,
     /// Number of the note that says how the work differs.
@@ -72,7 +72,7 @@ pub struct Entry {
     pub allocs: Option<u64>,
     /// Instructions of one repetition.
     pub instructions: Option<u64>,
-    /// Where and on what it was measured: entries of one row are compared only
+    /// The machine and data of the measurement: entries of one row are compared only
     /// where these are equal.
     #[serde(skip)]
     setting: String,
@@ -87,7 +87,7 @@ pub struct Matrix {
 
 impl Matrix {
     /// Of cells that have a place each.
-    pub fn of(cells: &[Measured<'_>]) -> Matrix {
+    pub fn new(cells: &[Measured<'_>]) -> Matrix {
         let columns = columns(cells);
         let mut notes = Notes::default();
         let mut rows: Vec<Row> = Vec::new();
@@ -111,7 +111,7 @@ impl Matrix {
 }
 
 impl Column {
-    /// Whether the cell belongs into it.
+    /// Returns true if the cell belongs to this column.
     pub fn is_of(&self, cell: &Cell) -> bool {
         self.engine == cell.engine && self.version == cell.engine_version
     }
@@ -127,7 +127,7 @@ impl Entry {
             (None, false) => None,
         };
         let wall = match (reason, &finding) {
-            (None, None) => Estimate::of(&cell.samples_wall_ns),
+            (None, None) => Estimate::from_samples(&cell.samples_wall_ns),
             _ => None,
         };
         let figure = |value: Option<u64>| value.filter(|_| reason.is_none());

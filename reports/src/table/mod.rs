@@ -1,19 +1,18 @@
 //! Cells as tables: one matrix a suite, data sets and variants down, engines
 //! across.
 //!
-//! [`Tables::of`] sorts the records of cells into [`SuiteTable`]s, which hold
+//! [`Tables::from_records`] sorts the records of cells into [`SuiteTable`]s, which hold
 //! figures; [`grid`] turns those into texts that every format shares.
 
 mod conditions;
-mod estimate;
 pub mod grid;
 mod growth;
 mod matrix;
 mod notes;
 mod published;
 
+pub use crate::statistics::Estimate;
 pub use conditions::{Conditions, DatasetUse};
-pub use estimate::Estimate;
 pub use growth::{Fit, Series};
 pub use matrix::{Column, Entry, Row};
 pub use notes::Note;
@@ -29,7 +28,7 @@ use matrix::Matrix;
 /// The tables of all suites that a set of records has cells of.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Tables {
-    /// What whoever made the tables has to say about all of them.
+    /// Notes on all tables, from the person who made them.
     pub notes: Vec<String>,
     /// One for each suite, in the order in which they were measured.
     pub suites: Vec<SuiteTable>,
@@ -40,11 +39,11 @@ pub struct Tables {
 pub struct SuiteTable {
     /// Name of the suite, such as `import`.
     pub name: String,
-    /// What it measures, in a line; empty until [`Tables::describe`].
+    /// A line that says what it measures; empty until [`Tables::describe`].
     pub about: String,
-    /// What the cells were measured under.
+    /// The conditions under which the cells were measured.
     pub conditions: Conditions,
-    /// What a reader must know before comparing cells: mixed machines,
+    /// Warnings to read before comparing cells: mixed machines,
     /// versions or data, cells measured more than once.
     pub warnings: Vec<String>,
     /// The engines.
@@ -71,7 +70,7 @@ struct Measured<'a> {
 impl Tables {
     /// Sorts the cells of `records` into tables; records of other kinds are
     /// passed over. Of cells for the same place, the newest is shown.
-    pub fn of(records: &[Record]) -> Tables {
+    pub fn from_records(records: &[Record]) -> Tables {
         let mut measured: Vec<Measured<'_>> = records
             .iter()
             .filter_map(|record| {
@@ -94,7 +93,7 @@ impl Tables {
             notes: Vec::new(),
             suites: suites
                 .into_iter()
-                .map(|suite| SuiteTable::of(suite, &measured))
+                .map(|suite| SuiteTable::new(suite, &measured))
                 .collect(),
         }
     }
@@ -117,7 +116,7 @@ impl Tables {
 }
 
 impl SuiteTable {
-    fn of(suite: &str, measured: &[Measured<'_>]) -> SuiteTable {
+    fn new(suite: &str, measured: &[Measured<'_>]) -> SuiteTable {
         let of_suite = |m: &&Measured<'_>| m.cell.workload == suite;
         let all: Vec<Measured<'_>> = measured.iter().filter(of_suite).copied().collect();
         let (shown, replaced) = newest(&all);
@@ -125,13 +124,13 @@ impl SuiteTable {
             columns,
             rows,
             notes,
-        } = Matrix::of(&shown);
+        } = Matrix::new(&shown);
         let mut table = SuiteTable {
             name: suite.to_owned(),
             about: String::new(),
             warnings: conditions::warnings(&shown, replaced),
-            conditions: Conditions::of(&shown),
-            growth: growth::of(&shown, &columns),
+            conditions: Conditions::new(&shown),
+            growth: growth::series_of(&shown, &columns),
             published: Vec::new(),
             columns,
             rows,

@@ -24,7 +24,7 @@ pub struct Published {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct PublishedTable {
-    /// What it shows.
+    /// The title of the table.
     pub title: String,
     /// The suite here that does the same work.
     pub suite: String,
@@ -38,7 +38,7 @@ pub struct PublishedTable {
     pub machine: String,
     /// How the source measured, as far as it differs from here.
     pub method: String,
-    /// What the figures are of.
+    /// The quantity that the figures give.
     pub metric: Metric,
     /// Their unit.
     pub unit: Unit,
@@ -47,7 +47,7 @@ pub struct PublishedTable {
     pub figures: Vec<Figure>,
 }
 
-/// What a figure is of.
+/// The quantity that a figure gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
@@ -150,7 +150,7 @@ impl Published {
 }
 
 impl Unit {
-    /// How many nanoseconds, or bytes, one is.
+    /// The number of nanoseconds, or bytes, in one unit.
     fn factor(self) -> f64 {
         match self {
             Unit::Milliseconds | Unit::Megabytes => 1e6,

@@ -1,105 +1,47 @@
-//! What a threshold is about: one figure of a record, by its name.
+//! The left side of a threshold: one figure of a record, by its name.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::ThresholdError;
+use crate::metric::{self, Count, Ratio, Unit};
 use crate::quantity;
 use crate::record::{Distribution, Record};
 use crate::similar::similar;
 
-/// What a run records as a distribution.
-const LATENCIES: [&str; 14] = [
-    "propagation",
-    "propagation_from_send",
-    "delayed",
-    "generator_lag",
-    "edit",
-    "transit",
-    "receive_queue",
-    "import",
-    "ack",
-    "connect",
-    "join",
-    "catch_up",
-    "presence",
-    "convergence_time",
-];
-
-/// Reads a figure off a record; none without samples.
-pub(super) type Read = fn(&Record) -> Option<f64>;
-
-/// What a run counts.
-const COUNTS: [(&str, Read); 11] = [
-    ("lost", |r| Some(r.convergence.as_ref()?.lost as f64)),
-    ("duplicated", |r| {
-        Some(r.convergence.as_ref()?.duplicated as f64)
-    }),
-    ("corrupt", |r| Some(r.convergence.as_ref()?.corrupt as f64)),
-    ("leaked", |r| Some(r.convergence.as_ref()?.leaked as f64)),
-    ("errors", |r| Some(r.errors.values().sum::<u64>() as f64)),
-    ("disconnects", |r| {
-        Some(r.counts.as_ref()?.disconnects as f64)
-    }),
-    ("outages", |r| Some(r.counts.as_ref()?.outages as f64)),
-    ("scheduled", |r| Some(r.counts.as_ref()?.scheduled as f64)),
-    ("sent", |r| Some(r.counts.as_ref()?.sent as f64)),
-    ("expected", |r| Some(r.counts.as_ref()?.expected as f64)),
-    ("visible", |r| Some(r.counts.as_ref()?.visible as f64)),
-];
-
-/// Shares, which have the statistic `rate` alone; none without a whole.
-const RATES: [(&str, Read); 3] = [
-    ("convergence", |r| {
-        let convergence = r.convergence.as_ref()?;
-        share(convergence.converged, convergence.rooms)
-    }),
-    ("sent", |r| {
-        let counts = r.counts.as_ref()?;
-        share(counts.sent, counts.scheduled)
-    }),
-    ("visible", |r| {
-        let counts = r.counts.as_ref()?;
-        share(counts.visible, counts.expected)
-    }),
-];
-
-fn share(part: u64, whole: u64) -> Option<f64> {
-    (whole > 0).then(|| part as f64 / whole as f64)
-}
-
-/// What is read off a record.
+/// A figure that is read off a record.
 #[derive(Debug, Clone)]
 pub(super) enum Figure {
     /// Nanoseconds.
-    Latency(Metric, Stat),
-    /// The samples of a latency.
-    Samples(Metric),
-    Count(&'static str, Read),
-    Rate(&'static str, Read),
+    Latency(Latency, Stat),
+    /// The number of samples of a latency.
+    Samples(Latency),
+    Count(&'static Count),
+    Rate(&'static Ratio),
 }
 
 /// A latency, of all deliveries or of a part of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Metric {
+pub(super) struct Latency {
     name: &'static str,
-    /// What parts are, and which: `stage` and `spike`.
+    /// The kind of part and its name, such as `stage` and `spike`.
     pub(super) group: Option<(String, String)>,
 }
 
-/// What deliveries are told apart by.
+/// The kinds of parts that deliveries are divided into.
 const GROUPS: [&str; 3] = ["stage", "room_size", "link"];
 
-impl Metric {
+impl Latency {
     /// `propagation`, or `propagation{stage:spike}`.
     fn parse(text: &str) -> Result<Option<Self>, ThresholdError> {
         let (name, group) = match text.strip_suffix('}').and_then(|t| t.split_once('{')) {
             Some((name, group)) => (name.trim(), Some(group)),
             None => (text, None),
         };
-        let Some(name) = LATENCIES.into_iter().find(|known| *known == name) else {
+        let Some(metric) = metric::distribution(name) else {
             return Ok(None);
         };
+        let name = metric.name;
         let Some(group) = group else {
             return Ok(Some(Self { name, group: None }));
         };
@@ -123,7 +65,7 @@ impl Metric {
     }
 }
 
-impl fmt::Display for Metric {
+impl fmt::Display for Latency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.group {
             None => f.write_str(self.name),
@@ -145,7 +87,7 @@ impl FromStr for Figure {
     type Err = ThresholdError;
 
     fn from_str(text: &str) -> Result<Self, ThresholdError> {
-        // The statistic may have a point of its own, p99.9, and so may the name
+        // The statistic may contain a point, as p99.9 does, and so may the name
         // of a part.
         let name_ends = text.find('}').unwrap_or(0);
         let (metric, stat) = match text[name_ends..].split_once('.') {
@@ -153,12 +95,12 @@ impl FromStr for Figure {
             None => (text, None),
         };
         let metric = metric.trim();
-        let no_stat = |mend| ThresholdError::Stat {
+        let no_stat = |help| ThresholdError::Stat {
             metric: metric.to_owned(),
-            stat: stat.unwrap_or("figure without a statistic").to_owned(),
-            mend,
+            stat: stat.unwrap_or("value without a statistic").to_owned(),
+            help,
         };
-        if let Some(latency) = Metric::parse(metric)? {
+        if let Some(latency) = Latency::parse(metric)? {
             return match stat {
                 Some("count") => Ok(Self::Samples(latency)),
                 Some(stat) => stat
@@ -168,21 +110,19 @@ impl FromStr for Figure {
                 None => Err(no_stat(LATENCY_STATS)),
             };
         }
-        let rate = RATES.iter().find(|(known, _)| *known == metric);
-        let count = COUNTS.iter().find(|(known, _)| *known == metric);
-        match (stat, rate, count) {
-            (Some("rate"), Some((rate, read)), _) => Ok(Self::Rate(rate, *read)),
-            (None, _, Some((count, read))) => Ok(Self::Count(count, *read)),
-            (_, Some(_), Some(_)) => Err(no_stat("it is a count, and its `rate` a share")),
-            (_, Some(_), None) => Err(no_stat("ask for its `rate`")),
-            (_, None, Some(_)) => Err(no_stat("it is a count, and stands alone")),
+        match (stat, metric::ratio(metric), metric::count(metric)) {
+            (Some("rate"), Some(ratio), _) => Ok(Self::Rate(ratio)),
+            (None, _, Some(count)) => Ok(Self::Count(count)),
+            (_, Some(_), Some(_)) => Err(no_stat("use it alone, as a count, or with `.rate`")),
+            (_, Some(_), None) => Err(no_stat("use its `.rate`")),
+            (_, None, Some(_)) => Err(no_stat("it is a count; use it without a statistic")),
             (_, None, None) => Err(unknown(metric)),
         }
     }
 }
 
 const LATENCY_STATS: &str =
-    "ask for min, mean, max, count or a percentile such as p50, p99, p99.9 or p(99)";
+    "use min, mean, max, count or a percentile such as p50, p99, p99.9 or p(99)";
 
 impl FromStr for Stat {
     type Err = ();
@@ -210,9 +150,9 @@ impl FromStr for Stat {
 }
 
 fn unknown(name: &str) -> ThresholdError {
-    let mut known = LATENCIES.to_vec();
-    known.extend(COUNTS.iter().map(|(name, _)| *name));
-    known.extend(RATES.iter().map(|(name, _)| *name));
+    let mut known: Vec<&str> = metric::DISTRIBUTIONS.iter().map(|m| m.name).collect();
+    known.extend(metric::COUNTS.iter().map(|count| count.metric.name));
+    known.extend(metric::RATIOS.iter().map(|ratio| ratio.metric.name));
     known.sort_unstable();
     known.dedup();
     ThresholdError::Metric {
@@ -223,58 +163,36 @@ fn unknown(name: &str) -> ThresholdError {
 }
 
 impl Figure {
-    /// The number of a value with its unit.
+    /// The number that `value` stands for, in the unit of the figure.
     pub(super) fn limit(&self, value: &str) -> Result<f64, ThresholdError> {
         let digits = |c: char| c.is_ascii_digit() || matches!(c, '.' | '+' | '-' | 'e' | '_');
         let end = value.find(|c| !digits(c)).unwrap_or(value.len());
         let (number, unit) = value.split_at(end);
-        let refused = |mend| ThresholdError::Value {
-            value: value.to_owned(),
-            figure: self.to_string(),
-            mend,
-        };
         let number = number.replace('_', "").parse::<f64>().ok();
         let number = number.filter(|number| number.is_finite() && *number >= 0.0);
+        let scale = self.scale();
+        let limit = number.and_then(|number| scale.read(number, unit.trim()));
+        limit.ok_or_else(|| ThresholdError::Value {
+            value: value.to_owned(),
+            figure: self.to_string(),
+            help: scale.help(),
+        })
+    }
+
+    fn scale(&self) -> Scale {
         match self {
-            Self::Latency(..) => {
-                const MEND: &str = "write a time with its unit, such as 500us, 100ms or 2s";
-                let unit = match unit.trim() {
-                    "ns" => 1.0,
-                    "us" | "µs" => 1e3,
-                    "ms" => 1e6,
-                    "s" => 1e9,
-                    "m" | "min" => 60e9,
-                    _ => return Err(refused(MEND)),
-                };
-                number
-                    .map(|number| number * unit)
-                    .ok_or_else(|| refused(MEND))
-            }
-            Self::Rate(..) => {
-                const MEND: &str = "write a share from 0 to 1, or a percentage such as 99.9%";
-                let whole = match unit.trim() {
-                    "" => 1.0,
-                    "%" => 100.0,
-                    _ => return Err(refused(MEND)),
-                };
-                let share = number.map(|number| number / whole);
-                share
-                    .filter(|share| *share <= 1.0)
-                    .ok_or_else(|| refused(MEND))
-            }
-            Self::Count(..) | Self::Samples(_) => {
-                const MEND: &str = "write a whole number, without a unit";
-                let whole = number.filter(|number| number.fract() == 0.0 && unit.is_empty());
-                whole.ok_or_else(|| refused(MEND))
-            }
+            Self::Latency(..) => Scale::Time,
+            Self::Rate(_) => Scale::Share,
+            Self::Count(count) if count.metric.unit == Unit::Micros => Scale::Time,
+            Self::Count(_) | Self::Samples(_) => Scale::Whole,
         }
     }
 
-    /// The figure of a record; none without samples.
+    /// The value in a record; `None` without samples.
     pub(super) fn of(&self, record: &Record) -> Option<f64> {
         match self {
-            Self::Latency(metric, stat) => {
-                let histogram = metric.of(record)?.histogram().ok()?;
+            Self::Latency(latency, stat) => {
+                let histogram = latency.of(record)?.histogram().ok()?;
                 (!histogram.is_empty()).then(|| match stat {
                     Stat::Min => histogram.min() as f64,
                     Stat::Mean => histogram.mean(),
@@ -282,16 +200,60 @@ impl Figure {
                     Stat::Quantile(quantile) => histogram.value_at_quantile(*quantile) as f64,
                 })
             }
-            Self::Samples(metric) => Some(metric.of(record)?.count as f64),
-            Self::Count(_, read) | Self::Rate(_, read) => read(record),
+            Self::Samples(latency) => Some(latency.of(record)?.count as f64),
+            Self::Count(count) => {
+                let value = count.of(record)? as f64;
+                Some(match count.metric.unit {
+                    Unit::Micros => value * 1e3,
+                    _ => value,
+                })
+            }
+            Self::Rate(ratio) => ratio.of(record),
         }
     }
 
-    pub(super) fn shown(&self, figure: f64) -> String {
+    /// `value` as text for people, with its unit.
+    pub(super) fn shown(&self, value: f64) -> String {
+        match self.scale() {
+            Scale::Time => quantity::duration(value / 1e3),
+            Scale::Share => quantity::percent(value),
+            Scale::Whole => quantity::count(value as u64),
+        }
+    }
+}
+
+/// The way a limit is written.
+#[derive(Debug, Clone, Copy)]
+enum Scale {
+    /// A time with its unit, kept as nanoseconds.
+    Time,
+    /// A share from 0 to 1, or a percentage.
+    Share,
+    /// A whole number without a unit.
+    Whole,
+}
+
+impl Scale {
+    /// `number` with the unit that follows it; `None` where they do not fit.
+    fn read(self, number: f64, unit: &str) -> Option<f64> {
+        match (self, unit) {
+            (Self::Time, "ns") => Some(number),
+            (Self::Time, "us" | "µs") => Some(number * 1e3),
+            (Self::Time, "ms") => Some(number * 1e6),
+            (Self::Time, "s") => Some(number * 1e9),
+            (Self::Time, "m" | "min") => Some(number * 60e9),
+            (Self::Share, "") => Some(number).filter(|share| *share <= 1.0),
+            (Self::Share, "%") => Some(number / 100.0).filter(|share| *share <= 1.0),
+            (Self::Whole, "") => Some(number).filter(|number| number.fract() == 0.0),
+            _ => None,
+        }
+    }
+
+    fn help(self) -> &'static str {
         match self {
-            Self::Latency(..) => quantity::duration(figure / 1e3),
-            Self::Rate(..) => quantity::percent(figure),
-            Self::Count(..) | Self::Samples(_) => quantity::count(figure as u64),
+            Self::Time => "write a time with its unit, such as 500us, 100ms or 2s",
+            Self::Share => "write a share from 0 to 1, or a percentage such as 99.9%",
+            Self::Whole => "write a whole number, without a unit",
         }
     }
 }
@@ -304,8 +266,8 @@ impl fmt::Display for Figure {
             Self::Latency(metric, Stat::Max) => write!(f, "{metric}.max"),
             Self::Latency(metric, Stat::Quantile(q)) => write!(f, "{metric}.p{}", 100.0 * q),
             Self::Samples(metric) => write!(f, "{metric}.count"),
-            Self::Count(metric, _) => f.write_str(metric),
-            Self::Rate(metric, _) => write!(f, "{metric}.rate"),
+            Self::Count(count) => f.write_str(count.metric.name),
+            Self::Rate(ratio) => write!(f, "{}.rate", ratio.metric.name),
         }
     }
 }

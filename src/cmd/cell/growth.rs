@@ -8,7 +8,7 @@ use syncbench_reports::series::Series;
 /// A table for each series, with the exponent that it comes to; empty where no
 /// cells differ in size alone.
 pub fn tables(cells: &[Cell]) -> String {
-    Series::of(cells).iter().map(table).collect()
+    Series::from_cells(cells).iter().map(table).collect()
 }
 
 fn table(series: &Series<'_>) -> String {
@@ -33,5 +33,5 @@ fn table(series: &Series<'_>) -> String {
 }
 
 fn median(samples_ns: &[u64]) -> String {
-    quantity::duration(syncbench_reports::scaling::median(samples_ns) / 1_000.0)
+    quantity::duration(syncbench_reports::statistics::median(samples_ns) / 1_000.0)
 }

@@ -1,19 +1,20 @@
-//! What is compared: an engine, at the version of this build or at another.
+//! An engine, at the version of this build or at another.
 
 use std::fmt;
 use std::str::FromStr;
 
-use syncbench_engines::{KNOWN, Known};
+use syncbench_engines::EngineInfo;
+use syncbench_runner::Library;
 
 /// `loro` or `loro@1.12.0`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Contender {
-    pub engine: &'static Known,
-    /// None: as this executable has it.
+pub struct EngineVersion {
+    pub engine: &'static EngineInfo,
+    /// `None` for the version in this executable.
     pub version: Option<String>,
 }
 
-impl FromStr for Contender {
+impl FromStr for EngineVersion {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -21,16 +22,16 @@ impl FromStr for Contender {
             Some((name, version)) => (name, Some(version)),
             None => (text, None),
         };
-        let Some(engine) = Known::find(name) else {
-            let names: Vec<&str> = KNOWN.iter().map(|known| known.name).collect();
+        let Some(engine) = EngineInfo::find(name) else {
+            let names: Vec<&str> = EngineInfo::ALL.iter().map(|known| known.name).collect();
             return Err(format!(
-                "no engine called `{name}`; there are {}",
+                "unknown engine `{name}`; the engines are {}",
                 names.join(", ")
             ));
         };
         if let Some(version) = version.filter(|version| !is_version(version)) {
             return Err(format!(
-                "`{version}` is not a whole version; write it as {name}@1.12.0"
+                "`{version}` is not a full version; write it as {name}@1.12.0"
             ));
         }
         Ok(Self {
@@ -40,7 +41,23 @@ impl FromStr for Contender {
     }
 }
 
-impl fmt::Display for Contender {
+impl EngineVersion {
+    /// The library behind the engine.
+    pub fn library(&self) -> Library<'static> {
+        library_of(self.engine)
+    }
+}
+
+fn library_of(engine: &'static EngineInfo) -> Library<'static> {
+    Library {
+        engine: engine.name,
+        dependency: engine.dependency,
+        feature: engine.feature,
+        published_together: engine.published_together,
+    }
+}
+
+impl fmt::Display for EngineVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.version {
             Some(version) => write!(f, "{}@{version}", self.engine.name),
@@ -49,8 +66,8 @@ impl fmt::Display for Contender {
     }
 }
 
-/// Three numbers, and perhaps a pre-release. It becomes part of a manifest and
-/// of a path, so nothing else is let through.
+/// Returns true for three numbers, with or without a pre-release. The version
+/// becomes part of a manifest and of a path, so nothing else is accepted.
 fn is_version(text: &str) -> bool {
     let (numbers, pre) = match text.split_once('-') {
         Some((numbers, pre)) => (numbers, Some(pre)),
@@ -77,9 +94,9 @@ mod tests {
             "loro-0.16@0.16.11",
             "yrs-v2@0.28.0-rc.1",
         ] {
-            assert_eq!(text.parse::<Contender>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<EngineVersion>().unwrap().to_string(), text);
         }
-        let loro: Contender = "loro@1.12.0".parse().unwrap();
+        let loro: EngineVersion = "loro@1.12.0".parse().unwrap();
         assert_eq!(
             (loro.engine.dependency, loro.version.as_deref()),
             ("loro", Some("1.12.0"))
@@ -87,15 +104,24 @@ mod tests {
     }
 
     #[test]
+    fn every_known_library_can_be_pinned() {
+        let manifest: toml::Table = include_str!("../../../Cargo.toml").parse().unwrap();
+        for known in EngineInfo::ALL {
+            let pinned = library_of(known).pin(manifest.clone(), "9.9.9");
+            assert!(pinned.is_ok(), "{}: {pinned:?}", known.name);
+        }
+    }
+
+    #[test]
     fn what_is_no_contender_is_answered_with_what_would_be() {
         for (text, answer) in [
-            ("lorro@1.12.0", "there are loro, "),
+            ("lorro@1.12.0", "the engines are loro, "),
             ("loro@1.12", "loro@1.12.0"),
             ("loro@", "loro@1.12.0"),
             ("loro@=1.12.0", "loro@1.12.0"),
             ("loro@1.12.0-/..", "loro@1.12.0"),
         ] {
-            let error = text.parse::<Contender>().unwrap_err();
+            let error = text.parse::<EngineVersion>().unwrap_err();
             assert!(error.contains(answer), "{text}: {error}");
         }
     }

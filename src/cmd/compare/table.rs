@@ -1,10 +1,10 @@
 //! A comparison as a table.
 
 use comfy_table::{CellAlignment, Table, presets};
-use syncbench_reports::comparison::{Comparison, Figure, Growing, Row};
-use syncbench_reports::paired::Ratio;
+use syncbench_reports::comparison::{Comparison, Figure, GrowthSeries, Row};
 use syncbench_reports::quantity;
-use syncbench_reports::scaling::{Exponent, Growth};
+use syncbench_reports::statistics::Ratio;
+use syncbench_reports::statistics::{Exponent, Growth};
 
 /// The table for a terminal.
 pub fn terminal(comparison: &Comparison) -> String {
@@ -37,8 +37,8 @@ fn table(comparison: &Comparison) -> Table {
         table.add_row(cells(row));
         let rest = &comparison.rows[i + 1..];
         let mut series = comparison.series.iter();
-        if let Some(growing) = series.find(|g| g.has(row) && !rest.iter().any(|row| g.has(row))) {
-            table.add_row(exponents(growing));
+        if let Some(growth) = series.find(|g| g.has(row) && !rest.iter().any(|row| g.has(row))) {
+            table.add_row(exponents(growth));
         }
     }
     for column in table.column_iter_mut().skip(1) {
@@ -63,17 +63,17 @@ fn cells(row: &Row) -> Vec<String> {
     cells
 }
 
-fn exponents(growing: &Growing) -> Vec<String> {
-    let Growing {
+fn exponents(growth: &GrowthSeries) -> Vec<String> {
+    let GrowthSeries {
         workload,
         dataset,
         series,
         unit,
         ..
-    } = growing;
+    } = growth;
     let mut cells = vec![format!("{workload} {dataset} {series}: time ~ {unit}^")];
     cells.extend(
-        growing
+        growth
             .exponents
             .iter()
             .map(|e| e.as_ref().map_or(String::new(), exponent)),
@@ -111,9 +111,9 @@ fn footer(comparison: &Comparison) -> String {
     let rounds = comparison.rounds;
     format!(
         "Times: median over {rounds} rounds of the shortest repetition of each, ± half the distance \
-         of the quartiles; n counts repetitions.\n\
-         Ratios: median of the rounds' ratios, with the interval of the sign test (95 %, from 6 \
-         rounds on).\n\
+         between the quartiles; n counts repetitions.\n\
+         Ratios: median of the rounds' ratios, with the interval of the sign test (95 %, needs 6 \
+         rounds).\n\
          Exponents: 95 % intervals; `superlinear` above 1.3, with a question mark where the interval \
          includes it.\n\
          Machine: {}, {} CPUs, {}, {}; {}; syncbench {}\n\

@@ -54,20 +54,26 @@ impl Display {
 /// One second of the run in a line: rates, latency, staleness, lag.
 fn line(row: &Row, duration: Duration) -> String {
     let micros = |value: Option<f64>| value.map_or("-".to_owned(), quantity::duration);
-    let [p50, p99, _] = row.propagation;
+    let [p50, p99, _] = row.propagation.figures();
+    let [_, lag, _] = row.generator_lag.figures();
+    let staleness = row.gauges.staleness;
     let mut line = format!(
         "{}/{} s  {} clients  {}/s sent {}/s delivered  p50 {} p99 {}  lag p99 {}",
         row.second + 1,
         duration.as_secs_f64(),
-        row.live,
+        row.gauges.live,
         row.sent,
         row.visible,
         micros(p50),
         micros(p99),
-        micros(row.generator_lag[1]),
+        micros(lag),
     );
-    if row.stale_edits > 0 {
-        line += &format!("  behind {} edits, {:.1} s", row.stale_edits, row.stale_s);
+    if staleness.edits > 0 {
+        line += &format!(
+            "  behind {} edits, {:.1} s",
+            staleness.edits,
+            staleness.oldest as f64 / 1e9
+        );
     }
     if let Some(cpu) = row.processes.get("relay_cpu") {
         line += &format!("  relay {:.0} % CPU", 100.0 * cpu);

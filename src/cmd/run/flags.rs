@@ -1,89 +1,21 @@
-//! Flags as a scenario file would say them.
+//! Flags as the settings of a scenario file.
 
-use clap::ValueEnum;
+use serde::Serialize;
 
 use crate::cmd::BadInput;
 
-#[derive(Clone, Copy, ValueEnum)]
-pub enum Arrivals {
-    /// At equal distances
-    Constant,
-    /// At random, with independent exponential distances
-    Poisson,
-    /// As in the data set, sped up or slowed down to the rate
-    Trace,
-}
-
-impl Arrivals {
-    /// As a scenario file says it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Constant => "constant",
-            Self::Poisson => "poisson",
-            Self::Trace => "trace",
-        }
-    }
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-pub enum Phase {
-    /// Evenly over the period: the load is smooth
-    Spread,
-    /// All at once: the load comes in bursts
-    Locked,
-}
-
-impl Phase {
-    /// As a scenario file says it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Spread => "spread",
-            Self::Locked => "locked",
-        }
-    }
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-pub enum Replica {
-    /// A document that imports what it receives
-    Full,
-    /// The version only: which operations have come
-    Light,
-}
-
-impl Replica {
-    /// As a scenario file says it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Light => "light",
-        }
-    }
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-pub enum Protocol {
-    /// Raw updates, forwarded to everyone else in the room
-    Broadcast,
-    /// loro-protocol version 1: joins, acknowledged updates, presence
-    Loro,
-}
-
-impl Protocol {
-    /// As a scenario file says it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Broadcast => "broadcast",
-            Self::Loro => "loro",
-        }
-    }
-}
-
-/// Settings by the path of their key.
+/// Settings by the path of their key, such as `workload.rate`.
 #[derive(Default)]
 pub struct Flags(pub toml::Table);
 
 impl Flags {
+    /// Sets a key to one of the names that the scenario has for it.
+    pub fn set_name(&mut self, path: &str, value: Option<impl Serialize>) {
+        let name = value.and_then(|value| toml::Value::try_from(value).ok());
+        self.set(path, name);
+    }
+
+    /// Sets the key at `path`, if there is a value.
     pub fn set(&mut self, path: &str, value: Option<impl Into<toml::Value>>) {
         if let Some(value) = value {
             let mut keys: Vec<&str> = path.split('.').collect();
@@ -102,7 +34,7 @@ impl Flags {
         }
     }
 
-    /// `key=value`, the value in TOML or, where it is none, as text.
+    /// Sets a key as `key=value` says: a value that is not TOML counts as text.
     pub fn set_written(&mut self, setting: &str) -> anyhow::Result<()> {
         let Some((path, value)) = setting.split_once('=') else {
             let message = format!("--set {setting}: write key=value, as in churn.per_second=0.5");

@@ -1,5 +1,5 @@
-//! Who watches a run while it goes on: the terminal, those who ask for its
-//! metrics, and the thresholds that end it early.
+//! Watching a run while it goes on: for the terminal, for clients that ask for
+//! its metrics, and for the thresholds that end it early.
 
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
@@ -21,25 +21,23 @@ use crate::cmd::BadInput;
 /// Watches one run.
 pub struct Watcher<'a> {
     display: Display,
-    /// The metrics for those who ask, where they are served.
+    /// The latest metrics, where they are served.
     served: Option<watch::Sender<Arc<str>>>,
-    /// What ends the run early; nothing unless the scenario wants that.
+    /// The thresholds that end the run early; none unless the scenario says so.
     limits: &'a [Threshold],
     conditions: &'a Run,
 }
 
 impl<'a> Watcher<'a> {
     /// Watches a run of `scenario`, quietly or not.
-    pub fn new(
-        scenario: &Scenario,
-        thresholds: &'a [Threshold],
-        conditions: &'a Run,
-        quiet: bool,
-    ) -> Self {
+    pub fn new(scenario: &'a Scenario, conditions: &'a Run, quiet: bool) -> Self {
         Self {
             display: Display::new(scenario, quiet),
             served: None,
-            limits: if scenario.abort { thresholds } else { &[] },
+            limits: match scenario.abort {
+                true => &scenario.thresholds,
+                false => &[],
+            },
             conditions,
         }
     }
@@ -61,7 +59,8 @@ impl<'a> Watcher<'a> {
         Ok(())
     }
 
-    /// Takes what the run tells; breaks when it need not go on.
+    /// Takes the progress of the run. Breaks, with the reason, when a threshold
+    /// can no longer be met.
     pub fn take(&self, progress: Progress<'_>) -> ControlFlow<String> {
         self.display.show(&progress);
         let Progress::Running { total, second } = progress else {
@@ -74,9 +73,12 @@ impl<'a> Watcher<'a> {
         if let Some(served) = &self.served {
             served.send_replace(Prometheus::text(&record).into());
         }
-        let hopeless = self.limits.iter().find(|limit| limit.is_hopeless(&record));
-        match hopeless {
-            Some(limit) => ControlFlow::Break(format!("`{limit}` cannot be kept any more")),
+        let missed = self
+            .limits
+            .iter()
+            .find(|limit| limit.cannot_recover(&record));
+        match missed {
+            Some(limit) => ControlFlow::Break(format!("`{limit}` can no longer be met")),
             None => ControlFlow::Continue(()),
         }
     }

@@ -160,7 +160,7 @@ fn verify(
     stage: Stage,
     subject: &Subject,
 ) -> Result<Outcome, WorkloadError> {
-    check::brought_all(&opened.imported, subject.engine().caps())?;
+    check::brought_all(&opened.imported, subject.engine().capabilities())?;
     check::contains(&*opened.replica, &document.version)?;
     let mut cells = document.cells.clone();
     if stage >= Stage::Edit {

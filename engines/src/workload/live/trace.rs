@@ -5,7 +5,7 @@ use crate::replay::{ReplayError, Session, Unit};
 use crate::workload::data::Data;
 use crate::workload::repetition::timed;
 use crate::workload::{Input, Outcome, Prepared, Subject, Workload, check};
-use crate::{Cap, Engine, EngineError, StateHash};
+use crate::{Capability, EngineError, HeavyWork, StateHash};
 
 pub fn workloads() -> Vec<Workload> {
     let rows = [Unit::Run, Unit::Txn].map(|unit| {
@@ -13,14 +13,12 @@ pub fn workloads() -> Vec<Workload> {
         let row = Workload::new(Input::Concurrent, variant, move |subject| {
             session(unit, subject)
         });
-        let many = (unit == Unit::Txn).then_some(Cap::ManyImports);
-        row.needs(many).per_operation().slow(slow)
+        let many = (unit == Unit::Txn).then_some(Capability::ManyImports);
+        row.needs(many)
+            .per_operation()
+            .heavy(HeavyWork::ManyChanges)
     });
     rows.into()
-}
-
-fn slow(engine: &dyn Engine, _: &str) -> bool {
-    !engine.caps().has(Cap::ManyImports)
 }
 
 /// The whole session: typing, commits, exports and imports of all writers.
@@ -36,7 +34,7 @@ fn session(unit: Unit, subject: &Subject) -> Prepared<'_> {
             let finished = session.finish(check::recorded(trace));
             let (sent, text) = finished.map_err(|e| check::wrong(e.to_string()))?;
             let bytes = sent.iter().map(|(_, update)| update.len()).sum();
-            let state = StateHash::of(&serde_json::json!({ "text": text }));
+            let state = StateHash::new(&serde_json::json!({ "text": text }));
             Ok(Outcome::new(bytes, state))
         },
     )

@@ -10,7 +10,7 @@ use crate::replay::{ReplayError, Replayed, Unit, judge, replay, replay_cached};
 use crate::workload::data::Data;
 use crate::workload::subject::Document;
 use crate::workload::{Form, Input, Prepared, Subject, Workload, WorkloadError, check};
-use crate::{Cap, Engine, PeerId};
+use crate::{Capability, Engine, HeavyWork, PeerId};
 
 /// Who receives: not one of the writers.
 const READER: PeerId = 1 << 40;
@@ -25,17 +25,22 @@ pub fn workloads() -> Vec<Workload> {
         });
         let batched = Workload::new(Input::Concurrent, name + "-batch", move |subject| {
             let receiver = subject.engine().replica(READER);
-            let caps = subject.engine().caps();
-            batch(receiver, updates(subject, unit)?, end(subject)?, caps)
+            let capabilities = subject.engine().capabilities();
+            batch(
+                receiver,
+                updates(subject, unit)?,
+                end(subject)?,
+                capabilities,
+            )
         });
         // The replay that makes the updates imports as many.
-        let many = (unit == Unit::Txn).then_some(Cap::ManyImports);
+        let many = (unit == Unit::Txn).then_some(Capability::ManyImports);
         all.push(single.needs(many));
-        all.push(batched.needs([Cap::Batch]).needs(many));
+        all.push(batched.needs([Capability::Batch]).needs(many));
     }
-    let slow = |engine: &dyn Engine, _: &str| !engine.caps().has(Cap::ManyImports);
-    let all = all.into_iter().map(|row| row.per_operation().slow(slow));
-    all.collect()
+    let all = all.into_iter();
+    all.map(|row| row.per_operation().heavy(HeavyWork::ManyChanges))
+        .collect()
 }
 
 /// All updates that a replica with the whole history gives one without any.
@@ -51,7 +56,7 @@ fn end(subject: &Subject) -> Result<Rc<Document>, WorkloadError> {
     subject.cached("merge/concurrent", || {
         let mut collector = subject.engine().replica(READER);
         let updates = updates(subject, Unit::Run)?;
-        match subject.engine().caps().has(Cap::Batch) {
+        match subject.engine().capabilities().has(Capability::Batch) {
             true => {
                 let batch: Vec<&[u8]> = updates.iter().map(Vec::as_slice).collect();
                 collector.import_batch(&batch)?;

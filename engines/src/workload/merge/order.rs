@@ -11,7 +11,7 @@ use super::{RECEIVER, arrived};
 use crate::workload::repetition::timed;
 use crate::workload::subject::TAIL;
 use crate::workload::{Form, Input, Prepared, Subject, Workload, check};
-use crate::{Cap, Imported};
+use crate::{Capability, Imported};
 
 /// Updates that come in another order. What waits is looked through again and
 /// again in some engines, so they are few.
@@ -25,12 +25,12 @@ pub fn workloads() -> Vec<Workload> {
         })
     };
     vec![
-        row("late", |updates| updates.rotate_left(1)).needs([Cap::KeepsEarly]),
-        row("reversed", |updates| updates.reverse()).needs([Cap::KeepsEarly]),
+        row("late", |updates| updates.rotate_left(1)).needs([Capability::KeepsEarly]),
+        row("reversed", |updates| updates.reverse()).needs([Capability::KeepsEarly]),
         row("shuffled", |updates| {
             updates.shuffle(&mut Xoshiro256PlusPlus::seed_from_u64(1));
         })
-        .needs([Cap::KeepsEarly]),
+        .needs([Capability::KeepsEarly]),
         row("twice", |updates| updates.extend_from_within(..)),
     ]
 }

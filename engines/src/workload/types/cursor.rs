@@ -7,7 +7,7 @@ use rand::{RngExt, SeedableRng};
 use super::commit;
 use crate::workload::repetition::timed;
 use crate::workload::{Input, Outcome, Prepared, Subject, Workload, WorkloadError, check};
-use crate::{Cap, EngineError, Replica};
+use crate::{Capability, EngineError, Replica};
 
 /// Cursors, one before each character; as many edits of another writer.
 const CURSORS: usize = 1000;
@@ -20,7 +20,7 @@ pub fn workloads() -> Vec<Workload> {
     let row = |name: &str, prepare: fn(&Subject) -> Prepared<'_>| {
         let variant = format!("cursor/{name}-{CURSORS}");
         let row = Workload::new(Input::Synthetic, variant, prepare);
-        row.needs([Cap::Cursors]).per(CURSORS as u64)
+        row.needs([Capability::Cursors]).per(CURSORS as u64)
     };
     vec![row("create", create), row("resolve", resolve)]
 }

@@ -6,7 +6,7 @@ use rand::{RngExt, SeedableRng};
 use super::commit;
 use crate::workload::repetition::timed;
 use crate::workload::{Input, Prepared, Subject, Workload, check};
-use crate::{Cap, EngineError, Export, Replica};
+use crate::{Capability, EngineError, Export, HeavyWork, Replica};
 
 /// Own edits, each in a commit of its own: steps to undo.
 const STEPS: [usize; 4] = [30, 100, 300, 1000];
@@ -40,11 +40,11 @@ pub fn workloads() -> Vec<Workload> {
             let row = Workload::new(Input::Synthetic, variant, move |subject| {
                 prepare(kind, steps, subject)
             });
-            let row = row.needs([Cap::Undo]).per(steps as u64);
+            let row = row.needs([Capability::Undo]).per(steps as u64);
             let row = row.scale(format!("undo/{name}"), steps as u64, "steps");
             all.push(match steps < MANY {
                 true => row,
-                false => row.slow(|engine, _| engine.library() == "loro"),
+                false => row.heavy(HeavyWork::ManyUndoSteps),
             });
         }
     }

@@ -29,16 +29,19 @@ use coverage::Coverage;
 /// Who compacts. Never edits, so that the id stands in no document.
 const COMPACTOR: PeerId = 0;
 
-/// What a compaction keeps.
+/// The part of a room's history that the relay keeps when it compacts it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum HistoryKind {
-    /// All operations that ever were.
+    /// All operations
     #[default]
     Full,
-    /// The state, and the operations since the compaction before: late joiners
-    /// get a document without its past. Clients that were away since before
-    /// that cannot be merged any more; they are refused.
+    /// The state and the latest operations; clients that were away for longer are refused
+    ///
+    /// Late joiners get a document without its past: the operations kept are
+    /// those since the compaction before the last.
     Shallow,
 }
 

@@ -19,8 +19,7 @@ use std::sync::{Arc, Mutex};
 use client::Client;
 use room::Room;
 
-pub use super::history::HistoryKind;
-use super::history::Limits;
+use super::history::{HistoryKind, Limits};
 use super::server::{self, Listener, Queue, Service, lock};
 
 /// Settings of the relay.

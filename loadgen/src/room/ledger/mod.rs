@@ -1,11 +1,11 @@
-//! The ledger of a room: which edit was intended and sent when, and where it
-//! has become visible.
+//! The ledger of a room: when each edit was intended and sent, and at which
+//! replicas it has become visible.
 //!
 //! An edit is known by its peer and the counters of its operations, not by a
 //! tag in the payload. So it is recognised behind any relay, also one that
 //! merges, splits, re-encodes or batches updates.
 //!
-//! Times are kept until everyone who is owed an edit has seen it; the counters
+//! Times are kept until every member that is owed an edit has seen it; the counters
 //! of all edits are kept to the end, four bytes each, so that what is missing
 //! then can be counted.
 
@@ -16,16 +16,17 @@ use syncbench_engines::Counter;
 
 use crate::time::clock::Nanos;
 
-/// When one edit happened.
+/// The times of one edit, nanoseconds since the start of the schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Times {
-    /// When the schedule said it happens.
+    /// The time that the schedule intended.
     pub intended: Nanos,
-    /// When it began.
+    /// The time at which making it began.
     pub begun: Nanos,
-    /// When it was made in the writer's replica.
+    /// The time at which it was complete in the writer's replica.
     pub made: Nanos,
-    /// When it was handed over to be sent; until then, when it was made.
+    /// The time at which it was handed over to be sent; until then, equal to
+    /// `made`.
     pub sent: Nanos,
 }
 
@@ -35,7 +36,7 @@ pub struct Times {
 pub struct Ledger {
     writers: Vec<Writer>,
     receivers: Vec<Receiver>,
-    /// Receivers that are present.
+    /// The number of receivers that are present.
     present: u64,
     expected: u64,
     visible: u64,
@@ -44,14 +45,15 @@ pub struct Ledger {
 /// Invariant: `ends` ascends; `times` are those of the last edits.
 #[derive(Debug)]
 struct Writer {
-    /// The writer's slot, as everyone else's own edits are not owed to them.
+    /// The writer's slot: a writer is not owed its own edits.
     slot: usize,
-    /// Counter after the last operation of each edit.
+    /// The counter after the last operation of each edit.
     ends: Vec<Counter>,
     times: VecDeque<Times>,
-    /// Someone has seen the operations below this counter.
+    /// Operations below this counter have been seen by some other member.
     shown: Counter,
-    /// Counter after the last operation of the edits withdrawn, if any were.
+    /// The counter after the last operation of the edits that never left the
+    /// writer, if there are any.
     never_sent: Counter,
 }
 
@@ -61,19 +63,19 @@ impl Writer {
     }
 }
 
-/// What one member is owed, and has seen.
+/// The edits that one member is owed and has seen.
 #[derive(Debug, Default)]
 struct Receiver {
-    /// Whether edits that are made now are owed to it.
+    /// Whether the member is owed edits that are made now.
     present: bool,
-    /// By writer, how many edits it has seen, or had missed before it came.
-    /// Empty until it comes.
+    /// The number of edits by each writer that the member has seen or that were
+    /// made before it arrived. Empty until it arrives.
     seen: Vec<usize>,
 }
 
 impl Ledger {
-    /// The empty ledger of a room with so many members, of which these slots
-    /// write.
+    /// Creates the empty ledger of a room with `members` members, of which the
+    /// slots in `writers` write.
     pub fn new(members: usize, writers: impl IntoIterator<Item = usize>) -> Self {
         let writers = writers.into_iter().map(|slot| Writer {
             slot,
@@ -91,7 +93,7 @@ impl Ledger {
         }
     }
 
-    /// The member comes: edits are owed to it from now on.
+    /// Notes that the member arrives: it is owed edits from now on.
     pub fn arrive(&mut self, slot: usize) {
         let made = self.writers.iter().map(|writer| writer.ends.len());
         let receiver = &mut self.receivers[slot];
@@ -100,7 +102,7 @@ impl Ledger {
         self.present += 1;
     }
 
-    /// The member leaves for good: nothing is owed to it any more.
+    /// Notes that the member leaves for good: it is owed nothing any more.
     pub fn depart(&mut self, slot: usize) {
         self.expected -= self.outstanding(slot);
         if std::mem::take(&mut self.receivers[slot].present) {
@@ -108,7 +110,7 @@ impl Ledger {
         }
     }
 
-    /// Edits that are owed to the member and not visible there.
+    /// The number of edits that the member is owed and has not seen.
     pub fn outstanding(&self, slot: usize) -> u64 {
         let receiver = &self.receivers[slot];
         if !receiver.present {
@@ -120,7 +122,7 @@ impl Ledger {
             .sum()
     }
 
-    /// When the oldest edit was intended that the member still lacks.
+    /// The intended time of the oldest edit that the member still lacks.
     pub fn oldest_outstanding(&self, slot: usize) -> Option<Nanos> {
         let receiver = &self.receivers[slot];
         let owed = self.writers.iter().zip(&receiver.seen);
@@ -194,7 +196,7 @@ impl Ledger {
         from..from + new.count()
     }
 
-    /// Drops the times of edits that everyone has seen who is owed them.
+    /// Drops the times of edits that every member has seen that is owed them.
     pub fn forget_seen(&mut self) {
         for (index, writer) in self.writers.iter_mut().enumerate() {
             let others = self.receivers.iter().enumerate();
@@ -206,27 +208,28 @@ impl Ledger {
         }
     }
 
-    /// Counter after the last operation that `writer` made.
+    /// The counter after the last operation that `writer` made.
     pub fn sent_up_to(&self, writer: usize) -> Counter {
         self.writers[writer].ends.last().copied().unwrap_or(0)
     }
 
-    /// Edits of `writer` that a replica lacks which has only its operations
-    /// below `end`.
+    /// The number of `writer`'s edits that a replica lacks if it has only the
+    /// operations below `end`.
     pub fn lacking(&self, writer: usize, end: Counter) -> u64 {
         let ends = &self.writers[writer].ends;
         (ends.len() - ends.partition_point(|&edit| edit <= end)) as u64
     }
 
-    /// Counter after the last operation that `writer` made, also of those
-    /// edits that were withdrawn.
+    /// The counter after the last operation that `writer` made, including edits
+    /// that never left it.
     pub fn made_up_to(&self, writer: usize) -> Counter {
         self.sent_up_to(writer).max(self.writers[writer].never_sent)
     }
 
-    /// Edits of `writer` that never left it, because it went away for good
-    /// before: those after `end`, unless someone has seen them. Nobody is owed
-    /// them; that they are on their way all the same is not ruled out.
+    /// Withdraws the edits of a `writer` that has left for good before they left
+    /// it: those after `end`, unless another member has seen them. Nobody is owed
+    /// them, although they may be on their way all the same. Returns their
+    /// number.
     pub fn withdraw(&mut self, writer: usize, end: Counter) -> u64 {
         let end = end.max(self.writers[writer].shown);
         self.writers[writer].never_sent = self.sent_up_to(writer);
@@ -254,17 +257,17 @@ impl Ledger {
         never_sent
     }
 
-    /// What ought to become visible: each edit at everyone who was there.
+    /// The number of deliveries owed: each edit at each member that was present.
     pub fn expected(&self) -> u64 {
         self.expected
     }
 
-    /// What has become visible of that.
+    /// The number of these deliveries that have become visible.
     pub fn visible(&self) -> u64 {
         self.visible
     }
 
-    /// Whether every edit is visible everywhere.
+    /// Whether every edit is visible at every member that is owed it.
     pub fn is_complete(&self) -> bool {
         self.visible == self.expected
     }

@@ -102,7 +102,8 @@ fn what_everyone_has_seen_is_forgotten_and_still_counted() {
 }
 
 proptest! {
-    /// Against the obvious model: a set of (receiver, writer, edit).
+    /// Compares the ledger with the obvious model: a set of (receiver, writer,
+    /// edit).
     #[test]
     fn agrees_with_a_set_of_deliveries(
         members in 2usize..5,

@@ -5,13 +5,10 @@ use std::time::Duration;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
-use syncbench_loadgen::net::link::LinkConditions;
 use syncbench_loadgen::scenario::{
-    Arrivals, Churn, Document, DocumentForm, EditKind, LinkClass, LinkFault, LinkFaultKind,
-    Presence, ProtocolKind, ReplicaKind, RoomClass, Scenario, Verify,
+    Arrivals, Clients, Document, DocumentForm, EditKind, LinkClass, LinkFault, LinkFaultKind,
+    Presence, ProtocolKind, RelaySettings, ReplicaKind, RoomClass, Scenario, Verify, Workload,
 };
-
-const MILLISECOND: u64 = 1_000_000;
 
 /// How much may go wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,23 +27,35 @@ pub fn scenario(protocol: ProtocolKind, weather: Weather, seed: u64) -> Scenario
         count: rng.random_range(1..=3),
         size: rng.random_range(2..=5),
     };
-    let clients = rooms.count * rooms.size;
+    let count = rooms.count * rooms.size;
     let replica = pick(&mut rng, &[ReplicaKind::Full, ReplicaKind::Light]);
-    let scenario = Scenario {
-        protocol,
-        rooms: vec![rooms],
-        clients,
-        writers: rng.random_range(1..=clients),
-        replica,
-        verify: pick(&mut rng, &[Verify::Sample, Verify::Versions]),
-        rate: f64::from(clients) * rng.random_range(2.0..20.0),
-        duration: millis(&mut rng, 300..1_500),
-        arrivals: pick(&mut rng, &[Arrivals::Constant, Arrivals::Poisson]),
-        edits: edits(&mut rng, replica),
-        batch: match rng.random_bool(0.3) {
-            true => millis(&mut rng, 1..100),
-            false => Duration::ZERO,
+    // In this order, whatever the order of the settings: what a seed draws stays.
+    let writers = rng.random_range(1..=count);
+    let verify = pick(&mut rng, &[Verify::Sample, Verify::Versions]);
+    let rate = f64::from(count) * rng.random_range(2.0..20.0);
+    let duration = millis(&mut rng, 300..1_500);
+    let mut scenario = Scenario {
+        relay: RelaySettings {
+            protocol,
+            ..RelaySettings::default()
         },
+        rooms: vec![rooms],
+        clients: Clients {
+            writers: Some(writers),
+            replica,
+            verify,
+            ..Clients::new(count)
+        },
+        workload: Workload {
+            arrivals: pick(&mut rng, &[Arrivals::Constant, Arrivals::Poisson]),
+            edits: edits(&mut rng, replica),
+            batch: match rng.random_bool(0.3) {
+                true => millis(&mut rng, 1..100),
+                false => Duration::ZERO,
+            },
+            ..Workload::at_rate(rate)
+        },
+        duration,
         document: document(&mut rng, replica),
         presence: presence(&mut rng, protocol),
         seed,
@@ -54,23 +63,16 @@ pub fn scenario(protocol: ProtocolKind, weather: Weather, seed: u64) -> Scenario
         ..Scenario::default()
     };
     match weather {
-        Weather::Fair => Scenario {
-            links: link(&mut rng, Vec::new()),
-            ..scenario
-        },
+        Weather::Fair => scenario.links = link(&mut rng, Vec::new()),
         Weather::Foul => {
-            let faults = (0..rng.random_range(0..=2)).map(|_| fault(&mut rng, scenario.duration));
+            let faults = (0..rng.random_range(0..=2)).map(|_| fault(&mut rng, duration));
             let faults = faults.collect();
-            Scenario {
-                links: link(&mut rng, faults),
-                late: rng.random_range(0..=2),
-                churn: Churn {
-                    per_second: pick(&mut rng, &[0.0, 0.0, 2.0]),
-                },
-                ..scenario
-            }
+            scenario.links = link(&mut rng, faults);
+            scenario.clients.late = rng.random_range(0..=2);
+            scenario.churn.per_second = pick(&mut rng, &[0.0, 0.0, 2.0]);
         }
     }
+    scenario
 }
 
 /// All but those that send the whole document on each keystroke: with them, one
@@ -118,15 +120,12 @@ fn presence(rng: &mut Xoshiro256PlusPlus, protocol: ProtocolKind) -> Option<Pres
 }
 
 fn link(rng: &mut Xoshiro256PlusPlus, faults: Vec<LinkFault>) -> Vec<LinkClass> {
-    let quality = LinkConditions {
-        delay: rng.random_range(0..80) * MILLISECOND,
-        jitter: rng.random_range(0..40) * MILLISECOND,
-        bandwidth: pick(rng, &[None, Some(20_000), Some(1_000_000)]),
-    };
     vec![LinkClass {
         name: "drawn".to_owned(),
+        delay: Duration::from_millis(rng.random_range(0..80)),
+        jitter: Duration::from_millis(rng.random_range(0..40)),
+        kbit: pick(rng, &[None, Some(160), Some(8_000)]),
         share: rng.random_range(0.2..=1.0),
-        quality,
         faults,
     }]
 }

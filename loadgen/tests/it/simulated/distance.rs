@@ -46,7 +46,7 @@ pub fn play_at_a_distance(scenario: &Scenario, what: Disturbance, times: u32) ->
         .tcp_capacity(WAITING_SEGMENTS)
         .rng_seed(scenario.seed)
         .build();
-    let protocol = scenario.protocol;
+    let protocol = scenario.relay.protocol;
     sim.host("relay", move || serve(protocol));
     let (begun, played) = (Rc::new(Cell::new(false)), Rc::new(RefCell::new(None)));
     let (begins, result) = (Rc::clone(&begun), Rc::clone(&played));

@@ -15,21 +15,18 @@ use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
 use syncbench_datasets::Trace;
-use syncbench_loadgen::load::Usage;
+use syncbench_loadgen::load::{Fleet, Progress, RelaySide, Tally, coordinate};
 use syncbench_loadgen::net::network::Network;
-use syncbench_loadgen::outcome::{Outcome, Tally};
-use syncbench_loadgen::plan::Plan;
+use syncbench_loadgen::outcome::Outcome;
+use syncbench_loadgen::plan::{Plan, RoomIndex};
 use syncbench_loadgen::room::initial_document;
 use syncbench_loadgen::scenario::Scenario;
-use syncbench_loadgen::time::clock::{Clock, TimeSource};
+use syncbench_loadgen::time::clock::TimeSource;
 use syncbench_loadgen::worker::{self, Assignment, RunPhase, WorkerEvent};
 use tokio::sync::{mpsc, watch};
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::{JoinHandle, LocalSet, spawn_local};
 
 use truth::{Truth, Watched};
-
-/// Between the last connection and the first edit, nanoseconds.
-const START_DELAY: u64 = 20_000_000;
 
 /// What a run says it came to, and what the replicas really contain.
 pub struct Run {
@@ -70,7 +67,8 @@ pub async fn play_and_tell(
     let (scenario, plan) = (Arc::new(scenario), Arc::new(plan));
     let initial_document = initial_document::prepare(&scenario, &plan, &trace(), &Watched).unwrap();
     let assignment = Assignment {
-        rooms: (0..scenario.room_count()).collect(),
+        number: 0,
+        rooms: (0..scenario.room_count()).map(RoomIndex).collect(),
         scenario: Arc::clone(&scenario),
         plan: Arc::clone(&plan),
         trace: trace(),
@@ -79,40 +77,66 @@ pub async fn play_and_tell(
         relay: "ws://relay:80/{room}?client={client}".parse().unwrap(),
     };
     truth::forget();
-    let source = TimeSource::simulated();
-    let (stage, stages) = watch::channel(RunPhase::Connect);
-    let (report, reports) = mpsc::channel(16);
-    let pacer = worker::play(0, assignment, network, source, stages, report);
-    let worker = spawn_local(pacer);
-    let tally = Tally::new(scenario, Arc::clone(&plan), 1);
-    let tally = coordinate(tally, source, &stage, reports, begun).await;
-    worker.await.unwrap().unwrap();
+    let mut fleet = VirtualFleet::start(assignment, network);
+    let mut begun = Some(begun);
+    let mut watcher = |progress: Progress<'_>| {
+        if let Progress::Connecting { connected, of } = progress
+            && connected == of
+        {
+            begun.take().into_iter().for_each(|begun| begun());
+        }
+        ControlFlow::Continue(())
+    };
+    let tally = Tally::new(&scenario, &plan, 1);
+    let interrupt = std::pin::pin!(std::future::pending());
+    let side = RelaySide::default();
+    let outcome = coordinate(&mut fleet, tally, side, interrupt, &mut watcher).await;
+    let outcome = outcome.unwrap_or_else(|error| panic!("{error}"));
+    fleet.worker.await.unwrap().unwrap();
     Run {
-        outcome: tally.outcome(Usage::default()),
+        outcome,
         truth: truth::of(&plan),
     }
 }
 
-/// Lets the run begin when everyone is connected, and hears its reports.
-async fn coordinate(
-    mut tally: Tally,
+/// One worker that plays all rooms as a task of the current runtime, by its
+/// time.
+struct VirtualFleet {
     source: TimeSource,
-    stage: &watch::Sender<RunPhase>,
-    mut reports: mpsc::Receiver<WorkerEvent>,
-    begun: impl FnOnce(),
-) -> Tally {
-    let mut begun = Some(begun);
-    while let Some(report) = reports.recv().await {
-        if let WorkerEvent::ConnectFailed(failure) = &report {
-            panic!("{failure}");
-        }
-        let _ = tally.take(report, &mut |_| ControlFlow::Continue(()));
-        if tally.is_connected() && *stage.borrow() == RunPhase::Connect {
-            let clock = Clock::starting_in(source, START_DELAY);
-            stage.send_replace(RunPhase::Run(clock));
-            begun.take().into_iter().for_each(|begun| begun());
+    phase: watch::Sender<RunPhase>,
+    events: mpsc::Receiver<WorkerEvent>,
+    worker: JoinHandle<std::io::Result<()>>,
+}
+
+impl VirtualFleet {
+    fn start(assignment: Assignment, network: Rc<dyn Network>) -> Self {
+        let source = TimeSource::simulated();
+        let (phase, phases) = watch::channel(RunPhase::Connect);
+        let (event, events) = mpsc::channel(16);
+        let playing = worker::play(assignment, network, source, phases, event);
+        Self {
+            source,
+            phase,
+            events,
+            worker: spawn_local(playing),
         }
     }
-    assert!(tally.is_finished(), "the worker ended early");
-    tally
+}
+
+impl Fleet for VirtualFleet {
+    fn workers(&self) -> usize {
+        1
+    }
+
+    fn time(&self) -> TimeSource {
+        self.source
+    }
+
+    fn enter(&mut self, phase: RunPhase) {
+        self.phase.send_replace(phase);
+    }
+
+    async fn next_event(&mut self) -> Option<WorkerEvent> {
+        self.events.recv().await
+    }
 }

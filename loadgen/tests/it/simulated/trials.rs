@@ -7,7 +7,8 @@ use std::time::Duration;
 use syncbench_loadgen::outcome::Outcome;
 use syncbench_loadgen::plan::Plan;
 use syncbench_loadgen::scenario::{
-    LinkClass, LinkFault, LinkFaultKind, ProtocolKind, ReplicaKind, RoomClass, Scenario, Verify,
+    Clients, LinkClass, LinkFault, LinkFaultKind, ProtocolKind, RelaySettings, ReplicaKind,
+    RoomClass, Scenario, Verify, Workload,
 };
 use syncbench_reports::record::Status;
 use tokio::task::spawn_local;
@@ -168,28 +169,32 @@ impl Case {
         let link = LinkClass {
             name: "all".to_owned(),
             share: 1.0,
-            quality: Default::default(),
             faults: vec![fault],
+            ..LinkClass::default()
         };
         let reconnects = self.circumstance == Circumstance::Reconnect;
         Scenario {
-            protocol: self.protocol,
+            relay: RelaySettings {
+                protocol: self.protocol,
+                ..RelaySettings::default()
+            },
             rooms: vec![RoomClass { count: 2, size: 4 }],
-            clients: 8,
-            writers: 8,
-            late: match self.circumstance {
-                Circumstance::Plain | Circumstance::Reconnect => 0,
-                Circumstance::Latecomers => 2,
-                Circumstance::OnlyVersions => 1,
+            clients: Clients {
+                late: match self.circumstance {
+                    Circumstance::Plain | Circumstance::Reconnect => 0,
+                    Circumstance::Latecomers => 2,
+                    Circumstance::OnlyVersions => 1,
+                },
+                replica: if light {
+                    ReplicaKind::Light
+                } else {
+                    ReplicaKind::Full
+                },
+                verify: Verify::Versions,
+                ..Clients::new(8)
             },
-            replica: if light {
-                ReplicaKind::Light
-            } else {
-                ReplicaKind::Full
-            },
-            verify: Verify::Versions,
             links: if reconnects { vec![link] } else { Vec::new() },
-            rate: 400.0,
+            workload: Workload::at_rate(400.0),
             duration: Duration::from_secs(1),
             seed,
             workers: 1,
@@ -199,7 +204,7 @@ impl Case {
 
     fn judge(&self, Run { outcome, truth }: &Run) -> Result<Named, String> {
         let named = Named::of(outcome);
-        let said = outcome.verdict().exit_code == Status::NotConverged.exit_code(false);
+        let said = outcome.verdict().exit_code == Status::NotConverged.exit_code();
         let complete = outcome.expected == outcome.total.visible;
         let agreement = truth.agreement();
         let right = match self.expected {
@@ -268,11 +273,12 @@ pub fn needle(deliveries: u64, one: impl Fn(u64) -> Sabotage, seed: u64) -> (Out
             count: 10,
             size: 11,
         }],
-        clients: 110,
-        writers: 110,
-        replica: ReplicaKind::Light,
-        verify: Verify::Versions,
-        rate: edits as f64 / seconds as f64,
+        clients: Clients {
+            replica: ReplicaKind::Light,
+            verify: Verify::Versions,
+            ..Clients::new(110)
+        },
+        workload: Workload::at_rate(edits as f64 / seconds as f64),
         duration: Duration::from_secs(seconds),
         seed,
         workers: 1,

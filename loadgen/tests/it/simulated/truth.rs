@@ -5,10 +5,10 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use syncbench_engines::{
-    Counter, Edit, Engine, EngineError, Export, Imported, Loro, NodeId, OpRange, PeerId, Replica,
-    StateHash, VersionVector,
+    Containers, Counter, Cursors, Edit, Engine, EngineError, Exchange, Export, Imported, Loro,
+    NodeId, OpRange, PeerId, Replica, StateHash, TextDocument, Undo, VersionVector, Versioned,
 };
-use syncbench_loadgen::plan::Plan;
+use syncbench_loadgen::plan::{ClientId, Plan};
 use syncbench_loadgen::room::peer_of;
 
 thread_local! {
@@ -38,10 +38,10 @@ pub fn forget() {
 pub fn of(plan: &Plan) -> Truth {
     let mut documents = LAST.take();
     let rooms = plan.rooms.iter().map(|room| {
-        let stay = |client: &&u32| plan.clients[**client as usize].leaves.is_none();
+        let stay = |client: &&ClientId| plan.client(**client).leaves.is_none();
         let stayed = room.clients.iter().filter(stay);
         let taken = stayed.filter_map(|&client| {
-            let full = plan.clients[client as usize].full;
+            let full = plan.client(client).full;
             Some((client, full, documents.remove(&peer_of(client))?))
         });
         taken.collect()
@@ -54,7 +54,7 @@ pub fn of(plan: &Plan) -> Truth {
 /// What the replicas of each room contain: the client, whether its replica is
 /// a whole document, and the document.
 pub struct Truth {
-    rooms: Vec<Vec<(u32, bool, Document)>>,
+    rooms: Vec<Vec<(ClientId, bool, Document)>>,
 }
 
 impl Truth {
@@ -142,7 +142,7 @@ impl Drop for WatchedReplica {
     }
 }
 
-impl Replica for WatchedReplica {
+impl TextDocument for WatchedReplica {
     fn peer(&self) -> PeerId {
         self.replica.peer()
     }
@@ -163,42 +163,6 @@ impl Replica for WatchedReplica {
         self.replica.text_len()
     }
 
-    fn export(&mut self, what: Export<'_>) -> Result<Vec<u8>, EngineError> {
-        self.replica.export(what)
-    }
-
-    fn import(&mut self, bytes: &[u8]) -> Result<Imported, EngineError> {
-        self.replica.import(bytes)
-    }
-
-    fn edit(&mut self, edit: &Edit<'_>) -> Result<(), EngineError> {
-        self.replica.edit(edit)
-    }
-
-    fn tree_create(&mut self, parent: Option<NodeId>) -> Result<NodeId, EngineError> {
-        self.replica.tree_create(parent)
-    }
-
-    fn tree_move(&mut self, node: NodeId, parent: Option<NodeId>) -> Result<(), EngineError> {
-        self.replica.tree_move(node, parent)
-    }
-
-    fn tree_parent(&self, node: NodeId) -> Result<Option<NodeId>, EngineError> {
-        self.replica.tree_parent(node)
-    }
-
-    fn version_vector(&self) -> VersionVector {
-        self.replica.version_vector()
-    }
-
-    fn own_counter(&self) -> Counter {
-        self.replica.own_counter()
-    }
-
-    fn has_pending(&self) -> bool {
-        self.replica.has_pending()
-    }
-
     fn text(&self) -> String {
         self.replica.text()
     }
@@ -215,3 +179,51 @@ impl Replica for WatchedReplica {
         self.replica.state_hash()
     }
 }
+
+impl Versioned for WatchedReplica {
+    fn version_vector(&self) -> VersionVector {
+        self.replica.version_vector()
+    }
+
+    fn own_counter(&self) -> Counter {
+        self.replica.own_counter()
+    }
+
+    fn has_pending(&self) -> bool {
+        self.replica.has_pending()
+    }
+}
+
+impl Exchange for WatchedReplica {
+    fn export(&mut self, what: Export<'_>) -> Result<Vec<u8>, EngineError> {
+        self.replica.export(what)
+    }
+
+    fn import(&mut self, bytes: &[u8]) -> Result<Imported, EngineError> {
+        self.replica.import(bytes)
+    }
+}
+
+impl Containers for WatchedReplica {
+    fn edit(&mut self, edit: &Edit<'_>) -> Result<(), EngineError> {
+        self.replica.edit(edit)
+    }
+
+    fn tree_create(&mut self, parent: Option<NodeId>) -> Result<NodeId, EngineError> {
+        self.replica.tree_create(parent)
+    }
+
+    fn tree_move(&mut self, node: NodeId, parent: Option<NodeId>) -> Result<(), EngineError> {
+        self.replica.tree_move(node, parent)
+    }
+
+    fn tree_parent(&self, node: NodeId) -> Result<Option<NodeId>, EngineError> {
+        self.replica.tree_parent(node)
+    }
+}
+
+impl Undo for WatchedReplica {}
+
+impl Cursors for WatchedReplica {}
+
+impl Replica for WatchedReplica {}

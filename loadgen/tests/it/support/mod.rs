@@ -17,7 +17,7 @@ use syncbench_loadgen::load::{self, Inputs, LoadError, Progress};
 use syncbench_loadgen::net::network::{ArrivalStamp, Network, Tcp};
 use syncbench_loadgen::outcome::Outcome;
 use syncbench_loadgen::relay::{RelayCommand, broadcast, loro};
-use syncbench_loadgen::scenario::{Access, RelayTarget, Scenario};
+use syncbench_loadgen::scenario::{ProtocolKind, RelaySettings, Scenario};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::accept_hdr_async;
@@ -126,9 +126,12 @@ impl RelayThread {
         })
     }
 
-    /// Where a scenario finds it.
-    pub fn target(&self) -> RelayTarget {
-        RelayTarget::Url(format!("ws://{}", self.address).parse().unwrap())
+    /// The settings of a scenario that loads it, in `protocol`.
+    pub fn settings(&self, protocol: ProtocolKind) -> RelaySettings {
+        RelaySettings {
+            protocol,
+            ..RelaySettings::at(format!("ws://{}", self.address).parse().unwrap())
+        }
     }
 
     /// A client's connection to it.
@@ -136,7 +139,9 @@ impl RelayThread {
         let url = format!("ws://{}/{path}", self.address).parse().unwrap();
         let tcp = Tcp::default();
         let wire = tcp.open("127.0.0.1", self.address.port(), 0, ArrivalStamp::default());
-        connect(&url, &Access::default(), wire).await.unwrap()
+        connect(&url, &RelaySettings::default(), wire)
+            .await
+            .unwrap()
     }
 
     fn start<F>(

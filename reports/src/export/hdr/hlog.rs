@@ -64,7 +64,7 @@ fn start(record: &Record) -> Option<SystemTime> {
     humantime::parse_rfc3339(&record.run.started_at).ok()
 }
 
-/// How long the run took, as far as its series tells.
+/// The duration of the run according to its series.
 fn length(record: &Record) -> Duration {
     let series = record.series.as_ref();
     let end = series.and_then(|series| Some(series.t.last()? + series.interval_s));

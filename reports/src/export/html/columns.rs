@@ -7,10 +7,11 @@
 use std::collections::BTreeMap;
 
 use super::charts::{chart, points};
+use crate::metric::{self, Metric};
 use crate::plot::{Axis, Chart, Scale, Series, Unit};
 use crate::record::{Record, Series as Columns};
 
-/// What [`super::charts::over_time`] draws.
+/// The columns that [`super::charts::over_time`] draws.
 const DRAWN: [&str; 4] = ["sent", "visible", "propagation", "generator_lag"];
 
 /// Whose a column may be, and how a line of it is called.
@@ -44,7 +45,7 @@ pub fn charts(record: &Record) -> Vec<Chart> {
 #[derive(Debug, PartialEq, Eq)]
 struct Column<'a> {
     name: &'a str,
-    /// What it is about: what columns of one chart share.
+    /// Its subject, which the columns of one chart share.
     of: &'a str,
     side: Option<&'static str>,
     statistic: Option<&'static str>,
@@ -71,19 +72,19 @@ impl<'a> Column<'a> {
         }
     }
 
-    /// What its line is called.
+    /// The name of its line.
     fn line(&self) -> &'a str {
         self.side.or(self.statistic).unwrap_or(self.of)
     }
 
-    /// Where its line stands among others.
+    /// The place of its line among the others.
     fn rank(&self) -> usize {
         let statistic = STATISTICS.iter().position(|s| Some(*s) == self.statistic);
         let side = SIDES.iter().position(|(_, side)| Some(*side) == self.side);
         statistic.or(side).unwrap_or(0)
     }
 
-    /// What the values are in, and by how much they are multiplied for it.
+    /// The unit of the values, and the factor that converts them to it.
     fn unit(&self) -> (Unit, f64) {
         match self.of {
             _ if self.statistic.is_some() && !self.of.contains("_ops") => (Unit::Micros, 1.0),
@@ -94,7 +95,7 @@ impl<'a> Column<'a> {
         }
     }
 
-    /// Whether its values change.
+    /// Returns true if its values change.
     fn moves(&self, columns: &Columns) -> bool {
         let values = columns.columns.get(self.name).into_iter().flatten();
         let mut values = values.flatten();
@@ -122,40 +123,31 @@ fn drawn(mut group: Vec<Column<'_>>, columns: &Columns) -> Chart {
 
 /// Title, description and axis label of a chart.
 fn words(of: &str) -> (String, &'static str, String) {
-    let known = match of {
-        "cpu" => Some((
-            "CPU over time",
-            "Cores in use: 1 is one core all the time. A single-threaded relay that comes near 1 \
-             is at its limit.",
-            "cores",
-        )),
-        "rss_bytes" => Some(("Memory over time", "Resident memory.", "memory")),
-        "threads" => Some(("Threads over time", "Threads of each process.", "threads")),
-        "descriptors" => Some((
-            "Descriptors over time",
-            "Open files and sockets of each process.",
-            "descriptors",
-        )),
-        "staleness_edits" => Some((
-            "Staleness over time, in edits",
-            "How many edits the replicas were behind what had been made in their rooms.",
-            "edits behind",
-        )),
-        "staleness_s" => Some((
-            "Staleness over time",
-            "For how long the replicas had been waiting for the oldest edit they lacked.",
-            "time behind",
-        )),
-        _ => None,
-    };
-    match known {
-        Some((title, description, label)) => (title.to_owned(), description, label.to_owned()),
+    if let Some(series) = metric::series(of) {
+        let Metric { title, meaning, .. } = series.metric;
+        return (over_time(title), meaning, series.axis.to_owned());
+    }
+    let known = metric::count(of).map(|count| &count.metric);
+    match known.or_else(|| metric::distribution(of)) {
+        Some(metric) => (
+            over_time(metric.title),
+            metric.meaning,
+            metric.title.to_owned(),
+        ),
         None => (
-            format!("{} over time", spelled(of)),
-            "As the record's series has it.",
+            over_time(&spelled(of)),
+            "A column of the record's series.",
             spelled(of),
         ),
     }
+}
+
+/// The title of a chart, in sentence case.
+fn over_time(title: &str) -> String {
+    let mut chars = title.chars();
+    let first = chars.next().map(|first| first.to_ascii_uppercase());
+    let title: String = first.into_iter().chain(chars).collect();
+    format!("{title} over time")
 }
 
 /// A name without its unit and underscores.

@@ -2,14 +2,15 @@
 
 use serde_json::Value;
 
+use crate::metric;
 use crate::quantity;
 use crate::record::{Distribution, ProcessUse, Record};
 use crate::summary;
 
-/// A name and what it stands for.
+/// A name and its value.
 pub type Term = (String, String);
 
-/// A figure worth a large type.
+/// A figure shown in large type.
 pub struct KeyFigure {
     pub name: &'static str,
     pub value: String,
@@ -55,13 +56,13 @@ pub struct LatencyRow<'a> {
     pub title: &'a str,
     pub meaning: &'a str,
     pub headline: bool,
-    /// Figures with the names they bear where there is no room for a header.
+    /// Figures with their names, which are shown where a header has no room.
     pub figures: Vec<(&'static str, String)>,
 }
 
 /// The latency table.
 pub fn latency(record: &Record) -> Vec<LatencyRow<'_>> {
-    summary::metrics(record)
+    summary::latencies(record)
         .into_iter()
         .map(|metric| LatencyRow {
             title: metric.title,
@@ -115,23 +116,29 @@ pub fn parts(record: &Record) -> Vec<PartRow> {
         .collect()
 }
 
-/// What the check of the rooms found.
+/// The results of the convergence check.
 pub fn convergence(record: &Record) -> Vec<Term> {
     let Some(c) = &record.convergence else {
         return Vec::new();
     };
-    vec![
-        term("rooms converged", of(c.converged, c.rooms)),
-        term("deliveries lost", quantity::count(c.lost)),
-        term("updates received twice", quantity::count(c.duplicated)),
-        term("corrupt frames", quantity::count(c.corrupt)),
-        term("updates leaked from other rooms", quantity::count(c.leaked)),
-        term(
-            "lost by clients that came late or lost their connection",
-            quantity::count(c.lost_by_absence),
-        ),
-        term("documents compared", quantity::count(c.compared)),
-    ]
+    let names = [
+        "lost",
+        "lost_by_absence",
+        "duplicated",
+        "corrupt",
+        "leaked",
+        "compared",
+    ];
+    let rooms = term("rooms converged", of(c.converged, c.rooms));
+    let counts = names.into_iter().filter_map(|name| count(record, name));
+    std::iter::once(rooms).chain(counts).collect()
+}
+
+/// A count of the table, by its title.
+fn count(record: &Record, name: &str) -> Option<Term> {
+    let count = metric::count(name)?;
+    let value = quantity::count(count.of(record)?);
+    Some(term(count.metric.title, value))
 }
 
 /// A part of the deliveries, in a table of its kind.
@@ -154,7 +161,7 @@ pub fn groups(record: &Record) -> Vec<(&str, Vec<GroupRow<'_>>)> {
         .collect()
 }
 
-/// How much was done.
+/// The work that the run did.
 pub fn work(record: &Record) -> Vec<Term> {
     let Some(n) = &record.counts else {
         return Vec::new();
@@ -163,34 +170,27 @@ pub fn work(record: &Record) -> Vec<Term> {
         let bytes = quantity::bytes(bytes as f64);
         format!("{}, with {bytes} of updates", quantity::count(frames))
     };
-    vec![
-        term("clients", quantity::count(n.clients)),
-        term("rooms", quantity::count(n.rooms)),
-        term("edits scheduled", quantity::count(n.scheduled)),
-        term("edits sent", of(n.sent, n.scheduled)),
-        term("deliveries expected", quantity::count(n.expected)),
-        term("deliveries visible", of(n.visible, n.expected)),
-        term("frames sent by clients", frames(n.frames_out, n.bytes_out)),
-        term(
-            "frames received by clients",
-            frames(n.frames_in, n.bytes_in),
-        ),
-        term(
-            "connections that the scenario ended",
-            quantity::count(n.outages),
-        ),
-        term(
-            "connections lost or refused",
-            quantity::count(n.disconnects),
-        ),
-    ]
-    .into_iter()
-    .chain(summary::connecting(n).map(|words| term("connected", words)))
-    .chain(n.schedule.iter().map(|hash| term("schedule", hash.clone())))
-    .collect()
+    let count = |name| count(record, name);
+    let first = [count("clients"), count("rooms"), count("scheduled")];
+    let shares = [
+        Some(term("edits sent", of(n.sent, n.scheduled))),
+        count("never_sent"),
+        count("expected"),
+        Some(term("deliveries visible", of(n.visible, n.expected))),
+        Some(term("frames sent", frames(n.frames_out, n.bytes_out))),
+        Some(term("frames received", frames(n.frames_in, n.bytes_in))),
+    ];
+    let connections = [
+        count("outages"),
+        count("disconnects"),
+        summary::connecting(n).map(|words| term("connected", words)),
+    ];
+    let schedule = n.schedule.clone().map(|hash| term("schedule", hash));
+    let all = first.into_iter().chain(shares).chain(connections);
+    all.chain([schedule]).flatten().collect()
 }
 
-/// What went wrong, by kind.
+/// The errors, by kind.
 pub fn errors(record: &Record) -> Vec<Term> {
     let errors = record.errors.iter();
     errors
@@ -210,10 +210,10 @@ fn of(part: u64, whole: u64) -> String {
     )
 }
 
-/// What a process, or a part of it, used.
+/// The resources that a process, or a part of it, used.
 pub struct ProcessRow {
     pub name: String,
-    /// Whether it is a part of the process above it.
+    /// True for a part of the process above it.
     pub part: bool,
     pub cpu: String,
     pub memory: String,
@@ -256,7 +256,7 @@ pub fn processes(record: &Record) -> Vec<ProcessRow> {
     rows
 }
 
-/// What else a process used, in words. Records of earlier versions do not say.
+/// Threads, descriptors and context switches, as far as the record has them.
 fn more(usage: &ProcessUse) -> String {
     let known = [
         (usage.threads, "thread"),
@@ -274,7 +274,7 @@ fn more(usage: &ProcessUse) -> String {
         .join(", ")
 }
 
-/// What the figures were taken under.
+/// The conditions of the run.
 pub fn conditions(record: &Record) -> Vec<Term> {
     let run = &record.run;
     let mut terms = vec![

@@ -26,12 +26,12 @@ impl TableExporter for HtmlTables {
     }
 }
 
-/// What the template shows; it escapes all texts.
+/// The data of the template, which escapes all texts.
 #[derive(Template)]
 #[template(path = "tables.html")]
 struct Page<'a> {
     version: &'static str,
-    /// How to read a matrix of times, once for all of them.
+    /// The legend of the matrices of times.
     legend: &'static str,
     notes: &'a [String],
     suites: Vec<Section<'a>>,

@@ -51,6 +51,14 @@ struct Batch {
     id: BatchId,
 }
 
+/// Why a client is not let in.
+struct Refusal {
+    code: JoinErrorCode,
+    reason: &'static str,
+    /// The version that the relay has, where that may help the client.
+    version: Option<Vec<u8>>,
+}
+
 impl Client {
     /// A client that is in no room yet.
     pub(super) fn new(relay: Arc<Relay>, id: u64, queue: Queue) -> Self {
@@ -98,7 +106,13 @@ impl Client {
                 room_id,
                 updates,
                 batch_id,
-            } => self.update(crdt, room_id, updates, batch_id, frame),
+            } => {
+                let batch = Batch {
+                    room: room_id,
+                    id: batch_id,
+                };
+                self.update(crdt, batch, updates, frame);
+            }
             Message::DocUpdateFragmentHeader {
                 crdt,
                 room_id,
@@ -138,13 +152,21 @@ impl Client {
         match crdt {
             CrdtType::Loro => self.join_document(name, version),
             CrdtType::LoroEphemeralStore => self.join_presence(name),
-            _ => self.refuse(crdt, name, JoinErrorCode::Unknown, NO_SUCH_CRDT, None),
+            _ => self.refuse(
+                crdt,
+                name,
+                Refusal {
+                    code: JoinErrorCode::Unknown,
+                    reason: NO_SUCH_CRDT,
+                    version: None,
+                },
+            ),
         }
     }
 
     fn join_document(&mut self, name: String, version: &[u8]) {
         let room = self.relay.room(&name);
-        let refusal = match decode_version(version) {
+        let reason = match decode_version(version) {
             Ok(version) if room.join(self.id, &self.queue, &version) => {
                 self.documents.insert(name, room);
                 return;
@@ -154,8 +176,12 @@ impl Client {
         };
         // Refused also when it was in the room before.
         self.depart(CrdtType::Loro, &name);
-        let code = JoinErrorCode::VersionUnknown;
-        self.refuse(CrdtType::Loro, name, code, refusal, Some(room.version()));
+        let refusal = Refusal {
+            code: JoinErrorCode::VersionUnknown,
+            reason,
+            version: Some(room.version()),
+        };
+        self.refuse(CrdtType::Loro, name, refusal);
     }
 
     fn join_presence(&mut self, name: String) {
@@ -171,20 +197,13 @@ impl Client {
         self.presences.insert(name, room);
     }
 
-    fn refuse(
-        &self,
-        crdt: CrdtType,
-        room: String,
-        code: JoinErrorCode,
-        reason: &str,
-        version: Option<Vec<u8>>,
-    ) {
+    fn refuse(&self, crdt: CrdtType, room: String, refusal: Refusal) {
         self.send(&ProtocolMessage::JoinError {
             crdt,
             room_id: room,
-            code,
-            message: reason.to_owned(),
-            receiver_version: version,
+            code: refusal.code,
+            message: refusal.reason.to_owned(),
+            receiver_version: refusal.version,
             app_code: None,
         });
     }
@@ -204,20 +223,13 @@ impl Client {
         }
     }
 
-    fn update(
-        &mut self,
-        crdt: CrdtType,
-        name: String,
-        updates: Vec<Vec<u8>>,
-        batch: BatchId,
-        frame: Bytes,
-    ) {
+    fn update(&mut self, crdt: CrdtType, batch: Batch, updates: Vec<Vec<u8>>, frame: Bytes) {
         let status = match crdt {
-            CrdtType::Loro => self.keep(&name, updates, &[frame]),
-            CrdtType::LoroEphemeralStore => self.show_presence(&name, frame),
+            CrdtType::Loro => self.keep(&batch.room, updates, &[frame]),
+            CrdtType::LoroEphemeralStore => self.show_presence(&batch.room, frame),
             _ => Status::PermissionDenied,
         };
-        self.ack(crdt, name, batch, status);
+        self.ack(crdt, batch.room, batch.id, status);
     }
 
     fn show_presence(&self, room: &str, frame: Bytes) -> Status {

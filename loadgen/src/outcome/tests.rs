@@ -1,0 +1,207 @@
+use proptest::prelude::*;
+use syncbench_reports::record::{Convergence, ConvergenceFailure, Record, Run, Status};
+
+use super::*;
+use crate::client::disconnect::{Disconnect, LostConnection};
+use crate::load::Tally;
+use crate::load::verdict::verdict;
+use crate::metrics::{Gauges, Group, LatencyBreakdown};
+use crate::plan::{ClientId, Plan};
+use crate::scenario::Scenario;
+use crate::worker::{Finished, RunPhase, WorkerEvent};
+
+/// The events of one worker that reports two seconds and then finishes.
+fn events(worker: usize, samples: &[(Nanos, Nanos)]) -> Vec<WorkerEvent> {
+    let half = samples.len() / 2;
+    let seconds = [&samples[..half], &samples[half..]];
+    let seconds = (0..).zip(seconds).map(|(second, samples)| {
+        let mut metrics = Box::<Metrics>::default();
+        for &(latency, lag) in samples {
+            metrics.sent += 1;
+            metrics.visible += 1;
+            metrics.duplicated += latency & 1;
+            metrics.corrupt += latency >> 1 & 1;
+            metrics.leaked += latency >> 2 & 1;
+            metrics.edit_cpu += lag;
+            metrics.import_cpu += latency;
+            metrics.error(["closed", "reset"][worker % 2]);
+            metrics.propagation.record(latency);
+            metrics.generator_lag.record(lag);
+            metrics.breakdown.add(&LatencyBreakdown {
+                lag,
+                relay: latency.saturating_sub(lag),
+                ..LatencyBreakdown::default()
+            });
+            let group = metrics.groups.entry(Group::RoomSize(0)).or_default();
+            group.record(latency);
+        }
+        let gauges = Gauges {
+            live: 1 + worker as u64,
+            ..Gauges::default()
+        };
+        WorkerEvent::Second {
+            second,
+            metrics,
+            gauges,
+        }
+    });
+    let finished = Finished {
+        unsent: worker as u64,
+        expected: samples.len() as u64 + worker as u64,
+        convergence: Convergence {
+            rooms: 61,
+            converged: 1,
+            lost: worker as u64,
+            failures: (0..60).map(|room| failure(worker + 5 * room)).collect(),
+            ..Convergence::default()
+        },
+        busy: 1_000 * samples.len() as Nanos,
+        elapsed: 2_000_000,
+        engine_error: (worker > 1).then(|| format!("position {}", samples.len())),
+        rejected: (worker < 2).then(|| format!("status {}", samples.len())),
+        lost: (0..60).map(|at| lost(worker as u32, 10 * at)).collect(),
+        fingerprint: Some(u64::MAX - worker as u64),
+    };
+    seconds
+        .chain([WorkerEvent::Finished(Box::new(finished))])
+        .collect()
+}
+
+fn failure(room: usize) -> ConvergenceFailure {
+    ConvergenceFailure {
+        room: format!("room-{room}"),
+        replicas: vec!["client-1".to_owned()],
+        missing: Vec::new(),
+        reason: "1 of 5 replicas lack edits that were sent".to_owned(),
+    }
+}
+
+fn lost(client: u32, at: Nanos) -> LostConnection {
+    LostConnection {
+        client: ClientId(client),
+        at,
+        reason: "closed".to_owned(),
+    }
+}
+
+/// The outcome of a process in which these workers ran.
+fn outcome(workers: &[Vec<WorkerEvent>]) -> Outcome {
+    let scenario = Scenario::default();
+    let plan = Plan::new(&scenario);
+    let mut tally = Tally::new(&scenario, &plan, workers.len());
+    for event in workers.iter().flatten() {
+        let _ = tally.take(event.clone(), 0, &mut |_| {
+            std::ops::ControlFlow::Continue(())
+        });
+    }
+    tally.outcome(Usage::default())
+}
+
+fn samples() -> impl Strategy<Value = Vec<Vec<(Nanos, Nanos)>>> {
+    let sample = (1u64..1 << 40, 1u64..1 << 24);
+    let worker = prop::collection::vec(sample, 0..20);
+    prop::collection::vec(worker, 1..5)
+}
+
+proptest! {
+    // A case adds up some hundred histograms.
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn processes_are_judged_together_like_one(samples in samples(), seed in any::<u64>()) {
+        let workers: Vec<_> = (0..)
+            .zip(&samples)
+            .map(|(worker, samples)| events(worker, samples))
+            .collect();
+        let whole = outcome(&workers);
+        let (some, others): (Vec<_>, Vec<_>) = (0..)
+            .zip(workers)
+            .partition(|(worker, _)| seed >> worker & 1 == 0);
+        let part = |workers: Vec<(u32, Vec<WorkerEvent>)>| {
+            let events: Vec<_> = workers.into_iter().map(|(_, events)| events).collect();
+            outcome(&events)
+        };
+        let (some, others) = (part(some), part(others));
+        for (first, second) in [(&some, &others), (&others, &some)] {
+            let mut sum = first.clone();
+            sum.merge(second.clone()).unwrap();
+            // Each process adds its own edits up; together they are the same.
+            prop_assert_eq!(&sum, &whole);
+            prop_assert_eq!(sum.record(Run::default()), whole.record(Run::default()));
+        }
+    }
+
+    #[test]
+    fn an_outcome_and_a_verdict_survive_being_written(samples in samples()) {
+        let workers: Vec<_> = (0..)
+            .zip(&samples)
+            .map(|(worker, samples)| events(worker, samples))
+            .collect();
+        let outcome = outcome(&workers);
+        let text = serde_json::to_string(&outcome).unwrap();
+        prop_assert_eq!(&serde_json::from_str::<Outcome>(&text).unwrap(), &outcome);
+        let record = outcome.record(Run::default());
+        let text = serde_json::to_string(&record).unwrap();
+        let read: Record = serde_json::from_str(&text).unwrap();
+        prop_assert_eq!(verdict(&read), outcome.verdict());
+        prop_assert_eq!(outcome.verdict(), record.verdict);
+    }
+}
+
+#[test]
+fn what_goes_wrong_in_any_process_is_in_the_verdict_on_all() {
+    let mut sum = outcome(&[]);
+    let mut broken = sum.clone();
+    broken.total.corrupt = 2;
+    broken.total.leaked = 1;
+    broken.count_from_total();
+    assert_eq!(sum.verdict().status, Status::Ok);
+    sum.merge(broken.clone()).unwrap();
+    assert_eq!(sum.verdict(), broken.verdict());
+    assert_eq!(sum.verdict().status, Status::NotConverged);
+}
+
+#[test]
+fn what_a_worker_reports_survives_being_sent() {
+    let mut sent = events(1, &[(1_000_000, 10), (2_000_000, 20), (3, 4)]);
+    sent.extend([
+        WorkerEvent::Connected { worker: 3, live: 7 },
+        WorkerEvent::ConnectFailed(Disconnect::new("connect", "no relay")),
+        WorkerEvent::Draining,
+        WorkerEvent::Failed("it panicked".to_owned()),
+    ]);
+    for event in sent {
+        let text = serde_json::to_string(&event).unwrap();
+        assert_eq!(serde_json::from_str::<WorkerEvent>(&text).unwrap(), event);
+    }
+    let (start, at) = (u64::MAX, 5_000_000_000);
+    for phase in [
+        RunPhase::Connect,
+        RunPhase::Run { start },
+        RunPhase::Stop { start, at },
+    ] {
+        let text = serde_json::to_string(&phase).unwrap();
+        assert_eq!(serde_json::from_str::<RunPhase>(&text).unwrap(), phase);
+    }
+}
+
+#[test]
+fn outcomes_of_different_runs_do_not_add_up() {
+    let mut one = outcome(&[events(0, &[])]);
+    let mut other = one.clone();
+    other.layout.clients += 1;
+    assert_eq!(one.merge(other), Err(DifferentRuns));
+}
+
+#[test]
+fn a_worker_that_failed_makes_the_run_a_failure() {
+    let failed = vec![WorkerEvent::Failed(
+        "it panicked: index out of bounds".to_owned(),
+    )];
+    let outcome = outcome(&[events(0, &[(1_000_000, 10)]), failed]);
+    let verdict = outcome.verdict();
+    assert_ne!(verdict.exit_code, 0);
+    let reasons = verdict.reasons.join("\n");
+    assert!(reasons.contains("index out of bounds"), "{reasons}");
+    assert_eq!(outcome.total.sent, 1, "what was measured is kept");
+}

@@ -1,0 +1,395 @@
+//! The rooms of one worker, and what is counted over all of them.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use syncbench_engines::EngineError;
+use tokio::sync::Notify;
+
+use super::meter::Meter;
+use super::{EditOutcome, LocalRoom, Member, MemberRef, MemberState, Room, RoomContext};
+use crate::metrics::{Gauges, Metrics};
+use crate::net::link::LinkHandle;
+use crate::net::network::ArrivalStamp;
+use crate::plan::{ClientId, ClientPlan};
+use crate::protocol::Frame;
+use crate::schedule::{Action, ScheduledAction};
+use crate::time::clock::Nanos;
+
+/// The rooms of one worker. Tasks of its thread borrow a room for one edit or
+/// one frame at a time, never across an await.
+pub struct Rooms {
+    /// What all rooms have in common.
+    pub context: Rc<RoomContext>,
+    /// What the rooms measure with.
+    pub meter: Rc<Meter>,
+    /// Notified when an edit has become visible, or a client changes its state.
+    pub progress: Rc<Notify>,
+    rooms: RefCell<Vec<Room>>,
+    batches: RefCell<VecDeque<Batch>>,
+    batch_begun: Notify,
+    initial_live: Cell<usize>,
+    /// Deliveries that [`Rooms::take_metrics`] has reported.
+    reported: Cell<u64>,
+    errors: RefCell<FirstErrors>,
+}
+
+/// The first errors of their kind.
+#[derive(Debug, Default)]
+pub struct FirstErrors {
+    /// Why an engine refused an edit.
+    pub engine: Option<EngineError>,
+    /// Why the relay rejected an update.
+    pub rejected: Option<String>,
+}
+
+/// Edits of one client that leave together.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch {
+    /// When they leave, by the time source.
+    pub due: Nanos,
+    member: MemberRef,
+    /// When the first of them was intended.
+    intended: Nanos,
+}
+
+impl Rooms {
+    /// Creates the rooms of `context`, with nobody present yet.
+    pub fn new(context: Rc<RoomContext>, meter: Rc<Meter>, progress: Rc<Notify>) -> Self {
+        let indices = context.rooms.iter();
+        let rooms = indices.map(|&room| Room::new(&context, &meter, room));
+        Self {
+            rooms: RefCell::new(rooms.collect()),
+            context,
+            meter,
+            progress,
+            batches: RefCell::default(),
+            batch_begun: Notify::new(),
+            initial_live: Cell::new(0),
+            reported: Cell::new(0),
+            errors: RefCell::default(),
+        }
+    }
+
+    /// All members, room by room.
+    pub fn members(&self) -> Vec<MemberRef> {
+        let rooms = self.rooms.borrow();
+        let members = rooms.iter().enumerate().flat_map(|(index, room)| {
+            (0..room.members.len()).map(move |slot| MemberRef {
+                room: LocalRoom(index),
+                slot,
+            })
+        });
+        members.collect()
+    }
+
+    /// Lets `visit` see each room.
+    pub fn for_each(&self, visit: impl FnMut(&Room)) {
+        self.rooms.borrow().iter().for_each(visit);
+    }
+
+    /// Takes the first errors.
+    pub fn take_errors(&self) -> FirstErrors {
+        self.errors.take()
+    }
+
+    fn member<T>(&self, member: MemberRef, with: impl FnOnce(&mut Member) -> T) -> T {
+        with(&mut self.rooms.borrow_mut()[member.room.0].members[member.slot])
+    }
+
+    /// Does something in the room of `member`, and tells whoever waits for
+    /// progress when an edit became visible or the member changed its state.
+    fn room<T>(&self, member: MemberRef, with: impl FnOnce(&mut Room) -> T) -> T {
+        let mut rooms = self.rooms.borrow_mut();
+        let room = &mut rooms[member.room.0];
+        let visible = room.ledger.visible();
+        let was_live = room.members[member.slot].is_live();
+        let state = room.members[member.slot].state();
+        let result = with(room);
+        let member = &room.members[member.slot];
+        if member.is_initial {
+            let live = self.initial_live.get() + usize::from(member.is_live());
+            self.initial_live.set(live - usize::from(was_live));
+        }
+        if room.ledger.visible() > visible || member.state() != state {
+            self.progress.notify_one();
+        }
+        result
+    }
+
+    fn note_error(&self, result: Result<(), EngineError>) {
+        if let Err(error) = result {
+            self.errors.borrow_mut().engine.get_or_insert(error);
+        }
+    }
+
+    /// Does what a client intends to do.
+    pub fn act(&self, member: MemberRef, action: ScheduledAction) {
+        let (slot, intended) = (member.slot, action.intended);
+        match action.action {
+            Action::Presence => self.room(member, |room| room.announce_presence(slot, intended)),
+            Action::Edit => match self.room(member, |room| room.edit(slot, intended)) {
+                Ok(EditOutcome::Done) => {}
+                Ok(EditOutcome::BeginsBatch) => self.begin_batch(member, intended),
+                Err(error) => self.note_error(Err(error)),
+            },
+        }
+    }
+
+    /// Makes the client's next edit before its time, if it is one that can be.
+    pub fn prepare_edit(&self, member: MemberRef) {
+        let prepared = self.room(member, |room| room.prepare_edit(member.slot));
+        self.note_error(prepared);
+    }
+
+    fn begin_batch(&self, member: MemberRef, intended: Nanos) {
+        let clock = self.meter.clock();
+        let lasts = self.context.scenario.workload.batch.as_nanos() as Nanos;
+        self.batches.borrow_mut().push_back(Batch {
+            due: clock.absolute(clock.now() + lasts),
+            member,
+            intended,
+        });
+        self.batch_begun.notify_one();
+    }
+
+    /// Waits until there is a batch, and returns the one that is due first.
+    pub async fn next_batch(&self) -> Batch {
+        loop {
+            let first = self.batches.borrow().front().copied();
+            match first {
+                Some(batch) => return batch,
+                None => self.batch_begun.notified().await,
+            }
+        }
+    }
+
+    /// Sends the batch that is due first.
+    pub fn flush_batch(&self) {
+        let first = self.batches.borrow_mut().pop_front();
+        if let Some(batch) = first {
+            self.flush(batch.member, batch.intended);
+        }
+    }
+
+    fn flush(&self, member: MemberRef, intended: Nanos) {
+        let flushed = self.room(member, |room| room.flush(member.slot, intended));
+        self.note_error(flushed);
+    }
+
+    /// Lets the client arrive, which was planned for the time `planned`.
+    pub fn arrive(&self, member: MemberRef, planned: Nanos) {
+        let arrived = self.room(member, |room| room.arrive(member.slot, planned));
+        self.note_error(arrived);
+    }
+
+    /// Lets the client leave for good.
+    pub fn depart(&self, member: MemberRef) {
+        self.room(member, |room| room.depart(member.slot));
+    }
+
+    /// Begins the client's session on a connection that is open.
+    ///
+    /// # Errors
+    /// When the engine refuses what that takes.
+    pub fn begin_session(&self, member: MemberRef) -> Result<(), EngineError> {
+        self.room(member, |room| room.begin_session(member.slot))
+    }
+
+    /// Takes a message for the client, and returns why its session cannot go
+    /// on, if it cannot.
+    pub fn receive(&self, member: MemberRef, frame: Frame) -> Option<String> {
+        let received = self.room(member, |room| room.receive(member.slot, frame));
+        if let Some(reason) = received.rejected {
+            self.errors.borrow_mut().rejected.get_or_insert(reason);
+        }
+        received.ended
+    }
+
+    /// Takes the next message for the client's socket: a queued one, or an
+    /// update with the edits that found the queue full.
+    pub fn next_outgoing(&self, member: MemberRef) -> Option<Frame> {
+        let next = |member: &mut Member| member.present_mut()?.next_outgoing();
+        let queued = self.member(member, next);
+        if queued.is_some() {
+            return queued;
+        }
+        let waits = |member: &mut Member| member.present().is_some_and(|p| p.has_unsent_edits());
+        if self.member(member, waits) {
+            self.flush(member, self.meter.now());
+        }
+        self.member(member, next)
+    }
+
+    /// Notes that the client's connection has ended, because the scenario took
+    /// it away or against the scenario.
+    pub fn disconnected(&self, member: MemberRef, is_outage: bool) {
+        let now = self.meter.now();
+        self.room(member, |room| {
+            let member = &mut room.members[member.slot];
+            if is_outage {
+                member.go_away(now);
+            }
+            member.disconnected(now);
+        });
+        self.meter
+            .record(|metrics| metrics.outages += u64::from(is_outage));
+    }
+
+    /// Notes that the client may come back from `back` on.
+    pub fn back_from(&self, member: MemberRef, back: Nanos) {
+        self.member(member, |member| member.disconnected(back));
+    }
+
+    /// Notes that the scenario takes the client away now.
+    pub fn go_away(&self, member: MemberRef) {
+        let now = self.meter.now();
+        self.member(member, |member| member.go_away(now));
+    }
+
+    /// Whether the client has nothing left to send.
+    pub fn has_sent_all(&self, member: MemberRef) -> bool {
+        self.member(member, |member| member.has_sent_all())
+    }
+
+    /// Queues the frame that asks the relay for a sign of life.
+    pub fn queue_keepalive(&self, member: MemberRef) {
+        self.member(member, |member| {
+            if let Some(present) = member.present_mut() {
+                present.queue_keepalive();
+            }
+        });
+    }
+
+    /// The client's state.
+    pub fn state(&self, member: MemberRef) -> MemberState {
+        self.member(member, |member| member.state())
+    }
+
+    /// The arrival time of the bytes that the client read last.
+    pub fn arrival(&self, member: MemberRef) -> ArrivalStamp {
+        self.member(member, |member| member.arrival.clone())
+    }
+
+    /// The handle of the client's link.
+    pub fn link(&self, member: MemberRef) -> Rc<LinkHandle> {
+        self.member(member, |member| Rc::clone(&member.link))
+    }
+
+    /// Replaces the client's link by one without faults, for a new connection.
+    pub fn renew_link(&self, member: MemberRef) -> Rc<LinkHandle> {
+        self.member(member, Member::renew_link)
+    }
+
+    /// Notified when the client has something to send.
+    pub fn wake(&self, member: MemberRef) -> Rc<Notify> {
+        self.member(member, |member| Rc::clone(&member.wake))
+    }
+
+    /// The name of the client's room.
+    pub fn room_name(&self, member: MemberRef) -> String {
+        self.rooms.borrow()[member.room.0].name()
+    }
+
+    /// The client's number in the run.
+    pub fn client(&self, member: MemberRef) -> ClientId {
+        let room = self.context.rooms[member.room.0];
+        self.context.plan.room(room).clients[member.slot]
+    }
+
+    /// The client's plan.
+    pub fn plan_of(&self, member: MemberRef) -> &ClientPlan {
+        self.context.plan.client(self.client(member))
+    }
+
+    /// Takes what was measured since the last call.
+    pub fn take_metrics(&self) -> Metrics {
+        let rooms = self.rooms.borrow();
+        let visible = rooms.iter().map(|room| room.ledger.visible()).sum();
+        let mut metrics = self.meter.take();
+        metrics.visible = visible - self.reported.replace(visible);
+        metrics
+    }
+
+    /// The state of the clients and their replicas now.
+    pub fn gauges(&self) -> Gauges {
+        let now = self.meter.now();
+        let mut gauges = Gauges::default();
+        for room in self.rooms.borrow_mut().iter_mut() {
+            room.ledger.forget_seen();
+            let complete = room.ledger.is_complete();
+            for (slot, member) in room.members.iter().enumerate() {
+                let state = member.state();
+                gauges.live += u64::from(state == MemberState::Live);
+                let cut_off = matches!(state, MemberState::Offline | MemberState::Joining);
+                gauges.unreachable += u64::from(cut_off && !member.is_away());
+                if complete || member.present().is_none() {
+                    continue;
+                }
+                gauges.staleness.edits += room.ledger.outstanding(slot);
+                if let Some(intended) = room.ledger.oldest_outstanding(slot) {
+                    let oldest = &mut gauges.staleness.oldest;
+                    *oldest = (*oldest).max(now.saturating_sub(intended));
+                }
+            }
+        }
+        gauges
+    }
+
+    /// The deliveries that are owed in all rooms.
+    pub fn expected(&self) -> u64 {
+        let rooms = self.rooms.borrow();
+        rooms.iter().map(|room| room.ledger.expected()).sum()
+    }
+
+    fn count_members(&self, counts: impl Fn(&Member) -> bool) -> usize {
+        let rooms = self.rooms.borrow();
+        let members = rooms.iter().flat_map(|room| &room.members);
+        members.filter(|member| counts(member)).count()
+    }
+
+    fn any_member(&self, is: impl Fn(&Member) -> bool) -> bool {
+        let rooms = self.rooms.borrow();
+        let mut members = rooms.iter().flat_map(|room| &room.members);
+        members.any(is)
+    }
+
+    /// The number of initial clients that are live.
+    pub fn initial_live(&self) -> usize {
+        self.initial_live.get()
+    }
+
+    /// Whether every client that is present is live and has seen everything.
+    pub fn is_settled(&self) -> bool {
+        let is_complete = |room: &Room| room.ledger.is_complete();
+        if !self.rooms.borrow().iter().all(is_complete) {
+            return false;
+        }
+        let waits = |state| matches!(state, MemberState::Offline | MemberState::Joining);
+        !self.any_member(|member| waits(member.state()))
+    }
+
+    /// Whether no client has a session.
+    pub fn nobody_is_live(&self) -> bool {
+        !self.any_member(Member::is_live)
+    }
+
+    /// How far all clients have come: deliveries, then live clients, except
+    /// those whose link is dead without their knowledge.
+    pub fn standing(&self) -> (u64, usize) {
+        let visible = self
+            .rooms
+            .borrow()
+            .iter()
+            .map(|room| room.ledger.visible())
+            .sum();
+        let live = self.count_members(|member| member.is_live() && !member.is_away());
+        (visible, live)
+    }
+
+    /// Whether the scenario keeps any client away now.
+    pub fn any_away(&self) -> bool {
+        self.any_member(|member| member.present().is_some() && member.is_away())
+    }
+}

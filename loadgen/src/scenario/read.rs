@@ -1,0 +1,97 @@
+//! Reading scenarios from TOML and flags.
+
+use serde::Deserialize;
+use syncbench_reports::similar::similar;
+
+use super::{Scenario, ScenarioError};
+
+/// An error in what a user wrote of a scenario.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The file is not TOML, or has unknown keys or values.
+    #[error("{0}")]
+    File(String),
+    /// The settings do not fit together.
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    /// The bearer token cannot be read.
+    #[error("no bearer token: {0}")]
+    Token(String),
+}
+
+impl Scenario {
+    /// Reads a scenario file.
+    ///
+    /// # Errors
+    /// Names the first mistake in the file, and what could be written instead.
+    pub fn parse(toml: &str) -> Result<Self, ReadError> {
+        Self::parse_with(toml, toml::Table::new())
+    }
+
+    /// Reads a scenario file whose settings `flags` override. Thresholds of both
+    /// are kept.
+    ///
+    /// # Errors
+    /// Names the first mistake in the file or the flags, and what could be
+    /// written instead.
+    pub fn parse_with(toml: &str, flags: toml::Table) -> Result<Self, ReadError> {
+        // Errors in text have a place, and those in tables do not.
+        let file: Self = toml::from_str(toml).map_err(explained)?;
+        let mut table: toml::Table = toml::from_str(toml).map_err(explained)?;
+        overlay(&mut table, flags);
+        let mut scenario = Self::deserialize(table.clone()).map_err(explained)?;
+        if file.thresholds != scenario.thresholds {
+            scenario.thresholds = [file.thresholds, scenario.thresholds].concat();
+        }
+        scenario.check_exclusions(&table)?;
+        scenario.relay.read_token().map_err(ReadError::Token)?;
+        scenario.complete();
+        scenario.validate()?;
+        Ok(scenario)
+    }
+
+    /// Refuses keys that say the same as other keys of `table`.
+    fn check_exclusions(&self, table: &toml::Table) -> Result<(), ScenarioError> {
+        let clients = table.get("clients").and_then(toml::Value::as_table);
+        let is_counted = clients
+            .is_some_and(|clients| clients.contains_key("count") || clients.contains_key("rooms"));
+        let message = if is_counted && !self.rooms.is_empty() {
+            "[[rooms]] set the numbers of clients and rooms: drop `count` and `rooms` of \
+             [clients] (--clients, --rooms)"
+        } else if table.contains_key("duration") && !self.stages.is_empty() {
+            "[[stages]] set the length of the run: drop `duration` (--duration)"
+        } else {
+            return Ok(());
+        };
+        Err(ScenarioError::Contradiction(message.to_owned()))
+    }
+}
+
+/// Replaces the values of `table` by those of `with`, key by key.
+fn overlay(table: &mut toml::Table, with: toml::Table) {
+    for (key, value) in with {
+        match (table.get_mut(&key), value) {
+            (Some(toml::Value::Table(old)), toml::Value::Table(new)) => overlay(old, new),
+            (_, value) => {
+                table.insert(key, value);
+            }
+        }
+    }
+}
+
+/// The message of the parser, which shows the place, and the key that was
+/// probably meant.
+fn explained(error: toml::de::Error) -> ReadError {
+    let message = error.to_string();
+    let message = message.trim_end();
+    let rest = error.message().strip_prefix("unknown field `");
+    let suggestion = rest.and_then(|rest| {
+        let mut names = rest.split('`').step_by(2);
+        let written = names.next().unwrap_or_default();
+        similar(written, names)
+    });
+    ReadError::File(match suggestion {
+        Some(name) => format!("{message}\ndid you mean `{name}`?"),
+        None => message.to_owned(),
+    })
+}

@@ -1,0 +1,144 @@
+//! Settings of the relay: its protocol, its address, and what happens to it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::time::TimeText;
+use crate::net::target::UrlTemplate;
+use crate::protocol::ProtocolKind;
+use crate::relay::HistoryKind;
+
+/// The relay to load.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    schemars(extend(
+        "dependentRequired" = { "command": ["url"] },
+        "not" = { "required": ["token_env", "token_file"] }
+    ))
+)]
+pub struct RelaySettings {
+    /// The protocol between clients and relay.
+    pub protocol: ProtocolKind,
+    /// The address of a relay that is already running; `{room}` and `{client}`
+    /// are replaced by names. Without an address, the embedded relay is
+    /// started as a process of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "String", regex(pattern = r"^wss?://"))
+    )]
+    pub url: Option<UrlTemplate>,
+    /// A program that is the relay, with its arguments as in a shell. The run
+    /// starts and ends it; `url` gives its address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    pub command: Option<String>,
+    /// The time within which a relay that the run starts must answer.
+    #[serde(with = "TimeText")]
+    pub ready_timeout: Duration,
+    /// The part of a room's history that the embedded relay keeps, where its
+    /// protocol has a memory.
+    pub history: HistoryKind,
+    /// Header lines of the WebSocket handshake. Their values are never
+    /// recorded.
+    #[serde(skip_serializing)]
+    pub headers: BTreeMap<String, String>,
+    /// The WebSocket subprotocol to ask for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subprotocol: Option<String>,
+    /// The environment variable that holds a bearer token. Never recorded.
+    #[serde(skip_serializing)]
+    pub token_env: Option<String>,
+    /// The file that holds a bearer token. Never recorded.
+    #[serde(skip_serializing)]
+    pub token_file: Option<PathBuf>,
+    /// Whether to accept any certificate from a wss:// relay.
+    pub insecure: bool,
+    /// The bearer token itself, which reading a scenario takes from
+    /// `token_env` or `token_file`.
+    #[serde(skip)]
+    pub token: Option<String>,
+}
+
+impl Default for RelaySettings {
+    fn default() -> Self {
+        Self {
+            protocol: ProtocolKind::Broadcast,
+            url: None,
+            command: None,
+            ready_timeout: Duration::from_secs(10),
+            history: HistoryKind::Full,
+            headers: BTreeMap::new(),
+            subprotocol: None,
+            token_env: None,
+            token_file: None,
+            insecure: false,
+            token: None,
+        }
+    }
+}
+
+impl RelaySettings {
+    /// The settings of a `broadcast` relay that is running at `url`.
+    pub fn at(url: UrlTemplate) -> Self {
+        Self {
+            url: Some(url),
+            ..Self::default()
+        }
+    }
+
+    /// Whether the run starts and ends the relay.
+    pub fn is_owned(&self) -> bool {
+        self.command.is_some() || self.url.is_none()
+    }
+
+    /// Reads the token from the place that the settings name, without the line
+    /// end that files have.
+    pub(super) fn read_token(&mut self) -> Result<(), String> {
+        let token = match (&self.token_env, &self.token_file) {
+            (None, None) => return Ok(()),
+            (Some(name), None) => std::env::var(name)
+                .map_err(|_| format!("the environment variable `{name}` is not set")),
+            (None, Some(path)) => std::fs::read_to_string(path)
+                .map_err(|error| format!("cannot read {}: {error}", path.display())),
+            (Some(_), Some(_)) => Err("use either token_env or token_file".to_owned()),
+        };
+        self.token = Some(token?.trim().to_owned());
+        Ok(())
+    }
+}
+
+/// Something that happens to a relay which the run owns.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RelayFault {
+    /// The kind of fault.
+    pub kind: RelayFaultKind,
+    /// The time at which it begins, since the start of the schedule.
+    #[serde(with = "TimeText")]
+    pub at: Duration,
+    /// The time until the relay goes on, or is started again.
+    #[serde(rename = "for", with = "TimeText")]
+    pub lasting: Duration,
+}
+
+/// The kinds of faults of a relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum RelayFaultKind {
+    /// The relay is stopped, and goes on afterwards
+    Pause,
+    /// The relay is killed, and started again afterwards; what it kept in
+    /// memory is gone
+    Restart,
+    /// The relay is killed for good
+    Kill,
+}

@@ -1,0 +1,277 @@
+//! Checks that the settings of a scenario fit together.
+
+use std::time::Duration;
+
+use syncbench_reports::threshold::Threshold;
+
+use super::{Arrivals, DocumentForm, EditKind, LinkFault, Phase, ReplicaKind, Scenario, Stage};
+
+/// A reason why a scenario cannot be run.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ScenarioError {
+    /// The scenario has no clients.
+    #[error("0 clients: a run needs at least one (--clients)")]
+    NoClients,
+    /// The scenario has no rooms.
+    #[error("0 rooms: a run needs at least one (--rooms)")]
+    NoRooms,
+    /// Some rooms would be empty.
+    #[error("{rooms} rooms for {clients} clients: use at most {clients} rooms, or more clients")]
+    MoreRoomsThanClients {
+        /// The number of rooms.
+        rooms: u32,
+        /// The number of clients.
+        clients: u32,
+    },
+    /// There are more writers than clients.
+    #[error("{writers} writers of {clients} clients: use at most {clients} writers")]
+    MoreWritersThanClients {
+        /// The number of writers.
+        writers: u32,
+        /// The number of clients.
+        clients: u32,
+    },
+    /// The rate is out of range.
+    #[error("rate {0}: edits per second must be above 0 and at most 100,000,000 (--rate)")]
+    Rate(String),
+    /// A time is zero or longer than a day.
+    #[error("{what} {value:?}: must be above 0 and at most 24 h")]
+    Duration {
+        /// The setting.
+        what: String,
+        /// Its value.
+        value: Duration,
+    },
+    /// Only constant arrivals can be locked.
+    #[error("{0} arrivals have no phase: drop phase locked, or use constant arrivals")]
+    LockedArrivals(Arrivals),
+    /// A share is outside 0 to 1, or the shares add up to more than 1.
+    #[error("{0}")]
+    Share(String),
+    /// Settings exclude each other, or cannot be met.
+    #[error("{0}")]
+    Contradiction(String),
+}
+
+/// The longest time that a run, a stage or a fault may last.
+const MAX_DURATION: Duration = Duration::from_secs(24 * 3600);
+
+/// The highest rate, edits per second.
+const MAX_RATE: f64 = 1e8;
+
+/// The most clients that may leave per second.
+const MAX_CHURN: f64 = 1e6;
+
+/// The largest number of clients in one process.
+const MAX_CLIENTS: u32 = 1_000_000;
+
+type Checked = Result<(), ScenarioError>;
+
+fn contradiction(message: impl Into<String>) -> Checked {
+    Err(ScenarioError::Contradiction(message.into()))
+}
+
+impl Scenario {
+    /// Checks that the settings fit together.
+    ///
+    /// # Errors
+    /// Names the first contradiction, and the fix.
+    pub fn validate(&self) -> Result<(), ScenarioError> {
+        self.validate_population()?;
+        check_duration("duration", self.duration)?;
+        // Written so that NaN is refused as well.
+        if !(self.workload.rate > 0.0 && self.workload.rate <= MAX_RATE) {
+            return Err(ScenarioError::Rate(self.workload.rate.to_string()));
+        }
+        let arrivals = self.workload.arrivals;
+        if arrivals != Arrivals::Constant && self.workload.phase == Phase::Locked {
+            return Err(ScenarioError::LockedArrivals(arrivals));
+        }
+        let mut stages = self.stages.iter();
+        stages.try_for_each(|stage| self.validate_stage(stage))?;
+        self.validate_links()?;
+        self.validate_relay()?;
+        self.validate_replicas()?;
+        self.validate_document()?;
+        let mut thresholds = self.thresholds.iter();
+        thresholds.try_for_each(|threshold| self.validate_threshold(threshold))
+    }
+
+    fn validate_population(&self) -> Checked {
+        let (clients, rooms) = (self.clients.count, self.room_count());
+        let writers = self.clients.writer_count();
+        if clients == 0 {
+            return Err(ScenarioError::NoClients);
+        }
+        if rooms == 0 {
+            return Err(ScenarioError::NoRooms);
+        }
+        if rooms > clients {
+            return Err(ScenarioError::MoreRoomsThanClients { rooms, clients });
+        }
+        if writers > clients {
+            return Err(ScenarioError::MoreWritersThanClients { writers, clients });
+        }
+        if clients.saturating_add(self.clients.late) > MAX_CLIENTS {
+            return contradiction("more than 1,000,000 clients: use fewer, or several machines");
+        }
+        Ok(())
+    }
+
+    fn validate_stage(&self, stage: &Stage) -> Checked {
+        let name = &stage.name;
+        check_duration(&format!("stage `{name}`: duration"), stage.duration)?;
+        if let Some(rate) = stage.rate
+            && !(0.0..=MAX_RATE).contains(&rate)
+        {
+            return Err(ScenarioError::Rate(rate.to_string()));
+        }
+        let count = self.clients.count;
+        if stage.clients.is_some_and(|clients| clients > count) {
+            return contradiction(format!(
+                "stage `{name}` has more clients than [clients] count = {count}, which is the \
+                 maximum"
+            ));
+        }
+        Ok(())
+    }
+
+    fn validate_links(&self) -> Checked {
+        let mut total = 0.0;
+        for link in &self.links {
+            if !(link.share > 0.0 && link.share <= 1.0) {
+                return Err(ScenarioError::Share(format!(
+                    "link `{}`: share {} must be above 0 and at most 1",
+                    link.name, link.share
+                )));
+            }
+            total += link.share;
+            for fault in &link.faults {
+                validate_link_fault(fault, &link.name, self.duration)?;
+            }
+        }
+        if total > 1.0 + 1e-9 {
+            return Err(ScenarioError::Share(format!(
+                "the shares of all links add up to {total}; they must not exceed 1"
+            )));
+        }
+        let leaving = self.churn.per_second;
+        if !(0.0..=MAX_CHURN).contains(&leaving) {
+            return contradiction(format!(
+                "churn: per_second = {leaving} must be between 0 and 1,000,000"
+            ));
+        }
+        Ok(())
+    }
+
+    fn validate_relay(&self) -> Checked {
+        if self.relay.command.is_some() && self.relay.url.is_none() {
+            return contradiction(
+                "[relay] `command` starts a relay, and `url` must give its address (--relay)",
+            );
+        }
+        if !self.faults.is_empty() && !self.relay.is_owned() {
+            return contradiction(
+                "[[fault]] needs a relay that this run owns: embedded, or started by `command`",
+            );
+        }
+        let late = self.faults.iter().find(|fault| fault.at >= self.duration);
+        if let Some(fault) = late {
+            return contradiction(format!(
+                "[[fault]] at {:?} is after the end of the run at {:?}",
+                fault.at, self.duration
+            ));
+        }
+        let protocol = self.relay.protocol;
+        if self.presence.is_some() && !protocol.carries_presence() {
+            return contradiction(format!(
+                "protocol {} carries no presence: drop [presence], or use loro",
+                protocol.name()
+            ));
+        }
+        Ok(())
+    }
+
+    fn validate_replicas(&self) -> Checked {
+        if self.clients.replica == ReplicaKind::Light && self.workload.edits != EditKind::Trace {
+            return contradiction("light replicas have no document: they make only trace edits");
+        }
+        Ok(())
+    }
+
+    fn validate_document(&self) -> Checked {
+        let is_typed = self.document.typed > 0.0 || self.document.form != DocumentForm::default();
+        if self.document.file.is_some() && is_typed {
+            return contradiction(
+                "[document] has either a `file`, which is stored as it is, or `typed` and `form`",
+            );
+        }
+        if self.document.typed == 0.0 || self.document.form != DocumentForm::Shallow {
+            return Ok(());
+        }
+        if self.workload.edits == EditKind::ReplaceAll {
+            return contradiction(
+                "edits replace-all send the whole history, which a shallow document does not \
+                 have: use the form snapshot or updates",
+            );
+        }
+        if self.clients.replica == ReplicaKind::Light {
+            return contradiction(
+                "light replicas edit without the document, and a shallow one refuses edits that \
+                 do not build on it: use the form snapshot or updates",
+            );
+        }
+        Ok(())
+    }
+
+    /// Refuses a threshold on a part that the scenario does not have.
+    fn validate_threshold(&self, threshold: &Threshold) -> Checked {
+        let Some((kind, part)) = threshold.group() else {
+            return Ok(());
+        };
+        let parts: Vec<String> = match kind {
+            "stage" => self.stages.iter().map(|s| s.name.clone()).collect(),
+            "link" => {
+                let named = self.links.iter().map(|link| link.name.clone());
+                named.chain(["none".to_owned()]).collect()
+            }
+            _ => self.rooms.iter().map(|r| r.size.to_string()).collect(),
+        };
+        if parts.iter().any(|known| known == part) {
+            return Ok(());
+        }
+        let known = match parts.is_empty() {
+            true => "none".to_owned(),
+            false => parts.join(", "),
+        };
+        contradiction(format!(
+            "threshold `{threshold}`: the scenario has no {kind} `{part}`; it has: {known}"
+        ))
+    }
+}
+
+fn validate_link_fault(fault: &LinkFault, link: &str, run: Duration) -> Checked {
+    let lasting = fault.lasting;
+    check_duration(&format!("link `{link}`: a fault's `for`"), lasting)?;
+    match (fault.at, fault.every) {
+        (None, None) | (Some(_), Some(_)) => {
+            contradiction(format!("link `{link}`: a fault has either `at` or `every`"))
+        }
+        (Some(at), None) if at >= run => contradiction(format!(
+            "link `{link}`: a fault at {at:?} is after the end of the run at {run:?}"
+        )),
+        (None, Some(every)) if every <= lasting => contradiction(format!(
+            "link `{link}`: a fault of {lasting:?} every {every:?} leaves no time in between"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses zero and more than a day.
+fn check_duration(what: &str, value: Duration) -> Checked {
+    if value.is_zero() || value > MAX_DURATION {
+        let what = what.to_owned();
+        return Err(ScenarioError::Duration { what, value });
+    }
+    Ok(())
+}

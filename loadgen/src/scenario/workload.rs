@@ -1,0 +1,189 @@
+//! Settings of the workload: the edits of the clients, and what they edit.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::time::TimeText;
+
+/// What the clients do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Workload {
+    /// The trace that the writers type: a name from the catalog, or the path of
+    /// a trace file.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    pub dataset: String,
+    /// The kind of edits.
+    pub edits: EditKind,
+    /// Edits per second, over all clients.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 100_000_000)))]
+    pub rate: f64,
+    /// The distances between the edits of one client.
+    pub arrivals: Arrivals,
+    /// The phase of the clients' constant-rate schedules.
+    pub phase: Phase,
+    /// Bytes of text that each edit inserts instead of the trace's text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload: Option<u32>,
+    /// The time that edits wait in order to leave together; with 0s, each edit
+    /// is an update of its own.
+    #[serde(with = "TimeText")]
+    pub batch: Duration,
+}
+
+impl Default for Workload {
+    fn default() -> Self {
+        Self {
+            dataset: "automerge-paper".to_owned(),
+            edits: EditKind::Trace,
+            rate: 1_000.0,
+            arrivals: Arrivals::Constant,
+            phase: Phase::Spread,
+            payload: None,
+            batch: Duration::ZERO,
+        }
+    }
+}
+
+impl Workload {
+    /// Edits at `rate` per second, with default settings.
+    pub fn at_rate(rate: f64) -> Self {
+        Self {
+            rate,
+            ..Self::default()
+        }
+    }
+}
+
+/// The distances between the edits of one client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Arrivals {
+    /// Equal distances
+    Constant,
+    /// Random, independent, exponentially distributed distances
+    Poisson,
+    /// The distances of the data set, scaled to the rate
+    Trace,
+}
+
+impl fmt::Display for Arrivals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
+/// The phase of the clients' constant-rate schedules. It alone changes the cost
+/// per delivery about twofold, so the record has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Phase {
+    /// Evenly over the period: the load is smooth
+    Spread,
+    /// All at once: the load comes in bursts
+    Locked,
+}
+
+/// The kinds of edits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum EditKind {
+    /// The keystrokes of a recorded trace, in a text
+    Trace,
+    /// Typing in a text, and making words bold
+    RichText,
+    /// Inserting into a list, and deleting from it
+    List,
+    /// Setting the keys of a map
+    Map,
+    /// Inserting, setting and moving the elements of a movable list
+    MovableList,
+    /// Creating and moving the nodes of a tree
+    Tree,
+    /// The anti-pattern of a text field without an editor: each keystroke
+    /// deletes the whole text, inserts it again, and sends the whole document
+    ReplaceAll,
+}
+
+/// What the rooms contain before the first edit.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Document {
+    /// The share of the data set's edits that was made before the run.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1)))]
+    pub typed: f64,
+    /// The form in which the relay gets the document, where it has a memory.
+    pub form: DocumentForm,
+    /// A document of the engine in a file, instead of a typed one: a snapshot,
+    /// shallow snapshot or updates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+}
+
+/// The forms in which a document is stored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum DocumentForm {
+    /// History and state
+    #[default]
+    Snapshot,
+    /// State alone
+    Shallow,
+    /// History alone
+    Updates,
+}
+
+/// Presence messages. They need a protocol that carries them.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Presence {
+    /// The time between two messages of one client.
+    #[serde(with = "TimeText")]
+    pub every: Duration,
+    /// The size of each message, bytes.
+    #[serde(default = "Presence::default_bytes")]
+    pub bytes: u32,
+}
+
+impl Presence {
+    fn default_bytes() -> u32 {
+        64
+    }
+}
+
+/// A part of the run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Stage {
+    /// The name of the stage in the result; `stage-1` and so on, if absent.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// The length of the stage.
+    #[serde(with = "TimeText")]
+    pub duration: Duration,
+    /// Edits per second at the end of the stage, over all clients; as before,
+    /// if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 100_000_000)))]
+    pub rate: Option<f64>,
+    /// Whether the rate changes in a straight line from the stage before.
+    #[serde(default)]
+    pub ramp: bool,
+    /// Clients at the end of the stage, reached in a straight line; as before,
+    /// if absent. At most `clients.count`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clients: Option<u32>,
+}

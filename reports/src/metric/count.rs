@@ -1,0 +1,133 @@
+//! The counts of a run.
+
+use super::{Metric, Unit, Worse};
+use crate::record::{Convergence, Counts, Record};
+
+/// One number for the whole run.
+#[derive(Debug, Clone, Copy)]
+pub struct Count {
+    /// Its name and meaning.
+    pub metric: Metric,
+    /// The name of its Prometheus family; a counter's ends in `_total`.
+    pub prometheus: &'static str,
+    read: fn(&Record) -> Option<u64>,
+}
+
+impl Count {
+    /// The value in a record; `None` where the record has no such part.
+    pub fn of(&self, record: &Record) -> Option<u64> {
+        (self.read)(record)
+    }
+}
+
+macro_rules! counts {
+    ($($part:ident.$field:ident as $name:literal, $title:literal, $prometheus:literal,
+        $worse:ident $unit:ident: $meaning:literal;)+) => {
+        [$(Count {
+            metric: Metric {
+                name: $name,
+                title: $title,
+                unit: Unit::$unit,
+                worse: Worse::$worse,
+                meaning: $meaning,
+            },
+            prometheus: concat!("syncbench_", $prometheus),
+            read: |record| $part(record, |part| part.$field.into()),
+        },)+]
+    };
+}
+
+/// Every count.
+pub const COUNTS: [Count; 26] = counts! {
+    counts.clients as "clients", "clients", "clients", Neither Number:
+        "Simulated clients.";
+    counts.rooms as "rooms", "rooms", "rooms", Neither Number:
+        "Rooms, each with one shared document.";
+    counts.scheduled as "scheduled", "edits scheduled", "edits_scheduled_total", Neither Number:
+        "Edits the schedule asked for within the run.";
+    counts.sent as "sent", "edits sent", "edits_sent_total", Lower Number:
+        "Edits made and handed to the sockets.";
+    counts.withdrawn as "never_sent", "edits never sent", "edits_never_sent_total", Higher Number:
+        "Edits of clients that left for good before they could send them.";
+    counts.skipped as "skipped", "edits skipped", "edits_skipped_total", Neither Number:
+        "Scheduled edits for which the trace had nothing to type, or whose client did not have \
+         the document yet.";
+    counts.unsent as "unsent", "edits sent too late", "edits_unsent_total", Higher Number:
+        "Scheduled edits for which the generator was too late, so that they were not sent.";
+    counts.expected as "expected", "deliveries expected", "deliveries_expected_total", Neither Number:
+        "Deliveries owed: for each edit sent, the other replicas of its room.";
+    counts.visible as "visible", "deliveries visible", "deliveries_visible_total", Lower Number:
+        "Deliveries made: an edit that became visible at one other replica.";
+    counts.frames_in as "frames_in", "frames received", "frames_received_total", Neither Number:
+        "WebSocket frames with updates received by clients.";
+    counts.frames_out as "frames_out", "frames sent", "frames_sent_total", Neither Number:
+        "WebSocket frames with updates sent by clients.";
+    counts.bytes_in as "bytes_in", "bytes received", "received_bytes_total", Higher Bytes:
+        "Payload bytes of the frames received.";
+    counts.bytes_out as "bytes_out", "bytes sent", "sent_bytes_total", Higher Bytes:
+        "Payload bytes of the frames sent.";
+    counts.bytes_typed as "bytes_typed", "bytes of updates made", "typed_bytes_total", Higher Bytes:
+        "Bytes of the updates of the edits made, before any protocol framed them.";
+    counts.disconnects as "disconnects", "connections lost or refused", "disconnects_total", Higher Number:
+        "Connections that ended or failed although the scenario did not ask for it.";
+    counts.outages as "outages", "connections ended by the scenario", "outages_total", Neither Number:
+        "Connections that the scenario ended.";
+    counts.connecting_us as "connecting", "time to connect", "connecting_seconds", Higher Micros:
+        "Time from the first attempt to connect until every initial client had everything that \
+         the relay had, ramp-up included.";
+    convergence.rooms as "rooms_checked", "rooms checked", "rooms_checked", Neither Number:
+        "Rooms whose replicas were compared after the run.";
+    convergence.converged as "rooms_converged", "rooms converged", "rooms_converged", Lower Number:
+        "Rooms whose replicas ended equal, with every edit present.";
+    convergence.compared as "compared", "documents compared", "documents_compared", Neither Number:
+        "Replicas whose documents were compared by value; the others were compared by version.";
+    convergence.lost as "lost", "deliveries lost", "deliveries_lost_total", Higher Number:
+        "Edits sent that a replica of the room does not contain, counted per replica.";
+    convergence.lost_by_absence as "lost_by_absence", "deliveries lost by absence",
+        "deliveries_lost_by_absence_total", Higher Number:
+        "Deliveries lost at clients that came late or had lost their connection; `lost` includes \
+         them.";
+    convergence.duplicated as "duplicated", "updates received twice", "updates_duplicated_total", Higher Number:
+        "Updates that reached a replica which already had all of their operations.";
+    convergence.corrupt as "corrupt", "corrupt frames", "frames_corrupt_total", Higher Number:
+        "Frames that could not be read or imported.";
+    convergence.leaked as "leaked", "updates leaked from other rooms", "updates_leaked_total", Higher Number:
+        "Updates with operations of a client that is not in the room.";
+    errors.sum as "errors", "errors", "errors_total", Higher Number:
+        "Everything that went wrong on the connections; the record counts it by kind.";
+};
+
+/// A value that a record may lack.
+struct Value(Option<u64>);
+
+impl From<u64> for Value {
+    fn from(value: u64) -> Self {
+        Self(Some(value))
+    }
+}
+
+impl From<Option<u64>> for Value {
+    fn from(value: Option<u64>) -> Self {
+        Self(value)
+    }
+}
+
+/// The sum of the errors of all kinds.
+struct Errors {
+    sum: u64,
+}
+
+fn counts(record: &Record, read: fn(&Counts) -> Value) -> Option<u64> {
+    read(record.counts.as_ref()?).0
+}
+
+fn convergence(record: &Record, read: fn(&Convergence) -> Value) -> Option<u64> {
+    read(record.convergence.as_ref()?).0
+}
+
+fn errors(record: &Record, read: fn(&Errors) -> Value) -> Option<u64> {
+    let sum = record.errors.values().sum();
+    // Without counts nothing was watched that could go wrong.
+    let watched = record.counts.is_some() || sum > 0;
+    watched.then(|| read(&Errors { sum }).0)?
+}

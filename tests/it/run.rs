@@ -1,0 +1,187 @@
+//! `syncbench run` as a user meets it: the executable, its exit codes, its
+//! messages and the files it leaves.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use syncbench_reports::record::{Record, Status};
+
+fn syncbench(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_syncbench"));
+    command.args(args).stdin(Stdio::null()).env("CI", "true");
+    command
+}
+
+fn output(args: &[&str]) -> Output {
+    syncbench(args).output().expect("syncbench starts")
+}
+
+fn record_in(folder: &Path) -> Record {
+    Record::read(&folder.join("record.json")).expect("a record")
+}
+
+fn small_run<'a>(folder: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let small = [
+        "run",
+        "--clients",
+        "12",
+        "--rooms",
+        "4",
+        "--rate",
+        "100",
+        "-o",
+        folder,
+    ];
+    [&small, more].concat()
+}
+
+#[test]
+fn a_run_prints_its_verdict_and_leaves_record_and_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let output = output(&small_run(path, &["--duration", "1s"]));
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(stdout.contains("yes (4 of 4 rooms)"), "{stdout}");
+    assert!(
+        output.stderr.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+
+    let record = record_in(folder.path());
+    assert_eq!(output.status.code(), Some(record.verdict.exit_code.into()));
+    // A machine that is busy with something else may make the run invalid.
+    assert!(
+        matches!(record.verdict.status, Status::Ok | Status::Invalid),
+        "{stdout}"
+    );
+    let counts = record.counts.unwrap();
+    assert_eq!(counts.scheduled, 100);
+    assert_eq!(
+        (counts.expected, counts.visible),
+        (counts.sent * 2, counts.sent * 2)
+    );
+    assert_eq!(record.convergence.unwrap().converged, 4);
+    assert!(
+        record.resources.unwrap().relay.is_some(),
+        "the embedded relay is measured apart"
+    );
+    let report = std::fs::read_to_string(folder.path().join("report.html")).unwrap();
+    assert!(report.contains("<svg") && report.contains("</html>"));
+}
+
+#[test]
+fn json_on_stdout_is_the_record_in_the_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let output = output(&small_run(path, &["--duration", "300ms", "--json"]));
+    let printed: Record = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(printed, record_in(folder.path()));
+}
+
+#[test]
+fn bad_input_gets_one_message_with_the_mend_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let truncated = folder.path().join("truncated.json");
+    std::fs::write(
+        &truncated,
+        r#"{"startContent":"","endContent":"a","txns":[{"#,
+    )
+    .unwrap();
+    let wrong_end = folder.path().join("wrong-end.json");
+    let trace = r#"{"startContent":"","endContent":"b","txns":[{"time":"2020-01-01T00:00:00Z","patches":[[0,0,"a"]]}]}"#;
+    std::fs::write(&wrong_end, trace).unwrap();
+    let a_file = folder.path().join("a-file");
+    std::fs::write(&a_file, "").unwrap();
+    let path = |path: &Path| path.to_str().unwrap().to_owned();
+
+    for (args, code, message) in [
+        (vec!["--clients".to_owned(), "0".to_owned()], 2, "--clients"),
+        (
+            vec!["--clients".into(), "5".into(), "--rooms".into(), "6".into()],
+            2,
+            "at most 5 rooms",
+        ),
+        (vec!["--rate".into(), "-1".into()], 2, "--rate"),
+        (vec!["--duration".into(), "soon".into()], 2, "10s"),
+        (
+            vec!["--dataset".into(), "automerge-papre".into()],
+            2,
+            "automerge-paper",
+        ),
+        (
+            vec!["--dataset".into(), path(&truncated)],
+            2,
+            "truncated.json",
+        ),
+        (
+            vec!["--dataset".into(), path(&wrong_end)],
+            2,
+            "wrong-end.json",
+        ),
+        (
+            vec!["--relay".into(), "http://127.0.0.1".into()],
+            2,
+            "ws://",
+        ),
+        (
+            vec!["--relay".into(), "ws://127.0.0.1:1".into()],
+            1,
+            "is the relay running there?",
+        ),
+        (
+            vec!["-o".into(), path(&a_file.join("below"))],
+            2,
+            "choose another with -o",
+        ),
+        (vec!["--clients".into(), "900000".into()], 2, "ulimit -n"),
+    ] {
+        let target = folder.path().join("results");
+        let mut command = syncbench(&["run", "-o", target.to_str().unwrap()]);
+        if args[0] == "-o" {
+            command = syncbench(&["run"]);
+        }
+        let output = command.args(&args).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {stderr}");
+        assert!(stderr.contains(message), "{args:?}: {stderr}");
+        assert!(!stderr.contains("panicked"), "{args:?}: {stderr}");
+        assert!(output.stdout.is_empty(), "{args:?}");
+        assert!(!target.exists(), "{args:?} left {}", target.display());
+    }
+}
+
+#[test]
+fn a_missed_threshold_is_exit_99_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let thresholds = [
+        "--threshold",
+        "lost == 0",
+        "--threshold",
+        "sent > 1_000_000",
+    ];
+    let output = output(&small_run(
+        path,
+        &[&["--duration", "1s"], &thresholds[..]].concat(),
+    ));
+    let record = record_in(folder.path());
+    assert_eq!(output.status.code(), Some(record.verdict.exit_code.into()));
+    // A machine that is busy with something else may make the run invalid.
+    assert!(
+        matches!(record.verdict.status, Status::Threshold | Status::Invalid),
+        "{:?}",
+        record.verdict
+    );
+    let met: Vec<bool> = record.thresholds.iter().map(|judged| judged.met).collect();
+    assert_eq!(met, [true, false]);
+    assert!(record.counts.unwrap().sent > 0);
+}
+
+#[test]
+fn a_threshold_on_nothing_is_refused_before_anything_runs() {
+    let output = output(&["run", "--threshold", "propagtion.p99 < 100ms"]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("did you mean `propagation`?"), "{stderr}");
+}
