@@ -1,28 +1,29 @@
-//! How many descriptors this process may open.
+//! The number of file descriptors that this process may open.
 
-/// Too few file descriptors for a run.
+/// The limit of file descriptors is too low for a run.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{clients} clients need {needed} file descriptors, but the limit is {limit}: \
      raise it (ulimit -n {needed}), or use at most {} clients", limit.saturating_sub(SPARE)
 )]
 pub struct TooFewDescriptors {
-    /// Clients asked for.
+    /// The number of clients in the run.
     pub clients: u64,
-    /// Descriptors they need.
+    /// The number of descriptors that they need.
     pub needed: u64,
     /// The hard limit.
     pub limit: u64,
 }
 
-/// Descriptors for everything that is not a client's socket.
+/// The number of descriptors reserved for everything but the clients' sockets.
 pub(crate) const SPARE: u64 = 64;
 
-/// Raises the soft limit of file descriptors as far as `clients` need; the
-/// embedded relay, which needs as many, inherits it.
+/// Raises the soft limit of file descriptors to the number that `clients` need.
+/// The embedded relay, which needs as many, inherits the limit.
 ///
 /// # Errors
-/// When the hard limit is too low.
+/// If the hard limit is too low.
+
 #[cfg(unix)]
 pub fn reserve_descriptors(clients: u32) -> Result<(), TooFewDescriptors> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

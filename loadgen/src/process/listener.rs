@@ -1,13 +1,14 @@
-//! Which process of this machine listens on an address.
+//! Finds the local process that listens on an address.
 
 use std::net::SocketAddr;
 
-/// The process that listens on the loopback address `addr`, so that a relay
-/// which is given by its URL can be sampled as well. Of several that share the
-/// socket it is the one with the lowest pid, which most often is the parent.
+/// Returns the pid of the process that listens on the loopback address `addr`,
+/// so that a relay can be sampled even if only its URL is known. If several
+/// processes share the socket, it is the lowest pid, which usually is that of
+/// the parent.
 ///
-/// `None` for an address of another machine, where nobody listens, and where
-/// the process belongs to another user or another network namespace.
+/// Returns `None` for an address of another machine, if no process listens, and
+/// if the process belongs to another user or another network namespace.
 #[cfg(target_os = "linux")]
 pub fn pid_listening_on(addr: SocketAddr) -> Option<u32> {
     let ip = addr.ip().to_canonical();
@@ -17,14 +18,15 @@ pub fn pid_listening_on(addr: SocketAddr) -> Option<u32> {
     holder_of(&listening_sockets(SocketAddr::new(ip, addr.port())))
 }
 
-/// The process that listens on `addr`; `None`, as only Linux tells.
+/// Returns `None`: only Linux reports which process listens on an address.
 #[cfg(not(target_os = "linux"))]
 pub fn pid_listening_on(_addr: SocketAddr) -> Option<u32> {
     None
 }
 
-/// Inodes of the sockets that take connections to `addr`: those of the address
-/// itself if there are any, those of all addresses otherwise.
+/// Returns the inodes of the sockets that accept connections to `addr`: those
+/// bound to the address itself if there are any, otherwise those bound to all
+/// addresses.
 #[cfg(target_os = "linux")]
 fn listening_sockets(addr: SocketAddr) -> Vec<u64> {
     use procfs::net::{TcpState, tcp, tcp6};
@@ -34,22 +36,23 @@ fn listening_sockets(addr: SocketAddr) -> Vec<u64> {
         .filter(|entry| entry.state == TcpState::Listen)
         .map(|entry| (entry.local_address, entry.inode))
         .filter(|(local, _)| local.port() == addr.port())
-        .filter(|(local, _)| takes(*local, addr))
+        .filter(|(local, _)| accepts(*local, addr))
         .partition(|(local, _)| local.ip().to_canonical() == addr.ip());
     let sockets = if exact.is_empty() { of_all } else { exact };
     sockets.into_iter().map(|(_, inode)| inode).collect()
 }
 
-/// Whether a socket bound to `local` may take connections to `addr`. One bound
-/// to `[::]` takes those of IPv4 too, unless it was told not to.
+/// Returns whether a socket bound to `local` may accept connections to `addr`. A
+/// socket bound to `[::]` accepts IPv4 connections too, unless it is restricted
+/// to IPv6.
 #[cfg(target_os = "linux")]
-fn takes(local: SocketAddr, addr: SocketAddr) -> bool {
+fn accepts(local: SocketAddr, addr: SocketAddr) -> bool {
     let ip = local.ip().to_canonical();
     ip == addr.ip() || (ip.is_unspecified() && (ip.is_ipv6() || addr.is_ipv4()))
 }
 
-/// The first process that holds one of the sockets; the system lists them by
-/// pid. Processes that may not be looked into are passed over.
+/// Returns the first process, in the order of pids, that holds one of the
+/// sockets. Skips processes that this one may not inspect.
 #[cfg(target_os = "linux")]
 fn holder_of(sockets: &[u64]) -> Option<u32> {
     use procfs::process::{FDTarget, Process, all_processes};
@@ -99,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn another_loopback_address_is_not_taken_for_it() {
+    fn another_loopback_address_is_not_mistaken_for_it() {
         let (_listener, port) = listening("127.0.0.1:0");
         let other = SocketAddr::from(([127, 0, 0, 9], port));
         assert_eq!(pid_listening_on(other), None);

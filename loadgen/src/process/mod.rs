@@ -1,7 +1,7 @@
-//! What processes use, and what this one may use.
+//! The resources that processes use, and the limits of this process.
 //!
-//! Figures come from `/proc`, and so from Linux alone: elsewhere there are
-//! none, and nothing is made up.
+//! All figures come from `/proc`, so only Linux has them; other systems report
+//! none.
 
 mod limits;
 mod listener;

@@ -1,4 +1,4 @@
-//! A process looked at once a second.
+//! Samples of the resources that a process uses, once a second.
 
 use std::collections::BTreeMap;
 
@@ -6,49 +6,51 @@ use syncbench_reports::record::ProcessUse;
 
 use crate::time::clock::{Nanos, TimeSource};
 
-/// What a process does now.
+/// The current resource usage of a process.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ProcessSample {
-    /// CPU it used since the last sample, in cores: 1.0 is one core all the
-    /// time. `None` where no time has passed. The system counts in hundredths
-    /// of a second, so samples a second apart are good to a hundredth of a core.
+    /// The CPU usage since the last sample, in cores: 1.0 is one core all the
+    /// time. `None` if no time has passed. The system counts in hundredths of a
+    /// second, so samples one second apart are precise to a hundredth of a core.
     pub cpu_cores: Option<f64>,
     /// Resident memory, bytes.
     pub rss_bytes: u64,
-    /// Threads.
+    /// The number of threads.
     pub threads: u64,
-    /// Open descriptors; `None` where the process is another user's.
+    /// The number of open descriptors; `None` if the process belongs to another
+    /// user.
     pub descriptors: Option<u64>,
 }
 
-/// Looks at one process from time to time, and adds up what it used since the
-/// first look.
+/// Samples one process repeatedly, and adds up the resources that it has used
+/// since the first sample.
 #[derive(Debug, Clone)]
 pub struct Sampler {
     first: Reading,
     last: Reading,
     read_at: Nanos,
-    most: Most,
-    /// By thread, as last seen: a thread that has ended keeps its share.
+    peak: Peak,
+    /// The latest context switches of each thread, including the threads that
+    /// have ended.
     switches: BTreeMap<i32, Switches>,
 }
 
-/// The largest numbers seen.
+/// The largest numbers among all samples.
 #[derive(Debug, Clone, Copy)]
-struct Most {
+struct Peak {
     threads: u64,
     descriptors: Option<u64>,
 }
 
 impl Sampler {
-    /// Takes the first look at the process `pid`; `None` where the system does
-    /// not tell, or there is no such process.
+    /// Takes the first sample of the process `pid`; `None` if there is no such
+    /// process, or the system does not report its usage.
     pub fn new(pid: u32) -> Option<Self> {
         let first = Reading::of(pid)?;
         Some(Self {
             last: first.clone(),
             read_at: TimeSource::Monotonic.now(),
-            most: Most {
+            peak: Peak {
                 threads: first.threads,
                 descriptors: first.descriptors,
             },
@@ -57,15 +59,15 @@ impl Sampler {
         })
     }
 
-    /// Looks again; `None` once the process has ended.
+    /// Takes another sample; `None` once the process has ended.
     pub fn sample(&mut self) -> Option<ProcessSample> {
         let now = TimeSource::Monotonic.now();
-        // The pid may have been given to another process since.
+        // Meanwhile, another process may have been given the same pid.
         let reading = Reading::of(self.first.pid).filter(|r| r.born == self.first.born)?;
         let elapsed = now.saturating_sub(self.read_at) as f64 / 1e9;
         let cpu = reading.cpu_s - self.last.cpu_s;
-        self.most.threads = self.most.threads.max(reading.threads);
-        self.most.descriptors = self.most.descriptors.max(reading.descriptors);
+        self.peak.threads = self.peak.threads.max(reading.threads);
+        self.peak.descriptors = self.peak.descriptors.max(reading.descriptors);
         self.switches.extend(&reading.switches);
         self.read_at = now;
         self.last = reading;
@@ -77,7 +79,7 @@ impl Sampler {
         })
     }
 
-    /// What the process used from the first look to the latest.
+    /// Returns the resources used from the first sample to the latest.
     pub fn used(&self) -> ProcessUse {
         let before = self.first.switches_of_all();
         let after = sum(&self.switches);
@@ -86,28 +88,28 @@ impl Sampler {
             cpu_s: self.last.cpu_s - self.first.cpu_s,
             rss_peak_bytes: self.last.rss_peak_bytes,
             rss_bytes: Some(self.last.rss_bytes),
-            threads: Some(self.most.threads),
-            descriptors: self.most.descriptors,
+            threads: Some(self.peak.threads),
+            descriptors: self.peak.descriptors,
             switches_voluntary: Some(after.voluntary - before.voluntary),
             switches_involuntary: Some(after.involuntary - before.involuntary),
         }
     }
 }
 
-/// How often a thread left its CPU.
+/// The context switches of one or more threads.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Switches {
-    /// To wait for something.
+    /// Switches because the thread waited for something.
     pub voluntary: u64,
-    /// Because the scheduler had something else to run.
+    /// Switches because the scheduler ran another thread.
     pub involuntary: u64,
 }
 
-/// What the system tells of a process at one time.
+/// The system's figures for a process at one time.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Reading {
     pub pid: u32,
-    /// When it started, in clock ticks since boot.
+    /// The start of the process, in clock ticks since boot.
     pub born: u64,
     pub cpu_s: f64,
     pub rss_bytes: u64,
@@ -118,7 +120,8 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    /// `None` for a process that has ended, also if nobody has waited for it.
+    /// Reads the figures of the process `pid`; `None` if it has ended, even if
+    /// its parent has not waited for it.
     #[cfg(target_os = "linux")]
     pub fn of(pid: u32) -> Option<Self> {
         let process = procfs::process::Process::new(i32::try_from(pid).ok()?).ok()?;
@@ -153,7 +156,7 @@ fn sum(switches: &BTreeMap<i32, Switches>) -> Switches {
     switches.values().fold(Switches::default(), add)
 }
 
-/// Threads that end while they are looked at are left out.
+/// Reads the context switches of each thread, except threads that end meanwhile.
 #[cfg(target_os = "linux")]
 fn switches_by_thread(process: &procfs::process::Process) -> BTreeMap<i32, Switches> {
     let tasks = process.tasks().into_iter().flatten().flatten();
@@ -175,6 +178,8 @@ mod tests {
     use std::process::{Command, Stdio};
     use std::time::Duration;
 
+    use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+
     use super::*;
 
     #[test]
@@ -185,24 +190,36 @@ mod tests {
             shell.spawn().unwrap()
         };
         let mut children = [start("while :; do :; done"), start("sleep 60; :")];
+        // A stopped process uses no CPU at all, whatever the machine does.
+        let idle = Pid::from_child(&children[1]);
+        kill_process(idle, Signal::STOP).unwrap();
+        waitpid(Some(idle), WaitOptions::UNTRACED).unwrap();
         let mut samplers = [0, 1].map(|i: usize| Sampler::new(children[i].id()).unwrap());
-        std::thread::sleep(Duration::from_millis(500));
-        let [busy, idle] = samplers.each_mut().map(|sampler| sampler.sample().unwrap());
+        let mut samples = samplers.each_mut().map(|sampler| sampler.sample().unwrap());
+        // However little of the machine the busy one gets.
+        for _ in 0..600 {
+            if samplers[0].used().cpu_s > 0.0 {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+            samples = samplers.each_mut().map(|sampler| sampler.sample().unwrap());
+        }
         let [used, unused] = samplers.each_ref().map(|sampler| sampler.used().cpu_s);
         for child in &mut children {
             child.kill().unwrap();
             child.wait().unwrap();
         }
-        // However busy the machine is with something else.
-        assert!(busy.cpu_cores > idle.cpu_cores, "{busy:?} {idle:?}");
-        assert!(used > unused && unused < 0.05, "{used} s, {unused} s");
+        let [busy, idle] = samples;
+        assert!(busy.cpu_cores > Some(0.0), "{busy:?}");
+        assert_eq!(idle.cpu_cores, Some(0.0));
+        assert!(used > 0.0 && unused == 0.0, "{used} s, {unused} s");
         assert!(busy.rss_bytes > 0 && busy.threads == 1);
         assert_eq!(samplers.each_mut().map(Sampler::sample), [None, None]);
-        assert!(samplers[0].used().cpu_s > 0.0, "what it used is kept");
+        assert_eq!(samplers[0].used().cpu_s, used, "the total is kept");
     }
 
     #[test]
-    fn what_is_opened_and_let_go_is_seen_at_its_most() {
+    fn the_peak_of_open_descriptors_is_kept_after_they_are_closed() {
         let mut sampler = Sampler::new(std::process::id()).unwrap();
         let before = sampler.sample().unwrap().descriptors.unwrap();
         let sockets: Vec<_> = (0..200)

@@ -1,8 +1,8 @@
-//! CPU time that the hypervisor gave to someone else.
+//! CPU time that the hypervisor gave to other virtual machines.
 
-/// CPU time, over all CPUs and since boot, that this virtual machine wanted and
-/// the hypervisor gave to others, seconds. `None` where the system does not
-/// tell. On a machine of one's own it stays 0.
+/// Returns the CPU time, in seconds over all CPUs since boot, that this virtual
+/// machine needed and the hypervisor gave to others; `None` if the system does
+/// not report it. On a physical machine it is always 0.
 #[cfg(target_os = "linux")]
 pub fn steal_seconds() -> Option<f64> {
     use procfs::CurrentSI;
@@ -10,7 +10,9 @@ pub fn steal_seconds() -> Option<f64> {
     Some(total.steal? as f64 / procfs::ticks_per_second() as f64)
 }
 
-/// CPU time that the hypervisor gave to others; `None`, as only Linux tells.
+/// Returns `None`: only Linux reports the CPU time that the hypervisor gave to
+/// others.
+
 #[cfg(not(target_os = "linux"))]
 pub fn steal_seconds() -> Option<f64> {
     None

@@ -1,9 +1,9 @@
-//! What a process has used so far.
+//! The total resource usage of a process.
 
 use syncbench_reports::record::ProcessUse;
 
-/// What the process `pid` has used so far; `None` where the system does not
-/// tell.
+/// Returns the resources that the process `pid` has used so far; `None` if the
+/// system does not report them.
 #[cfg(target_os = "linux")]
 pub fn usage_of(pid: u32) -> Option<ProcessUse> {
     let reading = super::sampler::Reading::of(pid)?;
@@ -20,8 +20,7 @@ pub fn usage_of(pid: u32) -> Option<ProcessUse> {
     })
 }
 
-/// What the process `pid` has used so far; `None` where the system does not
-/// tell.
+/// Returns `None`: only Linux reports the resources that a process has used.
 #[cfg(not(target_os = "linux"))]
 pub fn usage_of(_pid: u32) -> Option<ProcessUse> {
     None
