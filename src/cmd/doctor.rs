@@ -10,21 +10,21 @@ use syncbench_reports::record::Status;
 use super::BadInput;
 use crate::stdout::say;
 
-/// The longest time that makes sense, and the shortest that has samples.
+/// The shortest duration that yields samples, and the longest useful one.
 const BOUNDS: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(600)];
 
-/// Tell whether this machine is fit to measure, and the harness's own floor.
+/// Check whether this machine is fit to measure, and find its latency floor.
 ///
-/// Measures clock, timers and loopback connections here and now, without a relay
-/// and without root, reads the limits of the system, and says what to do where
-/// something is not good. Run it on the idle machine, before a load run.
+/// Measures the clock, timers and loopback connections of this machine, without
+/// a relay and without root, reads the limits of the system, and gives advice on
+/// each problem. Run it on the idle machine before a load run.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   syncbench doctor
   syncbench doctor --duration 2s --json
 
-Exit codes: 0 whatever it finds: judging is yours; 1 if it cannot measure, 2 bad usage")]
+Exit codes: 0 whatever it finds, 1 if it cannot measure, 2 bad usage")]
 pub struct Args {
     /// Time for all measurements together
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = super::duration)]
@@ -35,7 +35,7 @@ pub struct Args {
     json: bool,
 }
 
-/// Examines the machine and prints what was found.
+/// Examines the machine and prints the results.
 pub fn run(args: Args) -> anyhow::Result<Status> {
     let [shortest, longest] = BOUNDS;
     if !(shortest..=longest).contains(&args.duration) {
@@ -79,8 +79,8 @@ fn floor(checkup: &Checkup) -> String {
             "This machine cannot resolve latencies below {}\n({definition}).",
             quantity::duration(us)
         ),
-        None => "The time was too short to find the shortest latency that can be resolved; give \
-                 a longer --duration."
+        None => "The time was too short to find the shortest latency that this machine can \
+                 resolve: use a longer --duration."
             .to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! The clock that every latency is read from.
+//! The cost and resolution of the clock that every latency is read from.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use syncbench_reports::quantity;
 use super::{Check, Figure, Verdict};
 use crate::time::clock::TimeSource;
 
-/// Reads between two looks at the bound.
+/// The number of reads between two checks of the time limit.
 const BATCH: u64 = 1_000;
 
-/// Cost of one read, nanoseconds: through the vDSO it is some tens, by a system
-/// call some hundreds, from a slow device more than a microsecond.
+/// Limits on the cost of one read, nanoseconds. It is some tens through the
+/// vDSO, some hundreds with a system call, and more than 1,000 from a slow device.
 const COST: [f64; 2] = [100.0, 1_000.0];
 
-/// Reads the clock for `bound`, or a batch of times if that is longer.
+/// Reads the clock for `bound`, but at least one batch of times.
 pub fn check(bound: Duration) -> Check {
     let source = TimeSource::Monotonic;
     let start = source.now();
@@ -34,10 +34,10 @@ pub fn check(bound: Duration) -> Check {
     let cost = (last - start) as f64 / n as f64;
     let resolution = clock_getres(ClockId::Monotonic);
     let resolution = resolution.tv_sec as f64 * 1e9 + resolution.tv_nsec as f64;
-    found(cost, resolution, step as f64, n)
+    judge(cost, resolution, step as f64, n)
 }
 
-fn found(cost: f64, resolution: f64, step: f64, n: u64) -> Check {
+fn judge(cost: f64, resolution: f64, step: f64, n: u64) -> Check {
     let verdict = Verdict::by(cost, COST);
     let source =
         std::fs::read_to_string("/sys/devices/system/clocksource/clocksource0/current_clocksource");
@@ -58,7 +58,7 @@ fn found(cost: f64, resolution: f64, step: f64, n: u64) -> Check {
         value: format!("{}, resolution {}{source}", ns(cost), ns(resolution)),
         advice: (verdict != Verdict::Good).then(|| {
             "every sample reads the clock several times: choose the clock source tsc or kvm-clock \
-             if the machine has it"
+             if the machine has one of them"
                 .to_owned()
         }),
         figures: vec![

@@ -1,5 +1,5 @@
-//! There and back over loopback: the way of an edit to a relay and on to a
-//! client, without what a relay does.
+//! Round trips over loopback: the path of an edit to a relay and on to a client,
+//! without the work of a relay.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -14,14 +14,15 @@ use tokio_tungstenite::{accept_async_with_config, client_async_with_config};
 use super::Check;
 use crate::metrics::Latency;
 
-/// Size of a message, bytes: about that of a keystroke's update.
+/// The size of a message, bytes: about that of a keystroke's update.
 const SIZE: usize = 100;
 
-/// Limits on the p99 of a round trip, microseconds.
+/// Limits on the p99 of a round trip over TCP, microseconds.
 const TCP: [f64; 2] = [200.0, 1_000.0];
+/// Limits on the p99 of a round trip over a WebSocket, microseconds.
 const WEBSOCKET: [f64; 2] = [400.0, 2_000.0];
 
-/// Round trips over a TCP connection, both ends blocking.
+/// Measures round trips over a TCP connection with two blocking ends.
 pub fn tcp(bound: Duration) -> io::Result<Latency> {
     let (mut client, mut server) = pair()?;
     thread::scope(|scope| {
@@ -44,17 +45,17 @@ pub fn tcp(bound: Duration) -> io::Result<Latency> {
     })
 }
 
-/// Round trips over a WebSocket, each end in a runtime and thread of its own.
+/// Measures round trips over a WebSocket, each end in its own runtime and thread.
 pub fn websocket(bound: Duration) -> io::Result<Latency> {
     let (client, server) = pair()?;
     thread::scope(|scope| {
-        // Its errors end the connection, which the other end then reports.
+        // An error here ends the connection, and the other end reports that.
         thread::Builder::new().spawn_scoped(scope, move || run(async { echo(server).await }))?;
         run(async { ping(client, bound).await })
     })
 }
 
-/// Both ends of a loopback connection.
+/// Opens a loopback connection and returns both ends.
 fn pair() -> io::Result<(TcpStream, TcpStream)> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let client = TcpStream::connect(listener.local_addr()?)?;
@@ -76,7 +77,7 @@ fn stream(stream: TcpStream) -> io::Result<tokio::net::TcpStream> {
     tokio::net::TcpStream::from_std(stream)
 }
 
-/// As the load's clients have it.
+/// The WebSocket settings of the clients of a load run.
 fn config() -> WebSocketConfig {
     WebSocketConfig::default().read_buffer_size(4096)
 }
@@ -115,13 +116,14 @@ fn failed(error: WsError) -> io::Error {
     io::Error::other(error)
 }
 
-/// Both of them, judged.
+/// Judges both round trips.
 pub fn checks(tcp: &Latency, websocket: &Latency) -> [Check; 2] {
-    let advice = "every latency over loopback has this in it: end other work, or use a machine \
+    let advice = "every latency over loopback includes this: stop other work, or use a machine \
                   whose CPUs are not shared";
+
     [
-        Check::of_latency("tcp_echo", "TCP echo, loopback", tcp, TCP, advice),
-        Check::of_latency(
+        Check::from_latency("tcp_echo", "TCP echo, loopback", tcp, TCP, advice),
+        Check::from_latency(
             "websocket_echo",
             "WebSocket echo, loopback",
             websocket,

@@ -1,5 +1,5 @@
-//! How late a sleeper wakes up: by the timer that paces edits and links, on an
-//! idle machine and on a busy one, and by tokio's own timers.
+//! The wake-up lag of a sleeper: with the timer that paces edits and links, on an
+//! idle and on a busy machine, and with tokio's own timers.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,26 +11,30 @@ use crate::metrics::Latency;
 use crate::time::clock::{TimeSource, sharpen_timers};
 use crate::time::timer::Timer;
 
-/// From one wake-up to the next.
+/// The time from one wake-up to the next.
 const PERIOD: Duration = Duration::from_millis(1);
 
-/// After so many wake-ups the figures no longer move.
+/// The largest number of wake-ups: with more of them, the figures no longer
+/// change.
 const WAKE_UPS: usize = 2_000;
 
-/// Limits on the p99, microseconds. Idle: a good machine wakes within some tens
-/// of microseconds, and above a millisecond pacing is no better than tokio's.
+/// Limits on the p99 on an idle machine, microseconds. A good machine wakes a
+/// sleeper within some tens of microseconds. Above one millisecond, pacing is no
+/// better than with tokio's timers.
 const IDLE: [f64; 2] = [200.0, 1_000.0];
-/// Busy: the scheduler's slice is some milliseconds long.
+/// Limits on the p99 on a busy machine, microseconds. The scheduler's time slice
+/// is some milliseconds long.
 const CONTENDED: [f64; 2] = [1_000.0, f64::INFINITY];
-/// Tokio: its timers are one millisecond coarse by design.
+/// Limits on the p99 of tokio's timers, microseconds. Their resolution is one
+/// millisecond by design.
 const TOKIO: [f64; 2] = [2_500.0, f64::INFINITY];
 
-/// Wake-up lag of the timer that paces edits.
+/// Measures the wake-up lag of the timer that paces edits.
 pub fn idle(bound: Duration) -> io::Result<Latency> {
     in_thread(move || sleep_for(bound))?
 }
 
-/// The same, while a thread for each CPU does nothing but spin.
+/// Measures the same while one thread per CPU spins.
 pub fn contended(bound: Duration) -> io::Result<Latency> {
     let done = AtomicBool::new(false);
     let cpus = thread::available_parallelism().map_or(1, usize::from);
@@ -44,13 +48,14 @@ pub fn contended(bound: Duration) -> io::Result<Latency> {
             .map(|_| thread::Builder::new().spawn_scoped(scope, spin))
             .collect();
         let lag = spinning.and_then(|_| idle(bound));
-        // Else the scope would never end.
+        // Otherwise the scope would never end.
         done.store(true, Ordering::Relaxed);
         lag
     })
 }
 
-/// Lag of `tokio::time::sleep_until` in a runtime that does nothing else.
+/// Measures the lag of `tokio::time::sleep_until` in a runtime that does nothing
+/// else.
 pub fn tokio(bound: Duration) -> io::Result<Latency> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -72,7 +77,7 @@ pub fn tokio(bound: Duration) -> io::Result<Latency> {
     })
 }
 
-/// Runs `measure` in a thread of its own: timer slack is set by thread.
+/// Runs `measure` in its own thread, because timer slack is set per thread.
 fn in_thread<T: Send + 'static>(measure: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
     let thread = thread::Builder::new()
         .name("doctor".to_owned())
@@ -93,7 +98,7 @@ fn sleep_for(bound: Duration) -> io::Result<Latency> {
         let end = timer.now() + end;
         let mut lag = Latency::default();
         for _ in 0..WAKE_UPS {
-            // From now, and not from the last: each wake-up stands for itself.
+            // From now, not from the last one: wake-ups are independent.
             let at = timer.now() + period;
             if at > end {
                 break;
@@ -105,31 +110,31 @@ fn sleep_for(bound: Duration) -> io::Result<Latency> {
     })
 }
 
-/// The three of them, judged.
+/// Judges the three measurements.
 pub fn checks(idle: &Latency, contended: &Latency, tokio: &Latency) -> [Check; 3] {
     [
-        Check::of_latency(
+        Check::from_latency(
             "wake_up",
             "wake-up lag, idle",
             idle,
             IDLE,
-            "pacing is this late: end other work, fix the CPU frequency, or use a machine whose \
-             CPUs are not shared",
+            "edits are paced this late: stop other work, fix the CPU frequency, or use a machine \
+             whose CPUs are not shared",
         ),
-        Check::of_latency(
+        Check::from_latency(
             "wake_up_contended",
             "wake-up lag, all CPUs busy",
             contended,
             CONTENDED,
-            "this is what pacing comes to when relay and generator take all CPUs: keep one free, \
+            "edits are paced this late when relay and generator use all CPUs: keep one CPU free, \
              or put the relay on another machine",
         ),
-        Check::of_latency(
+        Check::from_latency(
             "tokio_timer",
             "tokio timer lag",
             tokio,
             TOKIO,
-            "timeouts go by these timers: they are this late",
+            "timeouts use these timers: they are this late",
         ),
     ]
 }
@@ -139,10 +144,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_wakes_up_before_time_and_all_within_the_bound() {
+    fn sleepers_never_wake_early_and_use_the_whole_bound() {
         let start = Instant::now();
         let lag = idle(Duration::from_millis(50)).unwrap();
-        assert!((1..=50).contains(&lag.histogram().len()));
+        let wake_ups = lag.histogram().len();
+        assert!((1..=50).contains(&wake_ups));
+        assert!(start.elapsed() >= PERIOD * wake_ups as u32);
         assert!(start.elapsed() >= Duration::from_millis(40));
     }
 

@@ -1,4 +1,4 @@
-//! How many clients the system allows: descriptors and ports.
+//! The number of clients that the system allows: descriptors and ports.
 
 use std::fs;
 
@@ -8,12 +8,12 @@ use syncbench_reports::quantity;
 use super::{Check, Figure, Verdict};
 use crate::process::SPARE;
 
-/// With this many clients, limits are no concern of most runs.
+/// A number of clients that is enough for most runs.
 const PLENTY: u64 = 10_000;
-/// With fewer than this, a run is a small one.
+/// The number of clients below which only small runs are possible.
 const FEW: u64 = 1_000;
 
-/// Descriptors and ports.
+/// Checks descriptors and ports.
 pub fn checks() -> [Check; 2] {
     let limit = getrlimit(Resource::Nofile);
     let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range");
@@ -23,11 +23,12 @@ pub fn checks() -> [Check; 2] {
     ]
 }
 
-/// A run raises the soft limit by itself; the hard one is the user's.
+/// Judges the hard limit, which only the user can raise: a run raises the soft
+/// limit by itself.
 fn descriptors(soft: Option<u64>, hard: Option<u64>) -> Check {
     let clients = hard.map(|hard| hard.saturating_sub(SPARE));
     let shown = |limit: Option<u64>| limit.map_or("no limit".to_owned(), quantity::count);
-    let verdict = room_for(clients.unwrap_or(u64::MAX));
+    let verdict = judge(clients.unwrap_or(u64::MAX));
     let known = [("soft", soft), ("hard", hard), ("clients", clients)];
     Check {
         name: "descriptors",
@@ -40,7 +41,7 @@ fn descriptors(soft: Option<u64>, hard: Option<u64>) -> Check {
             shown(clients)
         ),
         advice: (verdict != Verdict::Good).then(|| {
-            "raise the hard limit (ulimit -Hn as root, LimitNOFILE= of a service) for more clients"
+            "for more clients, raise the hard limit (ulimit -Hn as root, LimitNOFILE= of a service)"
                 .to_owned()
         }),
         figures: known
@@ -53,26 +54,26 @@ fn descriptors(soft: Option<u64>, hard: Option<u64>) -> Check {
 fn ports(ports: Option<u64>) -> Check {
     let (name, title) = ("ports", "ephemeral ports");
     let Some(ports) = ports else {
-        return Check::unknown(name, title, "only Linux tells");
+        return Check::unknown(name, title, "only Linux reports it");
     };
     Check {
         name,
         title,
-        verdict: room_for(ports),
+        verdict: judge(ports),
         value: format!(
-            "{}: as many connections to one address, from each source address",
+            "{} connections to one address from each source address",
             quantity::count(ports)
         ),
-        advice: (room_for(ports) != Verdict::Good).then(|| {
-            "widen net.ipv4.ip_local_port_range, or connect from several of 127.0.0.2, 127.0.0.3 \
-             and so on: each has as many ports again"
+        advice: (judge(ports) != Verdict::Good).then(|| {
+            "widen net.ipv4.ip_local_port_range, or connect from several source addresses \
+             (127.0.0.2, 127.0.0.3, ...): each adds as many ports"
                 .to_owned()
         }),
         figures: vec![Figure::read("ports", ports as f64, "connections")],
     }
 }
 
-fn room_for(clients: u64) -> Verdict {
+fn judge(clients: u64) -> Verdict {
     match clients {
         PLENTY.. => Verdict::Good,
         FEW..PLENTY => Verdict::Note,
@@ -80,7 +81,7 @@ fn room_for(clients: u64) -> Verdict {
     }
 }
 
-/// How many ports `first last` are.
+/// Returns the number of ports in a range `first last`.
 fn width(range: &str) -> Option<u64> {
     let mut ends = range.split_whitespace().map(str::parse::<u64>);
     let (first, last) = (ends.next()?.ok()?, ends.next()?.ok()?);
@@ -92,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_hard_limit_decides_how_many_clients_there_may_be() {
+    fn the_hard_limit_determines_the_number_of_clients() {
         let check = descriptors(Some(1_024), Some(4_096));
         assert_eq!(check.verdict, Verdict::Note);
         assert!(
@@ -112,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn few_ports_come_with_what_multiplies_them() {
+    fn few_ports_come_with_advice_on_source_addresses() {
         assert!(ports(Some(5_000)).advice.unwrap().contains("127.0.0.2"));
         assert_eq!(ports(None).verdict, Verdict::Unknown);
     }

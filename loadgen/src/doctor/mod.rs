@@ -1,7 +1,8 @@
-//! Is this machine fit to measure, and what is the harness's own floor?
+//! Checks whether this machine is fit to measure, and finds the shortest latency
+//! that the harness can resolve.
 //!
-//! Each check is measured or read here and now, judged by limits that stand
-//! beside it, and says what to do where it is not good.
+//! Each check measures or reads a value, judges it by limits in the same module,
+//! and gives advice if the value is not good.
 
 mod clock;
 mod echo;
@@ -22,81 +23,82 @@ use crate::metrics::Latency;
 /// The schema identifier of a [`Checkup`] as JSON.
 pub const SCHEMA: &str = "syncbench/doctor@1";
 
-/// How [`Floor::us`] comes about.
+/// The definition of [`Floor::us`].
 const DEFINITION: &str = "the larger of twice the p99 of the idle sleeper's wake-up lag and the \
                           p50 of the WebSocket echo";
 
-/// Everything that was found.
+/// The results of all checks.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Checkup {
     /// Always [`SCHEMA`].
     pub schema: &'static str,
     /// The machine.
     pub machine: Machine,
-    /// Bound on the time that measuring took, seconds.
+    /// The time limit of the measurements, seconds.
     pub duration_s: f64,
-    /// The shortest latency that can be told from the harness's own.
+    /// The shortest latency that can be distinguished from the harness's own.
     pub floor: Floor,
-    /// What was looked at.
+    /// The checks.
     pub checks: Vec<Check>,
 }
 
 /// The shortest latency that this machine can resolve.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Floor {
-    /// Microseconds; `None` if the time was too short to find out.
+    /// The latency in microseconds; `None` if the time was too short to find it.
     pub us: Option<f64>,
-    /// How it comes about.
+    /// The definition of the figure, for people.
     pub definition: &'static str,
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Check {
-    /// Its name for machines.
+    /// The name for programs.
     pub name: &'static str,
-    /// Its name for people.
+    /// The name for people.
     pub title: &'static str,
-    /// What it comes to.
+    /// The verdict.
     pub verdict: Verdict,
-    /// What was found, in words; for [`Verdict::Unknown`] why nothing was.
+    /// The result in words; for [`Verdict::Unknown`], the reason why there is
+    /// none.
     pub value: String,
-    /// What to do about it.
+    /// Advice on how to improve the result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
-    /// What was found, in numbers.
+    /// The result in numbers.
     pub figures: Vec<Figure>,
 }
 
-/// One number.
+/// One number of a check.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Figure {
-    /// What it is.
+    /// The name of the number.
     pub name: &'static str,
-    /// The number.
+    /// The number itself.
     pub value: f64,
-    /// Its unit: `ns`, `us`, `share`, `cores`, or what it counts.
+    /// The unit: `ns`, `us`, `share`, `cores`, or the things that it counts.
     pub unit: &'static str,
-    /// How many samples it was taken from; absent where it was read.
+    /// The number of samples that it was computed from; absent if it was read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub n: Option<u64>,
 }
 
-/// What a check comes to.
+/// The verdict of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Nothing to do.
+    /// There is nothing to do.
     Good,
-    /// This system does not tell, or the time was too short.
+    /// The system does not report the value, or the time was too short.
     Unknown,
-    /// Figures are right, but this has a part in them.
+    /// Measured figures are right, but this contributes to them.
     Note,
-    /// Figures would say more about this machine than about a relay.
+    /// Measured figures would say more about this machine than about a relay.
     Bad,
 }
 
-/// What could not be measured, and why.
+/// A measurement that failed.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot measure {what}: {error}")]
 pub struct DoctorError {
@@ -104,10 +106,10 @@ pub struct DoctorError {
     error: io::Error,
 }
 
-/// Looks this machine over, for about `duration`.
+/// Examines this machine for about `duration`.
 ///
 /// # Errors
-/// When the system refuses a thread or a loopback connection.
+/// If the system refuses a thread or a loopback connection.
 pub fn examine(duration: Duration) -> Result<Checkup, DoctorError> {
     let part = |share: u32| duration * share / 100;
     let failed = |what| move |error| DoctorError { what, error };
@@ -117,14 +119,14 @@ pub fn examine(duration: Duration) -> Result<Checkup, DoctorError> {
     let tokio = lag::tokio(part(18)).map_err(failed("tokio's timers"))?;
     let tcp = echo::tcp(part(12)).map_err(failed("the TCP echo"))?;
     let websocket = echo::websocket(part(18)).map_err(failed("the WebSocket echo"))?;
-    // Up to here this process left CPUs to the others.
-    let taken = before.taken_since();
+    // Up to here, this process left the CPUs to the others.
+    let used_by_others = before.used_since();
     let contended = lag::contended(part(24)).map_err(failed("the wake-up lag under load"))?;
 
     let mut checks = vec![clock];
     checks.extend(lag::checks(&idle, &contended, &tokio));
     checks.extend(echo::checks(&tcp, &websocket));
-    checks.extend(before.checks(taken));
+    checks.extend(before.checks(used_by_others));
     checks.extend(system::checks());
     checks.extend(limits::checks());
     Ok(Checkup {
@@ -148,7 +150,7 @@ impl Floor {
 }
 
 impl Check {
-    /// What this system does not tell, with the reason.
+    /// Creates a check without a value, with the reason.
     fn unknown(name: &'static str, title: &'static str, why: impl Into<String>) -> Check {
         Check {
             name,
@@ -160,9 +162,9 @@ impl Check {
         }
     }
 
-    /// A distribution, judged by its 99th percentile: good up to the first of
-    /// `limits`, bad above the second, microseconds.
-    fn of_latency(
+    /// Creates a check that judges a distribution by its 99th percentile: good up
+    /// to the first of `limits`, bad above the second, microseconds.
+    fn from_latency(
         name: &'static str,
         title: &'static str,
         latency: &Latency,
@@ -201,7 +203,7 @@ impl Check {
 }
 
 impl Figure {
-    /// A number that was read, not sampled.
+    /// Creates a number that was read, not sampled.
     fn read(name: &'static str, value: f64, unit: &'static str) -> Figure {
         Figure {
             name,
@@ -213,7 +215,7 @@ impl Figure {
 }
 
 impl Verdict {
-    /// Good up to the first limit, bad above the second.
+    /// Judges `value`: good up to the first limit, bad above the second.
     fn by(value: f64, [good, bad]: [f64; 2]) -> Verdict {
         match value {
             value if value <= good => Verdict::Good,
@@ -223,7 +225,7 @@ impl Verdict {
     }
 }
 
-/// A quantile in microseconds; `None` without samples.
+/// Returns a quantile in microseconds; `None` without samples.
 fn quantile(latency: &Latency, quantile: f64) -> Option<f64> {
     let histogram = latency.histogram();
     (!histogram.is_empty()).then(|| histogram.value_at_quantile(quantile) as f64 / 1e3)
@@ -240,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_part_good_from_bad() {
+    fn limits_separate_good_from_bad() {
         let verdicts = [1.0, 2.0, 2.5, 3.0, 9.0].map(|value| Verdict::by(value, [2.0, 3.0]));
         use Verdict::{Bad, Good, Note};
         assert_eq!(verdicts, [Good, Good, Note, Note, Bad]);
@@ -255,16 +257,17 @@ mod tests {
     }
 
     #[test]
-    fn a_check_without_samples_says_so_and_judges_nothing() {
-        let check = Check::of_latency("a", "a", &latency(&[]), [1.0, 2.0], "mend it");
+    fn a_check_without_samples_says_so_and_has_no_verdict() {
+        let check = Check::from_latency("a", "a", &latency(&[]), [1.0, 2.0], "fix it");
         assert_eq!(check.verdict, Verdict::Unknown);
         assert!(check.value.contains("too short") && check.figures.is_empty());
     }
 
     #[test]
-    fn advice_comes_with_what_is_not_good() {
-        let advice = |us| Check::of_latency("a", "a", &latency(&[us]), [10.0, 20.0], "mend").advice;
+    fn a_check_gives_advice_if_its_verdict_is_not_good() {
+        let advice =
+            |us| Check::from_latency("a", "a", &latency(&[us]), [10.0, 20.0], "fix it").advice;
         assert_eq!(advice(5), None);
-        assert_eq!(advice(50).as_deref(), Some("mend"));
+        assert_eq!(advice(50).as_deref(), Some("fix it"));
     }
 }

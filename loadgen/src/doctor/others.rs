@@ -1,4 +1,4 @@
-//! Who else takes CPU: the hypervisor, and other processes.
+//! CPU time that the hypervisor and other processes use.
 
 use std::collections::BTreeMap;
 use std::thread::available_parallelism;
@@ -9,16 +9,16 @@ use syncbench_reports::quantity;
 use super::{Check, Figure, Verdict};
 use crate::process::steal_seconds;
 
-/// Share of all CPU time that was stolen.
+/// Limits on the stolen share of all CPU time.
 const STEAL: [f64; 2] = [0.005, 0.02];
-/// Load average by CPU.
+/// Limits on the load average per CPU.
 const LOAD: [f64; 2] = [0.25, 1.0];
-/// Cores that other processes use, all together.
+/// Limits on the cores that all other processes use together.
 const BUSY: [f64; 2] = [0.5, f64::INFINITY];
 
-const ONLY_LINUX: &str = "only Linux tells";
+const ONLY_LINUX: &str = "only Linux reports it";
 
-/// What had been used up when it was taken.
+/// The CPU time that others had used at one time.
 pub struct Snapshot {
     at: Instant,
     steal_s: Option<f64>,
@@ -26,22 +26,23 @@ pub struct Snapshot {
     processes: BTreeMap<u32, Process>,
 }
 
-/// A process and what it has used.
+/// A process and the CPU time that it has used.
 #[derive(Debug, Clone, PartialEq)]
 struct Process {
     name: String,
     cpu_s: f64,
 }
 
-/// What other processes took.
-pub struct Taken {
-    /// Cores, all together.
+/// The CPU that other processes used over a period.
+pub struct OtherUse {
+    /// The cores that all of them used together.
     cores: f64,
-    /// Who took most: name, pid, cores.
+    /// The name and pid of the process that used most, and its cores.
     busiest: (String, u32, f64),
 }
 
 impl Snapshot {
+    /// Records the CPU time used up to now.
     pub fn take() -> Snapshot {
         Snapshot {
             at: Instant::now(),
@@ -51,14 +52,14 @@ impl Snapshot {
         }
     }
 
-    /// What other processes have taken since.
-    pub fn taken_since(&self) -> Option<Taken> {
+    /// Returns the CPU that other processes have used since the snapshot.
+    pub fn used_since(&self) -> Option<OtherUse> {
         let elapsed = self.at.elapsed().as_secs_f64();
-        taken(&self.processes, processes(), elapsed)
+        used_by_others(&self.processes, processes(), elapsed)
     }
 
-    /// What has been taken since.
-    pub fn checks(&self, by_processes: Option<Taken>) -> [Check; 3] {
+    /// Checks the CPU that was stolen or used by others since the snapshot.
+    pub fn checks(&self, by_processes: Option<OtherUse>) -> [Check; 3] {
         [self.steal(), self.load(), busy(by_processes)]
     }
 
@@ -74,10 +75,10 @@ impl Snapshot {
             name,
             title,
             verdict,
-            value: format!("{} while this ran", quantity::percent(share)),
+            value: format!("{} during the checks", quantity::percent(share)),
             advice: (verdict != Verdict::Good).then(|| {
-                "the hypervisor gives this machine's CPUs to others: latencies have gaps that no \
-                 relay made; use dedicated CPUs"
+                "the hypervisor gives this machine's CPUs to others, which adds delays that no \
+                 relay causes: use dedicated CPUs"
                     .to_owned()
             }),
             figures: vec![Figure::read("steal", share, "share")],
@@ -94,27 +95,27 @@ impl Snapshot {
             name,
             title,
             verdict,
-            value: format!("{load:.2} before this began"),
+            value: format!("{load:.2} before the checks"),
             advice: (verdict != Verdict::Good).then(|| "wait until the machine is idle".to_owned()),
             figures: vec![Figure::read("load_average_1min", load, "tasks")],
         }
     }
 }
 
-fn busy(taken: Option<Taken>) -> Check {
+fn busy(used: Option<OtherUse>) -> Check {
     let (name, title) = ("other_processes", "other processes");
-    let Some(Taken { cores, busiest }) = taken else {
+    let Some(OtherUse { cores, busiest }) = used else {
         return Check::unknown(name, title, ONLY_LINUX);
     };
-    let (who, pid, most) = busiest;
+    let (program, pid, most) = busiest;
     let verdict = Verdict::by(cores, BUSY);
     Check {
         name,
         title,
         verdict,
-        value: format!("{cores:.2} cores; the most, {most:.2}, by {who} (pid {pid})"),
+        value: format!("{cores:.2} cores; the busiest is {program} (pid {pid}) with {most:.2}"),
         advice: (verdict != Verdict::Good)
-            .then(|| format!("end {who} and what else works here, or wait for it")),
+            .then(|| format!("stop {program} and other work, or wait until it ends")),
         figures: vec![
             Figure::read("all", cores, "cores"),
             Figure::read("busiest", most, "cores"),
@@ -137,8 +138,7 @@ fn load_average() -> Option<f64> {
     None
 }
 
-/// All processes but this one; those that end while they are looked at are
-/// left out.
+/// Reads all processes but this one, except those that end meanwhile.
 #[cfg(target_os = "linux")]
 fn processes() -> BTreeMap<u32, Process> {
     let ticks = procfs::ticks_per_second() as f64;
@@ -159,20 +159,20 @@ fn processes() -> BTreeMap<u32, Process> {
     BTreeMap::new()
 }
 
-/// What was used in `elapsed` seconds. Who came in between began at nothing,
-/// and who has gone is not seen.
-fn taken(
+/// Returns the CPU that was used in `elapsed` seconds. All CPU time of a process
+/// that started in between counts; a process that ended is not counted.
+fn used_by_others(
     before: &BTreeMap<u32, Process>,
     after: BTreeMap<u32, Process>,
     elapsed: f64,
-) -> Option<Taken> {
+) -> Option<OtherUse> {
     let used = after.into_iter().map(|(pid, process)| {
         let earlier = before.get(&pid).map_or(0.0, |earlier| earlier.cpu_s);
         let cores = ((process.cpu_s - earlier) / elapsed).max(0.0);
         (process.name, pid, cores)
     });
     let used: Vec<(String, u32, f64)> = used.collect();
-    Some(Taken {
+    Some(OtherUse {
         cores: used.iter().map(|(.., cores)| cores).sum(),
         busiest: used.into_iter().max_by(|a, b| a.2.total_cmp(&b.2))?,
     })
@@ -191,13 +191,13 @@ mod tests {
     }
 
     #[test]
-    fn what_a_process_used_before_does_not_count() {
+    fn cpu_that_a_process_used_before_does_not_count() {
         let before = processes(&[(1, 900.0), (2, 0.0)]);
         let after = processes(&[(1, 900.5), (2, 3.0), (3, 0.1)]);
-        let taken = taken(&before, after, 2.0).unwrap();
-        assert_eq!((taken.busiest.1, taken.busiest.2), (2, 1.5));
-        assert!((taken.cores - 1.8).abs() < 1e-9, "{}", taken.cores);
-        assert_eq!(busy(Some(taken)).verdict, Verdict::Note);
+        let used = used_by_others(&before, after, 2.0).unwrap();
+        assert_eq!((used.busiest.1, used.busiest.2), (2, 1.5));
+        assert!((used.cores - 1.8).abs() < 1e-9, "{}", used.cores);
+        assert_eq!(busy(Some(used)).verdict, Verdict::Note);
     }
 
     #[test]

@@ -1,11 +1,11 @@
-//! CPUs: how many, and whether their speed is fixed.
+//! The number of CPUs, and their frequency settings.
 
 use std::fs;
 use std::thread::available_parallelism;
 
 use super::{Check, Figure, Verdict};
 
-/// The CPUs, and their frequency.
+/// Checks the CPUs and their frequency.
 pub fn checks() -> [Check; 2] {
     [cpus(), frequency()]
 }
@@ -19,19 +19,22 @@ fn cpus() -> Check {
         figures.push(Figure::read("affinity", allowed as f64, "cpus"));
         figures.push(Figure::read("online", online as f64, "cpus"));
         if usable < allowed {
-            value.push_str(", the rest is withheld by a quota");
+            value.push_str(", limited by a quota");
         }
     }
     let (verdict, advice) = match usable {
         1 => (
             Verdict::Bad,
-            Some("generator and relay share one CPU: the latency is the scheduler's"),
+            Some(
+                "generator and relay share one CPU, so latencies measure the scheduler: use a \
+                 machine with more CPUs",
+            ),
         ),
         2 | 3 => (
             Verdict::Note,
             Some(
-                "keep the load low enough that the relay's and the generator's threads find a \
-                 free CPU, or put the relay on another machine",
+                "keep the load low enough that the threads of relay and generator find a free \
+                 CPU, or put the relay on another machine",
             ),
         ),
         _ => (Verdict::Good, None),
@@ -46,7 +49,8 @@ fn cpus() -> Check {
     }
 }
 
-/// CPUs that this process may run on, and CPUs that are online.
+/// Returns the number of CPUs that this process may run on, and the number of
+/// CPUs that are online.
 #[cfg(target_os = "linux")]
 fn affinity() -> Option<(usize, usize)> {
     use procfs::CurrentSI;
@@ -61,7 +65,7 @@ fn affinity() -> Option<(usize, usize)> {
 }
 
 fn frequency() -> Check {
-    judged(
+    judge(
         read("cpu0/cpufreq/scaling_governor").as_deref(),
         turbo(
             read("intel_pstate/no_turbo").as_deref(),
@@ -75,21 +79,26 @@ fn read(path: &str) -> Option<String> {
     Some(text.trim().to_owned())
 }
 
-/// Whether CPUs may run faster than rated, as Intel's driver or the others say.
+/// Returns whether CPUs may run above their rated frequency, as reported by
+/// Intel's driver or by the other drivers.
 fn turbo(no_turbo: Option<&str>, boost: Option<&str>) -> Option<bool> {
     let no_turbo = no_turbo.map(|value| value == "0");
     no_turbo.or(boost.map(|value| value == "1"))
 }
 
-fn judged(governor: Option<&str>, turbo: Option<bool>) -> Check {
+fn judge(governor: Option<&str>, turbo: Option<bool>) -> Check {
     let (name, title) = ("frequency", "CPU frequency");
     if governor.is_none() && turbo.is_none() {
-        return Check::unknown(name, title, "this system, or its hypervisor, does not tell");
+        return Check::unknown(
+            name,
+            title,
+            "this system or its hypervisor does not report it",
+        );
     }
-    let governor_advice = "set the governor to `performance`: a CPU that clocks down between \
-                           edits makes light loads look slow";
-    let turbo_advice = "turbo makes figures depend on heat and on the load of other CPUs: switch \
-                        it off where you compare";
+    let governor_advice = "set the governor to `performance`: a CPU that slows down between edits \
+                           makes light loads look slow";
+    let turbo_advice = "switch turbo off for comparisons: it makes figures depend on heat and on \
+                        the load of other CPUs";
     let fixed = governor.is_none_or(|governor| governor == "performance");
     let advice: Vec<&str> = [
         (!fixed).then_some(governor_advice),
@@ -121,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_drivers_tell_about_turbo_in_their_own_way() {
+    fn turbo_is_read_from_both_kinds_of_drivers() {
         assert_eq!(turbo(Some("0"), None), Some(true));
         assert_eq!(turbo(Some("1"), Some("1")), Some(false));
         assert_eq!(turbo(None, Some("0")), Some(false));
@@ -131,13 +140,13 @@ mod tests {
     #[test]
     fn a_fixed_frequency_is_good_and_a_moving_one_is_a_note() {
         assert_eq!(
-            judged(Some("performance"), Some(false)).verdict,
+            judge(Some("performance"), Some(false)).verdict,
             Verdict::Good
         );
-        let moving = judged(Some("powersave"), Some(true));
+        let moving = judge(Some("powersave"), Some(true));
         assert_eq!(moving.verdict, Verdict::Note);
-        assert!(moving.advice.unwrap().contains("; turbo"));
-        assert_eq!(judged(None, None).verdict, Verdict::Unknown);
+        assert!(moving.advice.unwrap().contains("; switch turbo off"));
+        assert_eq!(judge(None, None).verdict, Verdict::Unknown);
     }
 
     #[test]
