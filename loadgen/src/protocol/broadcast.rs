@@ -1,8 +1,8 @@
-//! `broadcast`: every binary frame is one update, nothing around it.
+//! `broadcast`: every binary frame is one bare update.
 
 use super::{Event, Frame, JoinMode, Protocol, ProtocolError, UpdateId};
 
-/// The session has no state.
+/// The client's side of the protocol, which has no state.
 #[derive(Debug)]
 pub(super) struct Broadcast;
 
@@ -29,7 +29,7 @@ impl Protocol for Broadcast {
             other => {
                 return Err(ProtocolError {
                     protocol: "broadcast",
-                    reason: format!("a text of {} bytes", other.len()),
+                    reason: format!("it is a text of {} bytes", other.len()),
                 });
             }
         }
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_update_is_the_frame_and_back() {
+    fn an_update_is_sent_and_received_as_a_bare_frame() {
         let mut sent = Vec::new();
         Broadcast.send(0, vec![1, 2, 3], &mut sent);
         let mut received = Vec::new();
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_not_part_of_it() {
+    fn text_frames_are_refused() {
         let error = Broadcast.receive(Frame::Text("hello".to_owned()), &mut Vec::new());
         assert!(error.unwrap_err().to_string().contains("text"));
     }

@@ -29,7 +29,7 @@ impl ProtocolKind {
         }
     }
 
-    /// Whether its relays keep what a client needs that arrives late.
+    /// Returns whether its relays keep the history that a late joiner needs.
     pub fn remembers(self) -> bool {
         match self {
             Self::Broadcast => false,
@@ -37,7 +37,7 @@ impl ProtocolKind {
         }
     }
 
-    /// Whether it carries presence messages.
+    /// Returns whether it carries presence messages.
     pub fn carries_presence(self) -> bool {
         match self {
             Self::Broadcast => false,
@@ -58,7 +58,7 @@ pub enum Frame {
 }
 
 impl Frame {
-    /// Size of its payload, bytes.
+    /// Returns the size of the payload, bytes.
     pub fn len(&self) -> usize {
         match self {
             Self::Binary(bytes) => bytes.len(),
@@ -67,7 +67,7 @@ impl Frame {
         }
     }
 
-    /// Whether it has no payload.
+    /// Returns whether there is no payload.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -89,7 +89,7 @@ pub trait Protocol {
     /// acknowledges updates, [`Event::Acknowledged`] will name `id`.
     fn send(&mut self, id: UpdateId, update: Vec<u8>, out: &mut Vec<Frame>);
 
-    /// Whether the relay acknowledges updates.
+    /// Returns whether the relay acknowledges updates.
     fn acknowledges(&self) -> bool;
 
     /// Returns the frame with the presence of this client's user; `None` where the
@@ -105,17 +105,17 @@ pub trait Protocol {
     /// Takes a frame from the relay and adds its meaning to `events`.
     ///
     /// # Errors
-    /// When the frame is not of this protocol, or is damaged. The session can
+    /// If the frame is not of this protocol, or is damaged. The session can
     /// go on with the next one.
     fn receive(&mut self, frame: Frame, events: &mut Vec<Event>) -> Result<(), ProtocolError>;
 }
 
-/// Whether a session may send at once.
+/// The way in which a session begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JoinMode {
-    /// There is nothing to wait for.
+    /// The session may send at once.
     Joined,
-    /// [`Event::Joined`] will come.
+    /// The session must wait for [`Event::Joined`].
     Joining,
 }
 
@@ -154,7 +154,7 @@ pub enum Event {
 
 /// A frame that does not belong to the protocol.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the relay sent what is no frame of the {protocol} protocol: {reason}")]
+#[error("the relay sent a frame that is not valid in the {protocol} protocol: {reason}")]
 pub struct ProtocolError {
     /// The protocol's name.
     pub protocol: &'static str,

@@ -1,17 +1,17 @@
-//! Updates that come in fragments, until they are whole.
+//! Assembles updates that arrive in fragments.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
-/// What the bookkeeping of one fragment costs, about: a header must not be
-/// able to announce more fragments than fit the limit on bytes.
+/// The approximate cost of the bookkeeping of one fragment, bytes: a header must
+/// not be able to announce more fragments than the limit on bytes allows.
 const COST_OF_FRAGMENT: u64 = 64;
 
-/// The batches under way, by what names them. What they hold is bounded.
+/// The incomplete batches by their keys. Their total size is bounded.
 #[derive(Debug)]
 pub(crate) struct Fragments<K> {
     batches: HashMap<K, Batch>,
-    /// What all batches together may announce, bytes.
+    /// The number of bytes that all batches together may announce.
     limit: u64,
 }
 
@@ -20,26 +20,26 @@ struct Batch {
     count: u64,
     total: u64,
     received: u64,
-    /// By index, as they come in any order.
+    /// The fragments by index, since they arrive in any order.
     fragments: BTreeMap<u64, Vec<u8>>,
 }
 
-/// Why a header or fragment is of no use.
+/// A reason why a header or fragment is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FragmentError {
-    /// There would be more than the limit under way.
-    #[error("an update in fragments that is too large")]
+    /// The incomplete batches would exceed the limit.
+    #[error("an update in fragments is too large")]
     TooLarge,
-    /// No header came before.
+    /// No header preceded the fragment.
     #[error("a fragment of an unknown batch")]
     Unknown,
-    /// The batch is not what its header said, and is forgotten.
-    #[error("fragments that do not fit their header")]
+    /// The batch does not match its header, and is forgotten.
+    #[error("fragments do not match their header")]
     Inconsistent,
 }
 
 impl<K: Hash + Eq + Clone> Fragments<K> {
-    /// None under way; `limit` is for all batches together, in bytes.
+    /// Creates a collection that accepts `limit` bytes for all batches together.
     pub(crate) fn new(limit: u64) -> Self {
         Self {
             batches: HashMap::new(),
@@ -47,7 +47,7 @@ impl<K: Hash + Eq + Clone> Fragments<K> {
         }
     }
 
-    /// Takes a header. A batch of that name that is under way begins anew.
+    /// Takes a header. An incomplete batch with the same key starts again.
     pub(crate) fn begin(&mut self, key: K, count: u64, total: u64) -> Result<(), FragmentError> {
         self.batches.remove(&key);
         if count == 0 {
@@ -67,8 +67,8 @@ impl<K: Hash + Eq + Clone> Fragments<K> {
         Ok(())
     }
 
-    /// Takes a fragment; the whole update if it was the last one missing. One
-    /// that came before is passed over.
+    /// Takes a fragment, and returns the whole update if the fragment was the
+    /// last one missing. A repeated fragment is ignored.
     pub(crate) fn add(
         &mut self,
         key: &K,
@@ -80,7 +80,7 @@ impl<K: Hash + Eq + Clone> Fragments<K> {
         if fits && !batch.has_all() {
             return Ok(None);
         }
-        // Whole or hopeless: it is not under way any more.
+        // The batch is complete or inconsistent: it is no longer pending.
         let batch = self.batches.remove(key).ok_or(FragmentError::Unknown)?;
         match fits && batch.received == batch.total {
             true => Ok(Some(batch.whole())),
@@ -88,24 +88,24 @@ impl<K: Hash + Eq + Clone> Fragments<K> {
         }
     }
 
-    /// Gives up on a batch; whether it was under way.
+    /// Forgets a batch. Returns whether it was known.
     pub(crate) fn forget(&mut self, key: &K) -> bool {
         self.batches.remove(key).is_some()
     }
 
-    /// Gives up on all of them.
+    /// Forgets all batches.
     pub(crate) fn clear(&mut self) {
         self.batches.clear();
     }
 }
 
 impl Batch {
-    /// What it may come to hold, bytes.
+    /// Returns the number of bytes that the batch may occupy.
     fn cost(&self) -> u64 {
         self.total.max(self.count.saturating_mul(COST_OF_FRAGMENT))
     }
 
-    /// Whether the fragment can belong to this batch.
+    /// Takes a fragment. Returns whether it can belong to this batch.
     fn take(&mut self, index: u64, fragment: Vec<u8>) -> bool {
         if index >= self.count {
             return false;
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_header_announces_is_bounded_together_with_the_others() {
+    fn the_announced_sizes_of_all_batches_together_are_bounded() {
         let mut fragments = Fragments::new(1000);
         assert_eq!(fragments.begin(1, 2, 600), Ok(()));
         assert_eq!(fragments.begin(2, 2, 600), Err(FragmentError::TooLarge));
@@ -140,13 +140,13 @@ mod tests {
             fragments.begin(2, u64::MAX, 1),
             Err(FragmentError::TooLarge)
         );
-        assert_eq!(fragments.begin(1, 2, 1000), Ok(()), "begins anew");
+        assert_eq!(fragments.begin(1, 2, 1000), Ok(()), "starts again");
         assert!(fragments.forget(&1));
         assert_eq!(fragments.begin(2, 1, 600), Ok(()));
     }
 
     #[test]
-    fn a_batch_that_is_not_what_its_header_said_is_forgotten() {
+    fn a_batch_that_does_not_match_its_header_is_forgotten() {
         let mut fragments = Fragments::new(1000);
         let inconsistent = Err(FragmentError::Inconsistent);
         assert_eq!(fragments.begin(1, 0, 0), Err(FragmentError::Inconsistent));

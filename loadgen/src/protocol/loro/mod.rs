@@ -1,7 +1,7 @@
-//! `loro`: loro-protocol version 1, the client's side.
+//! `loro`: the client's side of loro-protocol version 1.
 //!
-//! The document is the room's `%LOR`, where each update is acknowledged by its
-//! batch id; where the users are is the same room's `%EPH`.
+//! The document is the `%LOR` of the room, where each update is acknowledged by
+//! its batch id. Presence is the `%EPH` of the same room.
 
 pub(crate) mod fragments;
 #[cfg(test)]
@@ -17,8 +17,8 @@ use self::fragments::Fragments;
 use self::wire::{PING, PONG, WireError};
 use super::{Event, Frame, JoinMode, Protocol, ProtocolError, UpdateId};
 
-/// What may come in fragments and not be whole yet, bytes: more than the
-/// snapshot of any document that one would load a browser with.
+/// The limit on updates that have arrived in part, bytes: more than the snapshot
+/// of any document that a browser could load.
 const MAX_INCOMPLETE: u64 = 256 << 20;
 
 /// The state of a session.
@@ -26,12 +26,13 @@ const MAX_INCOMPLETE: u64 = 256 << 20;
 pub(super) struct Loro {
     room: String,
     fragments: Fragments<BatchId>,
-    /// Presence states sent, for their batch ids. Nobody waits for their acks.
+    /// The number of presence states sent, from which their batch ids are made.
+    /// No one waits for their acks.
     presences: u64,
 }
 
 impl Loro {
-    /// A session in `room`.
+    /// Creates a session in `room`.
     pub(super) fn new(room: &str) -> Self {
         Self {
             room: room.to_owned(),
@@ -53,7 +54,7 @@ impl Loro {
         let message = wire::decode(frame).map_err(|error| damaged(&error))?;
         let (crdt, room) = about(&message);
         if room != self.room {
-            return Err(damaged(&format!("one for the room `{room}`")));
+            return Err(damaged(&format!("it is for the room `{room}`")));
         }
         match crdt {
             CrdtType::Loro => self.document(message, events),
@@ -61,7 +62,7 @@ impl Loro {
                 presence(message, events);
                 Ok(())
             }
-            _ => Err(damaged(&"one for another kind of document")),
+            _ => Err(damaged(&"it is for another kind of document")),
         }
     }
 
@@ -107,7 +108,7 @@ impl Loro {
                 events.push(Event::Evicted(format!("{}: {message}", eviction(code))));
             }
             Message::JoinRequest { .. } | Message::Leave { .. } => {
-                return Err(damaged(&"one that only clients send"));
+                return Err(damaged(&"only clients send this message"));
             }
         }
         Ok(())
@@ -117,8 +118,8 @@ impl Loro {
 impl Protocol for Loro {
     fn open(&mut self, version: Vec<u8>, out: &mut Vec<Frame>) -> JoinMode {
         self.fragments.clear();
-        // A version of some 20,000 peers fits no frame. To know nothing is
-        // always true enough: the relay then sends everything.
+        // A version of some 20,000 peers does not fit in a frame. An empty
+        // version is always correct: the relay then sends everything.
         let document = self
             .join(CrdtType::Loro, version)
             .or_else(|_| self.join(CrdtType::Loro, Vec::new()));
@@ -164,15 +165,15 @@ impl Protocol for Loro {
                 events.push(Event::Answer(Frame::Text(PONG.to_owned())));
             }
             other => {
-                return Err(damaged(&format!("a text of {} bytes", other.len())));
+                return Err(damaged(&format!("it is a text of {} bytes", other.len())));
             }
         }
         Ok(())
     }
 }
 
-/// Presence is worth no more than what it shows: that it is refused, or its
-/// acks, are nothing to act on.
+/// Takes a presence message. Acks and refusals of presence need no action, since
+/// it is not kept.
 fn presence(message: ProtocolMessage, events: &mut Vec<Event>) {
     if let ProtocolMessage::DocUpdate { updates, .. } = message {
         events.extend(
@@ -218,7 +219,8 @@ fn eviction(code: RoomErrorCode) -> &'static str {
     }
 }
 
-/// What a message is about.
+/// Returns the kind of document and the room that a message refers to.
+
 pub(crate) fn about(message: &ProtocolMessage) -> (CrdtType, &str) {
     use ProtocolMessage as Message;
     match message {

@@ -1,23 +1,12 @@
-//! The client's state machine against bytes written out by hand.
+//! Tests of the client's state machine against hand-written bytes.
 
 use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
 
-fn hex(hex: &str) -> Vec<u8> {
-    let digits: Vec<u8> = hex
-        .bytes()
-        .filter(|byte| !byte.is_ascii_whitespace())
-        .collect();
-    digits
-        .chunks(2)
-        .map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap())
-        .collect()
-}
-
 fn binary(digits: &str) -> Frame {
-    Frame::Binary(hex(digits).into())
+    Frame::Binary(hex::decode(digits.replace(' ', "")).unwrap().into())
 }
 
 fn received(session: &mut Loro, frame: Frame) -> Vec<Event> {
@@ -26,8 +15,9 @@ fn received(session: &mut Loro, frame: Frame) -> Vec<Event> {
     events
 }
 
-/// `%LOR`, `%EPH`, and the room `r`.
+/// The magic bytes `%LOR` and the room `r`.
 const LOR: &str = "254c4f52 0172";
+/// The magic bytes `%EPH` and the room `r`.
 const EPH: &str = "25455048 0172";
 
 #[test]
@@ -62,7 +52,7 @@ fn an_update_carries_its_id_as_batch_id() {
 }
 
 #[test]
-fn every_frame_of_the_relay_means_something() {
+fn every_frame_of_the_relay_yields_its_events() {
     let update = |byte: u8| Event::Update(vec![byte].into());
     let text = str::to_owned;
     let cases: &[(&str, Vec<Event>)] = &[
@@ -102,7 +92,7 @@ fn every_frame_of_the_relay_means_something() {
 }
 
 #[test]
-fn presence_is_told_apart_from_the_document() {
+fn presence_is_distinguished_from_the_document() {
     let mut session = Loro::new("r");
     let state = binary(&format!("{EPH} 03 01 01 0a 0000000000000009"));
     assert_eq!(
@@ -133,7 +123,7 @@ fn pings_go_both_ways_as_text() {
 }
 
 #[test]
-fn what_no_relay_may_send_is_an_error() {
+fn frames_that_no_relay_may_send_are_errors() {
     let refused = [
         binary(""),
         binary("00000000"),
@@ -155,7 +145,7 @@ fn what_no_relay_may_send_is_an_error() {
 }
 
 #[test]
-fn a_new_session_forgets_what_was_half_received() {
+fn a_new_session_forgets_fragments_of_the_last_one() {
     let mut session = Loro::new("r");
     let header = binary(&format!("{LOR} 04 0000000000000001 02 02"));
     assert_eq!(received(&mut session, header), []);
@@ -164,7 +154,7 @@ fn a_new_session_forgets_what_was_half_received() {
     assert!(session.receive(fragment, &mut Vec::new()).is_err());
 }
 
-/// Sizes around the edges of a frame and of fragments, and far from them.
+/// Sizes near the limits of frames and fragments, and far from them.
 fn sizes() -> impl Strategy<Value = usize> {
     prop_oneof![
         0..2000_usize,

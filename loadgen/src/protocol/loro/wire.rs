@@ -1,44 +1,44 @@
 //! The frames of loro-protocol version 1, for client and relay: the crate's
-//! codec, and around it what it leaves to its users.
+//! codec, with the checks and the splitting that it leaves to its users.
 
 use bytes::Bytes;
 use loro_protocol::{
     BatchId, BytesReader, CrdtType, MAX_MESSAGE_SIZE, MessageType, ProtocolMessage,
 };
 
-/// Bytes of an update in one fragment, at most.
+/// The largest number of bytes of an update in one fragment.
 pub(crate) const FRAGMENT_BYTES: usize = 240 * 1024;
 
-/// What the updates of one frame may add up to, so that they fit with all that
-/// stands around them.
+/// The largest total size of the updates in one frame, bytes, so that they fit
+/// together with their headers.
 const PACKED_BYTES: usize = FRAGMENT_BYTES;
 
-/// The text frame that asks the other side whether it is still there.
+/// The text frame that asks the other side for a sign of life.
 pub(crate) const PING: &str = "ping";
 
 /// The answer to [`PING`].
 pub(crate) const PONG: &str = "pong";
 
-/// What cannot be sent, or is no frame; the reason.
+/// The reason why a message cannot be sent, or why bytes are not a frame.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct WireError(String);
 
-/// A message as a frame.
+/// Encodes a message as a frame.
 ///
 /// # Errors
-/// When it is longer than 256 KiB, or its room's name than 128 bytes.
+/// If the frame exceeds 256 KiB, or the room's name 128 bytes.
 pub(crate) fn encode(message: &ProtocolMessage) -> Result<Bytes, WireError> {
     let frame = loro_protocol::encode(message).map_err(WireError)?;
     Ok(frame.into())
 }
 
-/// The message in a frame.
+/// Decodes the message in a frame.
 ///
 /// # Errors
-/// When it is none, or longer than 256 KiB.
+/// If the bytes are not a frame, or exceed 256 KiB.
 pub(crate) fn decode(frame: &[u8]) -> Result<ProtocolMessage, WireError> {
-    // The crate checks neither of the two.
+    // The crate checks neither the size nor the count.
     if frame.len() > MAX_MESSAGE_SIZE {
         return Err(WireError(format!("{} bytes in a frame", frame.len())));
     }
@@ -46,8 +46,9 @@ pub(crate) fn decode(frame: &[u8]) -> Result<ProtocolMessage, WireError> {
     loro_protocol::decode(frame).map_err(WireError)
 }
 
-/// The codec makes room for as many updates as a DocUpdate says it has before
-/// it looks for them: nine hostile bytes would end the process.
+/// Checks the number of updates that a DocUpdate announces. The codec allocates
+/// memory for that number before it reads the updates: nine hostile bytes would
+/// end the process.
 fn check_count(frame: &[u8]) -> Result<(), String> {
     let mut reader = BytesReader::new(frame);
     reader.read_bytes(4)?;
@@ -62,11 +63,11 @@ fn check_count(frame: &[u8]) -> Result<(), String> {
     }
 }
 
-/// The frames that carry one update: a DocUpdate if that is short enough,
-/// else fragments.
+/// Encodes one update: as a DocUpdate if that is short enough, otherwise as
+/// fragments.
 ///
 /// # Errors
-/// When the room's name is longer than 128 bytes.
+/// If the room's name exceeds 128 bytes.
 pub(crate) fn update_frames(
     room: &str,
     batch: BatchId,
@@ -79,11 +80,11 @@ pub(crate) fn update_frames(
     }
 }
 
-/// The frames that carry many updates, as many in each as fit. Batch ids count
-/// up from `first`.
+/// Encodes many updates, with as many in each frame as fit. Batch ids count up
+/// from `first`.
 ///
 /// # Errors
-/// When the room's name is longer than 128 bytes.
+/// If the room's name exceeds 128 bytes.
 pub(crate) fn packed_frames(
     room: &str,
     first: u64,
@@ -108,7 +109,7 @@ pub(crate) fn packed_frames(
     Ok(frames)
 }
 
-/// How many of the first of `updates` fit one frame.
+/// Returns how many of `updates`, from the first one on, fit in one frame.
 fn fitting(updates: &[Bytes]) -> usize {
     let mut bytes = 0;
     updates
@@ -121,8 +122,8 @@ fn fitting(updates: &[Bytes]) -> usize {
         .count()
 }
 
-/// Takes the updates for the time of encoding only: the codec owns what it
-/// encodes.
+/// Encodes `updates` as one DocUpdate. The codec needs to own them, so they are
+/// moved out and back.
 fn doc_update(room: &str, batch: BatchId, updates: &mut Vec<Vec<u8>>) -> Result<Bytes, WireError> {
     let message = ProtocolMessage::DocUpdate {
         crdt: CrdtType::Loro,
@@ -167,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_count_that_no_frame_can_hold_is_refused() {
+    fn a_count_that_exceeds_the_frame_is_refused() {
         let mut frame = b"%LOR\x01r\x03".to_vec();
         frame.extend([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]);
         frame.extend([0; 8]);
@@ -175,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_is_256_kib_at_most_and_what_is_longer_is_cut() {
+    fn an_update_that_exceeds_256_kib_is_sent_in_fragments() {
         // 4 magic, 1 + 1 room, 1 type, 1 count, 3 length, 8 batch id.
         let around = 19;
         let longest = vec![7; MAX_MESSAGE_SIZE - around];
