@@ -52,9 +52,9 @@ fn a_relay_by_command_is_started_measured_and_ended() {
 fn a_relay_that_does_not_start_is_named_with_what_it_did() {
     let url = format!("ws://127.0.0.1:{}", free_port());
     for (command, message) in [
-        ("exit 3", "ended at once"),
-        ("sleep 60", "nobody listens at"),
-        ("no-such-program-anywhere", "ended at once"),
+        ("exit 3", "ended immediately"),
+        ("sleep 60", "does not listen at"),
+        ("no-such-program-anywhere", "ended immediately"),
     ] {
         let begun = Instant::now();
         let flags = ["--relay-cmd", command, "--relay", &url];

@@ -1,11 +1,12 @@
-//! The `broadcast` relay: forwards every binary frame to everyone else in the
-//! room that the URL path names.
+//! The `broadcast` relay: forwards every binary frame to all other clients in
+//! the room that the URL path names.
 //!
-//! It keeps nothing: who joins late, or reconnects, gets nothing of what was
-//! sent before. That is how the relay of many a getting-started article works,
-//! and part of what syncbench is there to show.
+//! It keeps nothing: a client that joins late, or reconnects, receives none of
+//! the earlier frames. The relays of many getting-started articles work this
+//! way, and syncbench shows what that costs.
 //!
-//! Per sender, frames arrive everywhere in the order they were sent.
+//! The frames of one sender arrive everywhere in the order in which they were
+//! sent.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -21,7 +22,8 @@ use super::server::{self, Listener, Outgoing, Queue, Service, Session, lock};
 /// Settings of the relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Config {
-    /// Frames that may wait for one client before it counts as a slow reader.
+    /// The number of frames that may wait for one client before it counts as a
+    /// slow reader.
     pub queue_frames: usize,
 }
 
@@ -59,8 +61,8 @@ struct Member {
 }
 
 impl Room {
-    /// Queues `frame` for everyone but `from`. Under the lock, so that all
-    /// members see one sender's frames in the order sent.
+    /// Queues `frame` for all members but `from`. The lock is held meanwhile, so
+    /// that all members receive one sender's frames in the same order.
     fn forward(&self, from: u64, frame: &Bytes) {
         lock(&self.members).retain(|member| {
             member.id == from
@@ -93,7 +95,8 @@ impl Service for Relay {
     }
 }
 
-/// One client's place in a room; leaving it when dropped.
+/// The membership of one client in a room, which ends when it is dropped.
+
 struct Membership {
     relay: Arc<Relay>,
     name: String,

@@ -28,8 +28,9 @@ pub struct EmbeddedRelay {
     pub history: HistoryKind,
 }
 
-/// Serves an embedded relay until `shutdown` completes. Needs a Tokio runtime
+/// Serves an embedded relay until `shutdown` completes. Requires a Tokio runtime
 /// with timers.
+
 pub async fn serve(
     listener: impl Listener,
     shutdown: impl Future<Output = ()>,

@@ -1,5 +1,4 @@
-//! A relay that a run owns: started for it, measured, disturbed, and ended
-//! with it.
+//! A relay that belongs to a run, which starts, measures, disturbs and ends it.
 
 use std::ffi::OsString;
 use std::io;
@@ -15,26 +14,26 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{RelayCommand, RelayError, RelayProcess};
 use crate::net::target::{UrlTemplate, host_and_port};
 
-/// How a relay is started.
+/// The way in which a relay is started.
 #[derive(Debug, Clone)]
 pub enum Start {
-    /// The embedded relay: the program, given an address to listen on.
+    /// Starts the embedded relay.
     Embedded {
-        /// The executable, and its arguments but for the address.
+        /// The executable and its arguments, without the address to listen on.
         command: RelayCommand,
     },
-    /// Any program, as a shell runs it.
+    /// Starts any program with a shell.
     Command {
-        /// Program and arguments.
+        /// The program and its arguments.
         command: String,
-        /// Where it listens once it is ready.
+        /// The address at which it listens once it is ready.
         url: UrlTemplate,
-        /// How long that may take.
+        /// The longest time until it listens.
         ready_timeout: Duration,
     },
 }
 
-/// A relay that is running, or killed and to be started again.
+/// A relay that runs, or that was killed and may be started again.
 #[derive(Debug)]
 pub struct OwnedRelay {
     start: Start,
@@ -53,7 +52,7 @@ impl OwnedRelay {
     /// Starts the relay, and waits until it listens.
     ///
     /// # Errors
-    /// When it cannot be started, or does not listen in time.
+    /// If it cannot be started, or does not listen in time.
     pub async fn start(start: Start) -> Result<Self, RelayError> {
         let (running, address, url) = launch(&start, None).await?;
         Ok(Self {
@@ -64,12 +63,12 @@ impl OwnedRelay {
         })
     }
 
-    /// Where its rooms are.
+    /// Returns the URL of its rooms.
     pub fn url(&self) -> &UrlTemplate {
         &self.url
     }
 
-    /// Its process id, while it runs.
+    /// Returns its process id while it runs.
     pub fn pid(&self) -> Option<u32> {
         match self.running.as_ref()? {
             Running::Embedded(process) => Some(process.pid()),
@@ -77,10 +76,10 @@ impl OwnedRelay {
         }
     }
 
-    /// Completes when it ends by itself; never while it is killed.
+    /// Completes when the process ends by itself; never after [`Self::kill`].
     ///
     /// # Errors
-    /// When the system cannot wait for it.
+    /// If the system cannot wait for the process.
     pub async fn ended(&mut self) -> io::Result<ExitStatus> {
         match &mut self.running {
             Some(Running::Embedded(process)) => process.ended().await,
@@ -89,12 +88,12 @@ impl OwnedRelay {
         }
     }
 
-    /// Stops it where it is, as a machine does that hangs.
+    /// Suspends the process, like a machine that hangs.
     pub fn pause(&self) {
         self.signal(Signal::STOP);
     }
 
-    /// Lets it go on.
+    /// Resumes the process after a pause.
     pub fn resume(&self) {
         self.signal(Signal::CONT);
     }
@@ -102,12 +101,12 @@ impl OwnedRelay {
     fn signal(&self, signal: Signal) {
         let pid = self.pid().and_then(|pid| i32::try_from(pid).ok());
         if let Some(pid) = pid.and_then(Pid::from_raw) {
-            // One that has just ended cannot be signalled, and need not be.
+            // A process that has just ended cannot and need not be signalled.
             let _ = kill_process(pid, signal);
         }
     }
 
-    /// Kills it. What it kept in memory is gone.
+    /// Kills the process, which loses everything that it kept in memory.
     pub async fn kill(&mut self) {
         self.signal(Signal::KILL);
         match self.running.take() {
@@ -117,19 +116,19 @@ impl OwnedRelay {
         }
     }
 
-    /// Starts it again where it was.
+    /// Starts the relay again at the same address.
     ///
     /// # Errors
-    /// When it cannot be started, or does not listen in time.
+    /// If it cannot be started, or does not listen in time.
     pub async fn restart(&mut self) -> Result<(), RelayError> {
         let (running, ..) = launch(&self.start, self.address).await?;
         self.running = Some(running);
         Ok(())
     }
 
-    /// Ends it, and waits until it has.
+    /// Stops the relay, and waits until it has ended.
     pub async fn stop(mut self) {
-        // A paused one could not end.
+        // A paused process could not end.
         self.resume();
         match self.running.take() {
             Some(Running::Embedded(process)) => process.stop().await,
@@ -170,7 +169,7 @@ async fn launch(
     }
 }
 
-/// Runs `command` as a shell does, in the place of the shell.
+/// Starts `command` with a shell, which it replaces.
 fn shell(command: &str) -> Result<Child, RelayError> {
     Command::new("sh")
         .args(["-c", &format!("exec {command}")])
@@ -184,7 +183,7 @@ fn shell(command: &str) -> Result<Child, RelayError> {
         })
 }
 
-/// Waits until someone listens at `url`.
+/// Waits until the relay listens at `url`.
 async fn ready(
     mut child: Child,
     command: &str,
@@ -201,7 +200,7 @@ async fn ready(
     let until = Instant::now() + within;
     loop {
         if let Ok(Some(status)) = child.try_wait() {
-            return Err(not_ready(format!("it ended at once ({status})")));
+            return Err(not_ready(format!("it ended immediately ({status})")));
         }
         let left = until.saturating_duration_since(Instant::now());
         if let Ok(Ok(_)) = timeout(left, TcpStream::connect((host, port))).await {
@@ -209,7 +208,7 @@ async fn ready(
         }
         if left.is_zero() {
             return Err(not_ready(format!(
-                "nobody listens at {url} after {within:?}"
+                "it does not listen at {url} after {within:?}"
             )));
         }
         sleep(Duration::from_millis(20)).await;

@@ -13,24 +13,24 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::timeout;
 
-/// How long a relay may take to say where it listens.
+/// The longest time until a relay announces its address.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a relay may take to end once asked to.
+/// The longest time until a relay ends after it was asked to.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The program that serves as embedded relay. It must announce its address
-/// with [`announce`] as the first line on stdout, and end when its stdin does,
-/// so that it can never outlive the run, even when that is killed.
+/// The program that runs the embedded relay. It must announce its address with
+/// [`announce`] as the first line on stdout, and end when its stdin is closed,
+/// so that it never outlives the run, even if the run is killed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RelayCommand {
     /// The executable.
     pub program: PathBuf,
-    /// Its arguments.
+    /// The arguments of the program.
     pub args: Vec<OsString>,
 }
 
-/// Why the embedded relay did not start.
+/// A reason why a relay did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum RelayError {
     /// The program cannot be run.
@@ -38,18 +38,18 @@ pub enum RelayError {
     Spawn {
         /// The executable.
         program: PathBuf,
-        /// What the system says.
+        /// The system's error.
         error: io::Error,
     },
-    /// It does not answer.
+    /// The relay does not listen.
     #[error("the relay `{command}` did not start: {reason}")]
     NotReady {
-        /// How it was started.
+        /// The command that started it.
         command: String,
-        /// What it did instead.
+        /// The behaviour that was seen instead.
         reason: String,
     },
-    /// It did not say where it listens.
+    /// The relay did not announce its address.
     #[error("the embedded relay did not start: {0}")]
     NoAnnouncement(String),
 }
@@ -59,10 +59,10 @@ struct Announcement {
     listening: SocketAddr,
 }
 
-/// Says on stdout where a relay listens, for the parent process and for people.
+/// Prints the address of a relay on stdout, for the parent process and for people.
 ///
 /// # Errors
-/// When stdout cannot be written.
+/// If stdout cannot be written.
 pub fn announce(listening: SocketAddr) -> io::Result<()> {
     let line = serde_json::to_string(&Announcement { listening })?;
     let mut stdout = io::stdout().lock();
@@ -84,7 +84,7 @@ impl RelayProcess {
     /// Starts the relay and waits until it listens.
     ///
     /// # Errors
-    /// When it cannot be started or does not announce an address in time.
+    /// If it cannot be started or does not announce an address in time.
     pub async fn start(command: &RelayCommand) -> Result<Self, RelayError> {
         let mut child = Command::new(&command.program)
             .args(&command.args)
@@ -98,11 +98,11 @@ impl RelayProcess {
             })?;
         let address = match timeout(START_TIMEOUT, announced(&mut child)).await {
             Ok(address) => address?,
-            Err(_) => return Err(no_announcement("it said nothing for 10 s")),
+            Err(_) => return Err(no_announcement("it printed nothing for 10 s")),
         };
         let pid = child
             .id()
-            .ok_or_else(|| no_announcement("it ended at once"))?;
+            .ok_or_else(|| no_announcement("it ended immediately"))?;
         let stdin = child.stdin.take();
         Ok(Self {
             child,
@@ -112,12 +112,12 @@ impl RelayProcess {
         })
     }
 
-    /// Its process id.
+    /// Returns its process id.
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// Where it listens.
+    /// Returns the address at which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -125,12 +125,13 @@ impl RelayProcess {
     /// Completes when the process ends by itself.
     ///
     /// # Errors
-    /// When the system cannot wait for it.
+    /// If the system cannot wait for the process.
     pub async fn ended(&mut self) -> io::Result<ExitStatus> {
         self.child.wait().await
     }
 
-    /// Asks the relay to end and waits until it has; kills it when it does not.
+    /// Asks the relay to end and waits until it has; kills it if it does not end
+    /// in time.
     pub async fn stop(mut self) {
         drop(self.stdin.take());
         if timeout(STOP_TIMEOUT, self.child.wait()).await.is_err() {
@@ -146,9 +147,10 @@ async fn announced(child: &mut Child) -> Result<SocketAddr, RelayError> {
         .ok_or_else(|| no_announcement("it has no stdout"))?;
     let line = BufReader::new(stdout).lines().next_line().await;
     let line = line.map_err(|error| no_announcement(&error.to_string()))?;
-    let line = line.ok_or_else(|| no_announcement("it ended at once"))?;
+    let line = line.ok_or_else(|| no_announcement("it ended immediately"))?;
     let announcement: Announcement = serde_json::from_str(&line)
-        .map_err(|_| no_announcement(&format!("it said `{line}` instead of its address")))?;
+        .map_err(|_| no_announcement(&format!("it printed `{line}` instead of its address")))?;
+
     Ok(announcement.listening)
 }
 

@@ -1,12 +1,12 @@
-//! What every embedded relay does alike: it accepts connections, shakes hands,
-//! queues what a client is to get, hangs up on slow readers, and says goodbye.
+//! The part that all embedded relays share: accepting connections, handshakes,
+//! queues, the disconnection of slow readers, and orderly closes.
 //!
-//! Each client has a bounded queue; who lets it fill is a slow reader and is
-//! disconnected with close code 1008, since waiting for it would stall the
-//! others and dropping a frame would leave it behind without a word.
+//! Each client has a bounded queue. A client that lets its queue fill is a slow
+//! reader and is disconnected with close code 1008: waiting for it would stall
+//! the others, and dropping a frame would leave it behind without notice.
 //!
-//! A relay runs over any stream, so that a simulation can put it on a network
-//! and a clock of its own: see [`Listener`].
+//! A relay runs over any stream, so that a simulation can use its own network
+//! and clock: see [`Listener`].
 
 use std::future::Future;
 use std::io;
@@ -26,21 +26,23 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
-/// A client that has not finished its handshake by then is dropped.
+/// The longest time for a handshake, after which the client is dropped.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a closing connection may take to accept its last frames.
+/// The longest time for a closing connection to accept its last frames.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Where clients come from: a TCP port, or what stands for one in a simulation.
+/// A source of client connections: a TCP port, or its counterpart in a
+/// simulation.
 pub trait Listener: Send {
-    /// One client's connection.
+    /// The connection of one client.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
     /// Waits for the next client.
     ///
     /// # Errors
-    /// When none can be taken at the moment; the relay tries again after 20 ms.
+    /// If no client can be accepted at the moment; the relay tries again after
+    /// 20 ms.
     fn accept(&mut self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 }
 
@@ -49,15 +51,15 @@ impl Listener for TcpListener {
 
     async fn accept(&mut self) -> io::Result<TcpStream> {
         let (stream, _) = TcpListener::accept(self).await?;
-        // Without it, small frames wait for the other side's delayed ack. A
-        // socket that refuses is dead already, as the handshake will find.
+        // Otherwise, small frames would wait for the other side's delayed ack. A
+        // socket that refuses is dead already, as the handshake will show.
         let _ = stream.set_nodelay(true);
         Ok(stream)
     }
 }
 
-/// Streams that are handed over in memory. After the last sender is gone,
-/// nobody comes any more.
+/// Accepts streams that are passed in memory. Once the last sender is dropped,
+/// no more clients arrive.
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Listener for mpsc::Receiver<S> {
     type Stream = S;
 
@@ -69,45 +71,49 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Listener for mpsc::Rece
     }
 }
 
-/// What makes a relay of the server: what it does with its clients' frames.
+/// The protocol of a relay: it handles the frames of the clients.
 pub(super) trait Service: Send + Sync + 'static {
-    /// One client, from the handshake on. Dropped when it is gone.
+    /// One client, from the handshake until it disconnects.
     type Session: Session;
 
-    /// Places in each client's queue.
+    /// Returns the number of places in each client's queue.
     fn queue_frames(&self) -> usize;
 
-    /// A client comes in at `path`. It has not been answered yet: once it knows
-    /// that it is connected, nothing that others send can pass it by.
+    /// Adds a client that connects at `path`. Its handshake has not been answered
+    /// yet: once a client knows that it is connected, it misses no frame.
     fn connect(self: &Arc<Self>, path: &str, queue: Queue) -> Self::Session;
 }
 
 /// One client of a relay.
 pub(super) trait Session: Send + 'static {
-    /// Takes a message from the client, or hangs up on it.
+    /// Takes a message from the client.
+    ///
+    /// # Errors
+    /// If the connection must be closed, with this frame.
     fn receive(&mut self, message: Message) -> Result<(), CloseFrame>;
 
-    /// When to call [`Session::expire`], if nothing comes before.
+    /// Returns the time at which [`Session::expire`] must be called if no message
+    /// arrives before.
     fn deadline(&self) -> Option<Instant> {
         None
     }
 
-    /// The deadline has passed.
+    /// Handles a deadline that has passed.
     fn expire(&mut self) {}
 }
 
-/// What takes one place in a client's queue.
+/// An entry in a client's queue.
 #[derive(Debug)]
 pub(super) enum Outgoing {
-    /// A message.
+    /// A single message.
     One(Message),
     /// Messages that belong together.
     Many(Vec<Message>),
-    /// Messages that are still being made. What is queued behind waits.
+    /// Messages that are still being prepared. The entries behind them wait.
     Later(oneshot::Receiver<Vec<Message>>),
 }
 
-/// The way to one client.
+/// The sending end of the queue to one client.
 #[derive(Debug, Clone)]
 pub(super) struct Queue {
     places: mpsc::Sender<Outgoing>,
@@ -115,7 +121,8 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// A queue, its end, and what tells that it was full.
+    /// Creates a queue. Returns its two ends, and the notification that it was
+    /// full.
     pub(super) fn new(places: usize) -> (Self, mpsc::Receiver<Outgoing>, Arc<Notify>) {
         let (places, queued) = mpsc::channel(places);
         let full = Arc::new(Notify::new());
@@ -126,8 +133,8 @@ impl Queue {
         (queue, queued, full)
     }
 
-    /// Queues for the client; hangs up on it if its queue is full. Whether it
-    /// will get this.
+    /// Adds an entry, or disconnects the client if its queue is full. Returns
+    /// whether the entry was added.
     pub(super) fn push(&self, outgoing: Outgoing) -> bool {
         let queued = self.places.try_send(outgoing).is_ok();
         if !queued {
@@ -137,14 +144,15 @@ impl Queue {
     }
 }
 
-/// A panic while a lock is held is a bug of ours, but no reason to take every
-/// other room down: what the locks here guard is valid at any time.
+/// Locks `mutex`, even if a thread panicked while it held the lock. Such a panic
+/// is a bug, but not a reason to take down all other rooms: the data behind the
+/// locks of the relays is valid at any time.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A reason to hang up.
-pub(super) fn goodbye(code: CloseCode, reason: &'static str) -> CloseFrame {
+/// Creates the frame that closes a connection.
+pub(super) fn close_frame(code: CloseCode, reason: &'static str) -> CloseFrame {
     CloseFrame {
         code,
         reason: reason.into(),
@@ -168,8 +176,8 @@ pub(super) async fn run<L: Listener>(
                 Ok(stream) => {
                     connections.spawn(serve(Arc::clone(&service), stream, stopped.clone()));
                 }
-                // Out of descriptors, most likely: those who are in stay in,
-                // and a pause keeps this from becoming a busy loop.
+                // Most likely, there are no descriptors left. Clients that are
+                // connected stay, and the pause prevents a busy loop.
                 Err(_) => sleep(Duration::from_millis(20)).await,
             },
             Some(_) = connections.join_next() => {}
@@ -189,23 +197,23 @@ where
         return;
     };
     let (mut sink, frames) = socket.split();
-    let goodbye = tokio::select! {
-        goodbye = read_frames(&mut session, frames) => goodbye,
+    let close = tokio::select! {
+        close = read_frames(&mut session, frames) => close,
         written = write_queued(&mut sink, queued) => written.is_ok().then(slow_reader),
         () = full.notified() => Some(slow_reader()),
-        () = stop_signal(stopped) => Some(goodbye(CloseCode::Away, "relay is shutting down")),
+        () = stop_signal(stopped) => Some(close_frame(CloseCode::Away, "relay is shutting down")),
     };
     drop(session);
-    // Where the client hung up, this flushes the answer to its own close frame.
-    let _ = timeout(CLOSE_TIMEOUT, sink.send(Message::Close(goodbye))).await;
+    // If the client closed the connection, this flushes the answer to its frame.
+    let _ = timeout(CLOSE_TIMEOUT, sink.send(Message::Close(close))).await;
 }
 
 fn slow_reader() -> CloseFrame {
-    goodbye(CloseCode::Policy, "slow reader")
+    close_frame(CloseCode::Policy, "slow reader")
 }
 
 async fn stop_signal(mut stopped: watch::Receiver<()>) {
-    // Only ever an error: nothing is sent, the sender is dropped.
+    // Always an error: the sender is dropped, and never sends a value.
     let _ = stopped.changed().await;
 }
 
@@ -231,7 +239,8 @@ where
     Some((socket, session?))
 }
 
-/// Hands the client's messages to its session, until one of them has enough.
+/// Passes the client's messages to its session until one of them ends the
+/// connection.
 async fn read_frames<S>(
     session: &mut impl Session,
     mut frames: SplitStream<WebSocketStream<S>>,
@@ -249,11 +258,11 @@ where
         };
         match message? {
             Ok(message) => {
-                if let Err(goodbye) = session.receive(message) {
-                    return Some(goodbye);
+                if let Err(close) = session.receive(message) {
+                    return Some(close);
                 }
             }
-            Err(WsError::Capacity(_)) => return Some(goodbye(CloseCode::Size, "too long")),
+            Err(WsError::Capacity(_)) => return Some(close_frame(CloseCode::Size, "too long")),
             Err(_) => return None,
         }
     }
@@ -268,8 +277,8 @@ async fn passed(deadline: Option<Instant>) {
 
 type Sink<S> = SplitSink<WebSocketStream<S>, Message>;
 
-/// Writes what is queued, one flush for all that waits, until the queue is
-/// taken away.
+/// Writes the queued messages, with one flush for all that wait, until the queue
+/// is closed.
 async fn write_queued<S>(
     sink: &mut Sink<S>,
     mut queued: mpsc::Receiver<Outgoing>,
@@ -296,7 +305,8 @@ where
         Outgoing::Many(messages) => messages,
         Outgoing::Later(messages) => {
             sink.flush().await?;
-            // Nobody makes them any more: better no client than one that waits.
+            // If they will never be ready, the client must not wait for them.
+
             messages.await.map_err(|_| WsError::ConnectionClosed)?
         }
     };

@@ -1,27 +1,28 @@
-//! Which operations are known, also past gaps.
+//! The set of known operations, including those beyond gaps.
 
 use std::collections::BTreeMap;
 
 use syncbench_engines::{Counter, OpRange, PeerId, VersionVector};
 
-/// A version, and what is known beyond it.
+/// A version, and the known operations beyond it.
 ///
-/// Invariant: the ranges ahead neither touch each other nor the version.
+/// Invariant: the ranges in `ahead` touch neither each other nor the version.
 #[derive(Debug, Default)]
 pub(super) struct Coverage {
     version: VersionVector,
-    /// From start to end, exclusive, of operations that came before those they
-    /// follow.
+    /// The ranges of operations that arrived before their predecessors: the
+    /// exclusive end by peer and start.
     ahead: BTreeMap<(PeerId, Counter), Counter>,
 }
 
 impl Coverage {
-    /// For each peer, the operations from its first on without a gap.
+    /// Returns the version: for each peer, the operations from its first one up to
+    /// the first gap.
     pub(super) fn version(&self) -> &VersionVector {
         &self.version
     }
 
-    /// Whether all of `range` is known.
+    /// Returns whether all of `range` is known.
     pub(super) fn has(&self, range: &OpRange) -> bool {
         let OpRange { peer, counters } = range;
         let reaching = self.ahead.range(..=(*peer, counters.start)).next_back();
@@ -29,14 +30,14 @@ impl Coverage {
             || reaching.is_some_and(|(&(other, _), &end)| other == *peer && counters.end <= end)
     }
 
-    /// Takes in `range`.
+    /// Adds `range`.
     pub(super) fn add(&mut self, range: &OpRange) {
         let OpRange { peer, counters } = range;
         let (mut start, mut end) = (counters.start, counters.end);
         if start <= self.version.get(*peer) {
             start = 0;
         }
-        // All that it touches becomes one with it.
+        // Merges all ranges that it touches.
         while let Some((before, until)) = self.touching(*peer, start, end) {
             self.ahead.remove(&(*peer, before));
             (start, end) = (start.min(before), end.max(until));
@@ -47,7 +48,7 @@ impl Coverage {
         }
     }
 
-    /// A range ahead of `peer` that overlaps `start..end` or borders on it.
+    /// Returns a range of `peer` in `ahead` that overlaps or touches `start..end`.
     fn touching(&self, peer: PeerId, start: Counter, end: Counter) -> Option<(Counter, Counter)> {
         let (&(other, before), &until) = self.ahead.range(..=(peer, end)).next_back()?;
         (other == peer && until >= start).then_some((before, until))
@@ -68,7 +69,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_knows_what_a_set_of_operations_knows(
+        fn it_knows_the_same_operations_as_a_set(
+
             added in prop::collection::vec((1..3_u64, 0..40_u32, 1..6_u32), 0..40),
         ) {
             let mut coverage = Coverage::default();

@@ -1,15 +1,16 @@
-//! What the `loro` relay keeps of a room: a base snapshot, and a log of the
-//! updates since.
+//! The history of a room at the `loro` relay: a base snapshot, and a log of the
+//! later updates.
 //!
-//! An update is kept as the bytes that came. The relay reads off its head
-//! which operations it holds and imports nothing: a keystroke costs the same
-//! in a large document as in a small one. When the log has grown, base and log
-//! become a new base, by a [`Compaction`] that runs while updates go on being
-//! logged.
+//! An update is kept as the bytes that arrived. The relay reads the operations
+//! that it contains from its header and imports nothing: a keystroke costs the
+//! same in a large document as in a small one. When the log has grown, a
+//! [`Compaction`] makes a new base of base and log, while the log accepts further
+//! updates.
 //!
-//! Invariants: what a client needs is in the base or in the log. `known` is
-//! exactly what both hold. No compaction drops an update that its base does
-//! not contain, such as one that waits for operations still to come.
+//! Invariants: all operations that a client may need are in the base or in the
+//! log. `known` contains exactly the operations of both. No compaction drops an
+//! update that its base does not contain, such as an update that waits for
+//! earlier operations.
 
 mod coverage;
 #[cfg(test)]
@@ -26,7 +27,7 @@ use syncbench_engines::{
 
 use coverage::Coverage;
 
-/// Who compacts. Never edits, so that the id stands in no document.
+/// The peer id of compactions. They never edit, so no document contains it.
 const COMPACTOR: PeerId = 0;
 
 /// The part of a room's history that the relay keeps when it compacts it.
@@ -45,17 +46,17 @@ pub enum HistoryKind {
     Shallow,
 }
 
-/// How a history is kept.
+/// The kind of a history, and the limits of its log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Limits {
     pub(super) kind: HistoryKind,
-    /// Updates in the log before it is compacted.
+    /// The number of updates in the log above which it is compacted.
     pub(super) updates: usize,
-    /// Their bytes before it is compacted.
+    /// The number of bytes in the log above which it is compacted.
     pub(super) bytes: usize,
 }
 
-/// An update, and what it holds.
+/// An update and the operations that it contains.
 #[derive(Debug, Clone)]
 pub(super) struct Update {
     bytes: Bytes,
@@ -63,10 +64,10 @@ pub(super) struct Update {
 }
 
 impl Update {
-    /// Reads off what `bytes` holds.
+    /// Reads the operations that `bytes` contains.
     ///
     /// # Errors
-    /// When they are damaged, or no update.
+    /// If the bytes are damaged, or not an update.
     pub(super) fn read(bytes: Bytes) -> Result<Self, EngineError> {
         let ranges = Loro.ranges_of(&bytes)?;
         Ok(Self { bytes, ranges })
@@ -77,16 +78,17 @@ impl Update {
     }
 }
 
-/// A snapshot that stands for the beginning of a history.
+/// A snapshot that replaces the beginning of a history.
 #[derive(Debug)]
 pub(super) struct Base {
     snapshot: Bytes,
     version: VersionVector,
-    /// Where its operations begin; what is before is state only.
+    /// The version at which its operations begin. Of earlier operations it has
+    /// only the resulting state.
     start: VersionVector,
 }
 
-/// All that a room's clients ever sent.
+/// All updates that a room's clients have sent.
 #[derive(Debug)]
 pub(super) struct History {
     limits: Limits,
@@ -94,19 +96,19 @@ pub(super) struct History {
     log: Vec<Update>,
     log_bytes: usize,
     known: Coverage,
-    /// Updates and bytes of the log that the last compaction could not take
-    /// into its base: trying again at once would change nothing.
+    /// The updates and bytes in the log that the last compaction could not include
+    /// in its base. Another attempt with the same log would change nothing.
     left: (usize, usize),
     compacting: bool,
 }
 
-/// The joiner knows things from before the base's start, and not all of them:
-/// there is nothing that could be sent to bring it up to date.
+/// The joiner has some, but not all of the operations before the base's start,
+/// so no kept updates can bring it up to date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TooOld;
 
 impl History {
-    /// Nothing yet.
+    /// Creates an empty history.
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             limits,
@@ -119,7 +121,8 @@ impl History {
         }
     }
 
-    /// Logs those updates that hold something new; whether there was any.
+    /// Logs the updates that contain new operations. Returns whether there were
+    /// any.
     pub(super) fn add(&mut self, updates: Vec<Update>) -> bool {
         let logged = self.log.len();
         for update in updates {
@@ -135,15 +138,16 @@ impl History {
         self.log.len() > logged
     }
 
-    /// For each peer, the operations from its first on without a gap.
+    /// Returns the version: for each peer, the operations from its first one up to
+    /// the first gap.
     pub(super) fn version(&self) -> &VersionVector {
         self.known.version()
     }
 
-    /// What a replica at `version` lacks.
+    /// Returns the updates that a replica at `version` lacks.
     ///
     /// # Errors
-    /// When that cannot be told any more; see [`HistoryKind::Shallow`].
+    /// If they are no longer kept; see [`HistoryKind::Shallow`].
     pub(super) fn missing(&self, version: &VersionVector) -> Result<Backfill, TooOld> {
         let base = self
             .base
@@ -160,8 +164,8 @@ impl History {
         })
     }
 
-    /// A compaction, if one is due and none is under way. Its end must be told
-    /// to [`History::compacted`].
+    /// Returns a compaction if one is due and none is running. Its result must be
+    /// passed to [`History::compacted`].
     pub(super) fn compaction(&mut self) -> Option<Compaction> {
         let (updates, bytes) = self.left;
         let due = self.log.len().saturating_sub(updates) > self.limits.updates
@@ -177,8 +181,8 @@ impl History {
         })
     }
 
-    /// Takes the outcome of a compaction: everything that is in the new base
-    /// leaves the log. Without a base, everything stays.
+    /// Takes the result of a compaction, and removes the updates that the new base
+    /// contains from the log. Without a base, the log stays the same.
     pub(super) fn compacted(&mut self, base: Option<Base>) {
         self.compacting = false;
         if let Some(base) = base {
@@ -191,34 +195,34 @@ impl History {
     }
 }
 
-/// What a joiner lacks.
+/// The updates that a joiner lacks.
 #[derive(Debug)]
 pub(super) struct Backfill {
-    /// What the joiner has.
+    /// The version of the joiner.
     known: VersionVector,
-    /// The base, if the joiner lacks any of it.
+    /// The base, if the joiner lacks any of its operations.
     base: Option<Arc<Base>>,
     log: Vec<Bytes>,
 }
 
 impl Backfill {
-    /// Whether a base must be opened or copied, which takes its time.
+    /// Returns whether a base must be opened or copied, which takes time.
     pub(super) fn is_slow(&self) -> bool {
         self.base.is_some()
     }
 
-    /// The updates to send, in order. They may hold some of what the joiner
-    /// has already.
+    /// Returns the updates to send, in order. They may contain operations that the
+    /// joiner has already.
     pub(super) fn into_updates(self) -> Vec<Bytes> {
-        let base = self.base.map(|base| base.bring(&self.known));
+        let base = self.base.map(|base| base.update_from(&self.known));
         base.into_iter().chain(self.log).collect()
     }
 }
 
 impl Base {
-    /// What brings a replica from `version` to its own: what is shorter of the
-    /// whole snapshot and the operations that are missing.
-    fn bring(&self, version: &VersionVector) -> Bytes {
+    /// Returns an update that brings a replica from `version` to the base's
+    /// version: the missing operations or the whole snapshot, whichever is shorter.
+    fn update_from(&self, version: &VersionVector) -> Bytes {
         let part = match version.is_empty() {
             true => None,
             false => self.since(version),
@@ -227,8 +231,8 @@ impl Base {
             .unwrap_or_else(|| self.snapshot.clone())
     }
 
-    /// Its operations that are not in `version`; none if the engine refuses,
-    /// where the whole snapshot does as well.
+    /// Returns the operations that are not in `version`; `None` if the engine
+    /// refuses, since the whole snapshot serves as well.
     fn since(&self, version: &VersionVector) -> Option<Bytes> {
         let mut replica = self.open().ok()?;
         let part = replica.export(Export::Updates { since: version });
@@ -242,8 +246,8 @@ impl Base {
     }
 }
 
-/// Making a new base of the old one and the log. Works on what it took along,
-/// so the history can go on meanwhile.
+/// The task of making a new base from the old base and the log. It works on its
+/// own copies, so that the history can accept updates meanwhile.
 #[derive(Debug)]
 pub(super) struct Compaction {
     kind: HistoryKind,
@@ -252,19 +256,19 @@ pub(super) struct Compaction {
 }
 
 impl Compaction {
-    /// The new base. Takes milliseconds to seconds.
+    /// Makes the new base, which takes milliseconds to seconds.
     ///
     /// # Errors
-    /// When the engine cannot open the old base, or make the new one.
+    /// If the engine cannot open the old base or make the new one.
     pub(super) fn run(self) -> Result<Base, EngineError> {
-        // A document that the engine panicked in panics again when dropped,
-        // which would end the process: such a one is left where it is.
+        // A document in which the engine panicked panics again when it is dropped,
+        // which would end the process. Such a document is leaked instead.
         let mut replica = ManuallyDrop::new(match &self.base {
             Some(base) => base.open()?,
             None => Loro.replica(COMPACTOR),
         });
         for update in &self.log {
-            // One that the engine refuses is not in the new version, and so
+            // An update that the engine refuses is not in the new version, and so
             // stays in the log.
             let _ = replica.import(update);
         }
@@ -282,9 +286,11 @@ impl Compaction {
         })
     }
 
-    /// Where the operations of the new base begin: not at its end, since what
-    /// clients sent while it is made, or before they saw it, builds on older
-    /// versions and could not be merged with it.
+    /// Returns the version at which the operations of the new base begin. It is not
+    /// the end of the base: updates that clients send during the compaction, or
+    /// before they receive its result, build on older versions and could not be
+    /// merged otherwise.
+
     fn start(&self) -> VersionVector {
         match (self.kind, &self.base) {
             (HistoryKind::Shallow, Some(base)) => base.version.clone(),

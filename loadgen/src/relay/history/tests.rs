@@ -1,12 +1,12 @@
-//! Writers, joiners and compactions in any order: a joiner's document becomes
-//! the writers'.
+//! Tests of writers, joiners and compactions in any order: the document of a
+//! joiner becomes equal to that of the writers.
 
 use proptest::prelude::*;
 use syncbench_engines::StateHash;
 
 use super::*;
 
-/// Three writers, and what they sent.
+/// Three writers and the updates that they sent.
 struct Writers {
     replicas: Vec<Box<dyn Replica>>,
     sent: Vec<Bytes>,
@@ -21,12 +21,12 @@ impl Writers {
         }
     }
 
-    /// The update of one more edit of `writer`, which had seen some of what
-    /// the others sent.
+    /// Makes an edit of `writer`, which has seen some of the others' updates, and
+    /// returns its update.
     fn edit(&mut self, writer: usize, text: &str) -> Bytes {
         let replica = &mut self.replicas[writer];
         let before = replica.own_counter();
-        // Most of what is typed is deleted again: past and state differ.
+        // Most of the text is deleted again, so that history and state differ.
         let len = replica.text_len();
         let (at, deleted) = (len / 2, if len > 8 { len / 2 } else { 0 });
         replica.splice(at, deleted, text).unwrap();
@@ -44,7 +44,7 @@ impl Writers {
         see(self.replicas[writer].as_mut(), &self.sent);
     }
 
-    /// What everyone shows who has seen everything.
+    /// Returns the state and version of a replica that has seen all updates.
     fn outcome(&self) -> (StateHash, VersionVector) {
         let mut all = Loro.replica(9);
         see(all.as_mut(), &self.sent);
@@ -59,7 +59,7 @@ fn see(replica: &mut dyn Replica, updates: &[Bytes]) {
     }
 }
 
-fn take_in(history: &mut History, update: &Bytes) -> bool {
+fn add(history: &mut History, update: &Bytes) -> bool {
     history.add(vec![Update::read(update.clone()).unwrap()])
 }
 
@@ -71,7 +71,7 @@ fn limits(kind: HistoryKind, updates: usize) -> Limits {
     }
 }
 
-/// Brings `joiner` up to date as far as the history can.
+/// Brings `joiner` up to date, if the history allows it.
 fn join(history: &History, joiner: &mut dyn Replica) -> Result<(), TooOld> {
     let backfill = history.missing(&joiner.version_vector())?;
     see(joiner, &backfill.into_updates());
@@ -86,11 +86,11 @@ enum Step {
     HoldUp(usize),
     /// A writer sees what the others sent.
     See(usize),
-    /// A new client joins, or the one that joined at this place comes back.
+    /// The joiner of this number joins, again if it has joined before.
     Join(usize),
     /// A due compaction begins.
     Begin,
-    /// The compaction that is under way ends.
+    /// The running compaction ends.
     End,
 }
 
@@ -106,7 +106,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..80)
 }
 
-/// Plays the steps with full histories; everyone must end up equal.
+/// Plays the steps with a full history: all replicas must become equal.
 fn play(steps: Vec<Step>) {
     let mut history = History::new(limits(HistoryKind::Full, 3));
     let mut writers = Writers::new();
@@ -117,8 +117,8 @@ fn play(steps: Vec<Step>) {
         match step {
             Step::Edit(writer, text) => {
                 let update = writers.edit(writer, &text);
-                assert!(take_in(&mut history, &update));
-                assert!(!take_in(&mut history, &update), "known already");
+                assert!(add(&mut history, &update));
+                assert!(!add(&mut history, &update), "known already");
             }
             Step::HoldUp(writer) => held_up.push(writers.edit(writer, "-")),
             Step::See(writer) => writers.see_all(writer),
@@ -128,7 +128,7 @@ fn play(steps: Vec<Step>) {
         }
     }
     for update in held_up {
-        assert!(take_in(&mut history, &update));
+        assert!(add(&mut history, &update));
     }
     end(&mut history, compaction);
     let (state, version) = writers.outcome();
@@ -147,8 +147,8 @@ fn end(history: &mut History, compaction: Option<Compaction>) {
     }
 }
 
-/// Plays the steps with shallow histories, where everyone who edits is up to
-/// date: whoever is let in must end up equal, and who is new is let in.
+/// Plays the steps with a shallow history and writers that are up to date: all
+/// clients that are let in must become equal, and new clients must be let in.
 fn play_shallow(steps: Vec<Step>) {
     let mut history = History::new(limits(HistoryKind::Shallow, 3));
     let mut writers = Writers::new();
@@ -159,7 +159,7 @@ fn play_shallow(steps: Vec<Step>) {
             Step::Edit(writer, text) => {
                 writers.see_all(writer);
                 let update = writers.edit(writer, &text);
-                assert!(take_in(&mut history, &update));
+                assert!(add(&mut history, &update));
             }
             Step::Join(joiner) => {
                 let joiner = joiners[joiner].as_mut();
@@ -186,26 +186,26 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn joiners_get_all_there_is_at_any_time(steps in steps()) {
+    fn joiners_receive_all_operations_at_any_time(steps in steps()) {
         play(steps);
     }
 
     #[test]
-    fn joiners_of_a_shallow_history_get_all_there_is_or_are_refused(steps in steps()) {
+    fn joiners_of_a_shallow_history_receive_all_operations_or_are_refused(steps in steps()) {
         play_shallow(steps);
     }
 }
 
-/// A history of `kind` with `edits` edits, compacted whenever due, and the
-/// joiner that was there after the first five.
+/// Makes a history of `kind` with `edits` edits, compacted whenever due, and a
+/// client that joined after the first five.
 fn compacted(kind: HistoryKind, edits: usize) -> (History, Box<dyn Replica>, Writers) {
     let mut history = History::new(limits(kind, 10));
     let mut writers = Writers::new();
     let mut early = Loro.replica(4);
     for edit in 0..edits {
-        // Nothing that compresses well.
+        // Text that does not compress well.
         let text = format!("{:x}", (edit + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        take_in(&mut history, &writers.edit(0, &text));
+        add(&mut history, &writers.edit(0, &text));
         if edit == 4 {
             join(&history, early.as_mut()).unwrap();
         }
@@ -223,7 +223,7 @@ fn a_log_does_not_outgrow_its_limit() {
 }
 
 #[test]
-fn who_has_a_part_gets_less_than_the_whole() {
+fn a_joiner_with_a_part_receives_less_than_the_whole() {
     let (history, mut early, writers) = compacted(HistoryKind::Full, 200);
     let (_, mut late, _) = compacted(HistoryKind::Full, 5);
     see(late.as_mut(), &writers.sent[..190]);
@@ -237,7 +237,7 @@ fn who_has_a_part_gets_less_than_the_whole() {
 }
 
 #[test]
-fn who_was_away_since_before_a_shallow_start_is_refused() {
+fn a_joiner_from_before_a_shallow_start_is_refused() {
     let (history, early, writers) = compacted(HistoryKind::Shallow, 200);
     let refused = history.missing(&early.version_vector());
     assert_eq!(refused.map(|_| ()), Err(TooOld));
@@ -256,12 +256,12 @@ fn an_edit_from_just_before_a_shallow_compaction_is_merged() {
     writers.see_all(1);
     let crossing = writers.edit(1, "crossing");
     for _ in 0..11 {
-        take_in(&mut history, &writers.edit(0, "x"));
+        add(&mut history, &writers.edit(0, "x"));
     }
     let due = history.compaction();
     assert!(due.is_some());
     end(&mut history, due);
-    take_in(&mut history, &crossing);
+    add(&mut history, &crossing);
     let mut new = Loro.replica(5);
     join(&history, new.as_mut()).unwrap();
     assert_eq!(new.state_hash(), writers.outcome().0);
@@ -272,20 +272,20 @@ fn a_failed_compaction_loses_nothing_and_is_not_tried_at_once() {
     let mut history = History::new(limits(HistoryKind::Full, 3));
     let mut writers = Writers::new();
     for _ in 0..4 {
-        take_in(&mut history, &writers.edit(0, "a"));
+        add(&mut history, &writers.edit(0, "a"));
     }
     assert!(history.compaction().is_some());
     assert!(history.compaction().is_none(), "one at a time");
     history.compacted(None);
     assert!(history.compaction().is_none(), "not at once");
     for _ in 0..4 {
-        take_in(&mut history, &writers.edit(0, "a"));
+        add(&mut history, &writers.edit(0, "a"));
     }
     assert!(history.compaction().is_some());
 }
 
 #[test]
-fn damaged_bytes_are_no_update_and_an_empty_one_is_nothing_new() {
+fn damaged_bytes_are_refused_and_an_empty_update_is_nothing_new() {
     let mut writers = Writers::new();
     let mut update = writers.edit(0, "abc").to_vec();
     let last = update.len() - 1;
@@ -296,5 +296,5 @@ fn damaged_bytes_are_no_update_and_an_empty_one_is_nothing_new() {
         since: &VersionVector::new(),
     });
     let mut history = History::new(limits(HistoryKind::Full, 3));
-    assert!(!take_in(&mut history, &nothing.unwrap().into()));
+    assert!(!add(&mut history, &nothing.unwrap().into()));
 }

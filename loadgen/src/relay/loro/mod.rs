@@ -1,12 +1,12 @@
-//! The `loro` relay: loro-protocol version 1, with a memory.
+//! The `loro` relay: loro-protocol version 1, with a history.
 //!
-//! Rooms are named in the frames, not by the URL; a connection may be in many.
-//! Each room keeps what it was sent (see [`HistoryKind`]), so that whoever
-//! joins gets what they lack, and tells senders by an ack that it has an
-//! update. Where users are (`%EPH`) is forwarded and not kept.
+//! Frames name their room, not the URL, and a connection may be in many rooms.
+//! Each room keeps the updates that it received (see [`HistoryKind`]), so that a
+//! joiner receives those that it lacks, and acknowledges each update to its
+//! sender. Presence (`%EPH`) is forwarded and not kept.
 //!
-//! A joiner first gets the answer, then what it lacks, then what others send;
-//! per sender in the order sent.
+//! A joiner receives first the answer, then the updates that it lacks, and then
+//! those that others send, in the order in which each sender sent them.
 
 mod client;
 mod room;
@@ -25,17 +25,17 @@ use super::server::{self, Listener, Queue, Service, lock};
 /// Settings of the relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Config {
-    /// Updates that may wait for one client before it counts as a slow reader.
-    /// What a joiner lacks counts as one.
+    /// The number of updates that may wait for one client before it counts as a
+    /// slow reader. All updates that a joiner lacks count as one.
     pub queue_frames: usize,
-    /// What is kept of a room's past.
+    /// The part of a room's history that is kept.
     pub history: HistoryKind,
-    /// Updates in a room's log before it is compacted.
+    /// The number of updates in a room's log above which it is compacted.
     pub compact_updates: usize,
-    /// Bytes in a room's log before it is compacted.
+    /// The number of bytes in a room's log above which it is compacted.
     pub compact_bytes: usize,
-    /// What a client may have under way in fragments, bytes: the longest update
-    /// that is taken.
+    /// The number of bytes that a client may have pending in fragments, and so
+    /// the size of the longest update that is accepted.
     pub max_update_bytes: u64,
 }
 
@@ -52,7 +52,7 @@ impl Default for Config {
 }
 
 /// Serves until `shutdown` completes, then closes every connection with code
-/// 1001 and returns. Needs a Tokio runtime with timers.
+/// 1001 and returns. Requires a Tokio runtime with timers.
 pub async fn run(listener: impl Listener, shutdown: impl Future<Output = ()>, config: Config) {
     server::run(listener, shutdown, Arc::new(Relay::new(config))).await;
 }
@@ -72,7 +72,8 @@ impl Relay {
         }
     }
 
-    /// The room of that name; made if nobody was in it before.
+    /// Returns the room of that name, and creates it if it does not exist.
+
     fn room(&self, name: &str) -> Arc<Room> {
         let mut rooms = lock(&self.rooms);
         if let Some(room) = rooms.get(name) {

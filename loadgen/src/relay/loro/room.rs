@@ -1,5 +1,5 @@
-//! One room of the `loro` relay: a document's history and who follows it, and
-//! who follows where its users are.
+//! One room of the `loro` relay: a document's history, the clients that follow
+//! the document, and those that follow the presence of its users.
 
 use std::sync::{Arc, Mutex};
 
@@ -14,7 +14,7 @@ use super::super::history::{Backfill, Compaction, History, Limits, Update};
 use super::super::server::{Outgoing, Queue, lock};
 use crate::protocol::loro::wire::{self, WireError};
 
-/// A room. It stays when everyone has left: it is the document's memory.
+/// A room. It remains when all clients have left, since it holds the document.
 #[derive(Debug)]
 pub(super) struct Room {
     name: String,
@@ -22,8 +22,8 @@ pub(super) struct Room {
     presence: Mutex<Members>,
 }
 
-/// Under one lock, so that whoever joins finds each update either in the
-/// history or behind it in the queue.
+/// The history and the clients that follow it, under one lock, so that a joiner
+/// finds each update either in the history or in its queue.
 #[derive(Debug)]
 struct Document {
     history: History,
@@ -42,9 +42,9 @@ impl Room {
         }
     }
 
-    /// Lets a client in that has the operations of `version`; what it lacks
-    /// goes to its queue, and then what others send. Whether it may come in:
-    /// not when what it lacks is not kept any more.
+    /// Adds a client that has the operations of `version`. Its queue receives the
+    /// updates that it lacks, and then those that others send. Returns `false`,
+    /// without adding it, if the updates that it lacks are no longer kept.
     pub(super) fn join(&self, id: u64, queue: &Queue, version: &VersionVector) -> bool {
         let (answer, answered) = oneshot::channel();
         let mut document = lock(&self.document);
@@ -58,16 +58,16 @@ impl Room {
         drop(document);
         let name = self.name.clone();
         let slow = backfill.is_slow();
-        // Whether anyone still wants the answer does not matter.
-        let make = move || drop(answer.send(welcome(&name, &known, backfill)));
+        // If the client has disconnected, the answer is not needed.
+        let prepare = move || drop(answer.send(welcome(&name, &known, backfill)));
         match slow {
-            true => drop(spawn_blocking(make)),
-            false => make(),
+            true => drop(spawn_blocking(prepare)),
+            false => prepare(),
         }
         true
     }
 
-    /// The operations that the room has, encoded.
+    /// Returns the version of the room's document, encoded.
     pub(super) fn version(&self) -> Vec<u8> {
         let version = lock(&self.document).history.version().clone();
         Loro.encode_version(&version)
@@ -77,8 +77,8 @@ impl Room {
         lock(&self.document).members.depart(id);
     }
 
-    /// Keeps `updates`, and forwards the frames that carried them unless
-    /// everything in them was known.
+    /// Keeps `updates`, and forwards the frames that carried them unless all of
+    /// their operations were known.
     pub(super) fn update(self: &Arc<Self>, from: u64, updates: Vec<Update>, frames: &[Bytes]) {
         let mut document = lock(&self.document);
         if document.history.add(updates) {
@@ -93,7 +93,7 @@ impl Room {
 
     async fn compact(self: Arc<Self>, compaction: Compaction) {
         let base = spawn_blocking(|| compaction.run()).await;
-        // A panic of the engine counts as one more failure.
+        // A panic of the engine counts as a failure.
         let base = base.ok().and_then(Result::ok);
         lock(&self.document).history.compacted(base);
     }
@@ -106,13 +106,13 @@ impl Room {
         lock(&self.presence).depart(id);
     }
 
-    /// Forwards a frame that says where a user is. It is not kept.
+    /// Forwards a frame with the presence of a user, which is not kept.
     pub(super) fn show_presence(&self, from: u64, frame: Bytes) {
         lock(&self.presence).forward(from, &[frame]);
     }
 }
 
-/// Who follows.
+/// The clients that follow a document or its presence.
 #[derive(Debug, Default)]
 struct Members(Vec<Member>);
 
@@ -133,21 +133,22 @@ impl Members {
         self.0.retain(|member| member.id != id);
     }
 
-    /// Queues `frames`, in one place, for everyone but `from`.
+    /// Queues `frames` as one entry for all clients but `from`.
     fn forward(&mut self, from: u64, frames: &[Bytes]) {
         self.0
-            .retain(|member| member.id == from || member.queue.push(together(frames)));
+            .retain(|member| member.id == from || member.queue.push(outgoing(frames)));
     }
 }
 
-fn together(frames: &[Bytes]) -> Outgoing {
+fn outgoing(frames: &[Bytes]) -> Outgoing {
     match frames {
         [frame] => Outgoing::One(Message::Binary(frame.clone())),
         _ => Outgoing::Many(frames.iter().cloned().map(Message::Binary).collect()),
     }
 }
 
-/// The answer to who joins, and what they lack.
+/// Encodes the answer to a joiner and the updates that it lacks; a refusal if the
+/// answer does not fit in a frame.
 fn welcome(room: &str, version: &VersionVector, backfill: Backfill) -> Vec<Message> {
     let frames = welcome_frames(room, version, backfill).or_else(|error| {
         let refusal = ProtocolMessage::JoinError {
@@ -164,7 +165,9 @@ fn welcome(room: &str, version: &VersionVector, backfill: Backfill) -> Vec<Messa
     frames.map(Message::Binary).collect()
 }
 
-/// Fails when the version has so many peers that it fits no frame.
+/// Encodes the answer and the updates. Fails if the version has so many peers
+/// that it does not fit in a frame.
+
 fn welcome_frames(
     room: &str,
     version: &VersionVector,

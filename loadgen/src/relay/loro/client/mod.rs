@@ -1,5 +1,5 @@
-//! One connection to the `loro` relay: which rooms it is in, and what it has
-//! sent in part.
+//! One connection to the `loro` relay: the rooms that it is in, and the updates
+//! that it has sent in part.
 
 #[cfg(test)]
 mod tests;
@@ -19,20 +19,20 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::super::history::Update;
-use super::super::server::{Outgoing, Queue, Session, goodbye};
+use super::super::server::{Outgoing, Queue, Session, close_frame};
 use super::Relay;
 use super::room::Room;
 use crate::protocol::loro::fragments::{FragmentError, Fragments};
 use crate::protocol::loro::wire::{self, PING, PONG};
 
-/// How long the fragments of an update may take.
+/// The longest time from the header of an update to its last fragment.
 const FRAGMENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 const NO_SUCH_CRDT: &str = "this relay serves %LOR and %EPH";
-const NO_VERSION: &str = "this is no version vector";
-const TOO_OLD: &str = "the history that is kept begins after this version";
+const NO_VERSION: &str = "this is not a version vector";
+const TOO_OLD: &str = "the kept history begins after this version";
 
-/// A client.
+/// A connected client.
 pub(super) struct Client {
     relay: Arc<Relay>,
     id: u64,
@@ -40,27 +40,28 @@ pub(super) struct Client {
     documents: HashMap<String, Arc<Room>>,
     presences: HashMap<String, Arc<Room>>,
     fragments: Fragments<Batch>,
-    /// When to give up on which fragments, in the order of their headers.
+    /// The times at which incomplete batches expire, in the order of their
+    /// headers.
     deadlines: VecDeque<(Instant, Batch)>,
 }
 
-/// An update under way. Other clients may use the same batch id.
+/// The key of an incomplete update. Other clients may use the same batch id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Batch {
     room: String,
     id: BatchId,
 }
 
-/// Why a client is not let in.
+/// The refusal to let a client join.
 struct Refusal {
     code: JoinErrorCode,
     reason: &'static str,
-    /// The version that the relay has, where that may help the client.
+    /// The version of the relay's document, if that may help the client.
     version: Option<Vec<u8>>,
 }
 
 impl Client {
-    /// A client that is in no room yet.
+    /// Creates a client that is in no room yet.
     pub(super) fn new(relay: Arc<Relay>, id: u64, queue: Queue) -> Self {
         let limit = relay.config.max_update_bytes;
         Self {
@@ -74,8 +75,8 @@ impl Client {
         }
     }
 
-    /// Answers. A full queue ends the connection, an answer that does not fit
-    /// a frame is none.
+    /// Sends an answer to the client. A full queue ends the connection; an answer
+    /// that does not fit in a frame is dropped.
     fn send(&self, message: &ProtocolMessage) {
         if let Ok(frame) = wire::encode(message) {
             self.queue.push(Outgoing::One(Message::Binary(frame)));
@@ -140,7 +141,7 @@ impl Client {
                 self.fragment(batch, index, fragment);
             }
             Message::Leave { crdt, room_id } => self.depart(crdt, &room_id),
-            // Only relays have anything to say with these.
+            // Only relays send these messages.
             Message::JoinResponseOk { .. }
             | Message::JoinError { .. }
             | Message::RoomError { .. }
@@ -174,7 +175,7 @@ impl Client {
             Ok(_) => TOO_OLD,
             Err(_) => NO_VERSION,
         };
-        // Refused also when it was in the room before.
+        // A client that was in the room before is refused as well.
         self.depart(CrdtType::Loro, &name);
         let refusal = Refusal {
             code: JoinErrorCode::VersionUnknown,
@@ -240,8 +241,8 @@ impl Client {
         Status::Ok
     }
 
-    /// Gives updates to the room, all or none of them, and the frames that
-    /// carry them to the others.
+    /// Passes all updates or none to the room, together with the frames that carry
+    /// them to the others.
     fn keep(&self, room: &str, updates: Vec<Vec<u8>>, frames: &[Bytes]) -> Status {
         let Some(room) = self.documents.get(room) else {
             return Status::PermissionDenied;
@@ -281,7 +282,7 @@ impl Client {
     fn fragment(&mut self, batch: Batch, index: u64, fragment: Vec<u8>) {
         let status = match self.fragments.add(&batch, index, fragment) {
             Ok(None) => return,
-            // Its batch was refused or given up, and the client was told.
+            // Its batch was refused or has expired, and the client was notified.
             Err(FragmentError::Unknown) => return,
             Ok(Some(update)) => self.keep_whole(&batch, update),
             Err(_) => Status::InvalidUpdate,
@@ -303,7 +304,7 @@ impl Client {
     }
 }
 
-/// No bytes at all stand for a client that has nothing.
+/// Decodes the version of a joiner. No bytes mean an empty document.
 fn decode_version(bytes: &[u8]) -> Result<VersionVector, EngineError> {
     match bytes {
         [] => Ok(VersionVector::new()),
@@ -319,11 +320,14 @@ impl Session for Client {
             }
             Message::Binary(frame) => {
                 let message = wire::decode(&frame).map_err(|_| {
-                    goodbye(CloseCode::Protocol, "this is no frame of loro-protocol 1")
+                    close_frame(
+                        CloseCode::Protocol,
+                        "this is not a frame of loro-protocol 1",
+                    )
                 })?;
                 self.take(message, frame);
             }
-            // Other text means nothing; pings of WebSocket answer themselves.
+            // Other text has no meaning, and the library answers WebSocket pings.
             _ => {}
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! What needs a clock to be seen over a socket.
+//! Tests of timeouts, without a socket and without waiting.
 
 use tokio::sync::mpsc;
 
@@ -29,7 +29,7 @@ fn next_ack(queued: &mut mpsc::Receiver<Outgoing>) -> Status {
 }
 
 #[test]
-fn fragments_that_take_too_long_are_given_up() {
+fn fragments_that_take_too_long_expire() {
     let (mut client, mut queued) = client();
     let (crdt, room_id, batch_id) = (CrdtType::Loro, "r".to_owned(), BatchId([1; 8]));
     let join = ProtocolMessage::JoinRequest {
@@ -59,10 +59,10 @@ fn fragments_that_take_too_long_are_given_up() {
     client.expire();
     assert_eq!(next_ack(&mut queued), Status::FragmentTimeout);
     assert_eq!(client.deadline(), None);
-    // What comes too late is passed over: it was answered.
+    // A late fragment is ignored: its batch was answered.
     send(&mut client, &fragment);
     assert!(queued.try_recv().is_err());
-    // In time, it is an update, if no good one.
+    // In time, the fragment completes an update, which is invalid.
     send(&mut client, &header);
     send(&mut client, &fragment);
     assert_eq!(next_ack(&mut queued), Status::InvalidUpdate);
