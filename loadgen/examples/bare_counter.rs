@@ -1,15 +1,15 @@
-//! What `syncbench run` would cost if it did nothing: clients that send and count
-//! frames, without replicas, schedule, ledger or histograms. `scripts/peers.sh`
-//! sets it beside the real thing.
+//! The minimal cost of a load generator: clients that send and count frames,
+//! without replicas, schedule, ledger or histograms. `scripts/peers.sh` compares
+//! `syncbench run` with it.
 //!
 //! ```text
-//! bare_counter URL CLIENTS ROOMS RATE SECONDS PAYLOAD    every client sends RATE frames a second, all at once
+//! bare_counter URL CLIENTS ROOMS RATE SECONDS PAYLOAD    all clients send RATE frames per second at the same times
 //! bare_counter --closed URL CLIENTS ROOMS SECONDS        pairs: send, wait for the answer, send again
 //! ```
 //!
-//! Prints a line of JSON. `--closed` is how latency is often measured, and wrong: a
+//! Prints a line of JSON. `--closed` is a common but wrong way to measure latency: a
 //! client that waits sends nothing while the relay is frozen, so that the freeze
-//! counts once (coordinated omission).
+//! counts only once (coordinated omission).
 
 use std::cell::Cell;
 use std::error::Error;
@@ -33,10 +33,10 @@ type Socket = WebSocketStream<TcpStream>;
 
 type Failure = Box<dyn Error>;
 
-/// Between the last connection and the first frame.
+/// The time between the last connection and the first frame.
 const SETTLE: Duration = Duration::from_millis(500);
 
-/// How long frames that are still under way are waited for.
+/// The time to wait for frames that are still in flight.
 const DRAIN: Duration = Duration::from_secs(1);
 
 #[tokio::main(flavor = "current_thread")]
@@ -67,7 +67,7 @@ async fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// The next argument.
+/// Parses the next argument.
 fn next<T: FromStr<Err: Error + 'static>>(
     words: &mut impl Iterator<Item = String>,
 ) -> Result<T, Failure> {
@@ -98,7 +98,8 @@ async fn connect_all(
     Ok(sockets)
 }
 
-/// Everyone sends at `rate` a second in locked phase; counts what arrives.
+/// Lets all clients send `rate` frames per second in locked phase, and counts the
+/// frames that arrive.
 async fn count(sockets: Vec<Socket>, rate: f64, length: Duration, payload: usize) -> String {
     let scheduled = (rate * length.as_secs_f64()).round() as u64 * sockets.len() as u64;
     let start = Instant::now() + SETTLE;
@@ -137,7 +138,7 @@ struct Pace {
     length: Duration,
 }
 
-/// Sends all that is due at a time, with one flush, until the time is over.
+/// Sends the frames that are due, with one flush each time, until the end.
 async fn write(
     mut sink: SplitSink<Socket, Message>,
     pace: Pace,
@@ -168,7 +169,8 @@ async fn write(
     }
 }
 
-/// In each room one client answers and another measures, one message at a time.
+/// Measures round trips, one message at a time: in each room, one client sends and
+/// the other one answers.
 async fn ping(sockets: Vec<Socket>, rooms: usize, length: Duration) -> Result<String, Failure> {
     if sockets.len() != 2 * rooms {
         return Err("--closed needs two clients in each room".into());
@@ -206,7 +208,7 @@ async fn ping(sockets: Vec<Socket>, rooms: usize, length: Duration) -> Result<St
     ))
 }
 
-/// Round-trip times in microseconds.
+/// Measures round-trip times in microseconds until `end`.
 async fn round_trips(mut socket: Socket, end: Instant) -> Vec<u64> {
     let mut times = Vec::new();
     while Instant::now() < end {

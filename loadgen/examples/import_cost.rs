@@ -1,15 +1,14 @@
-//! What a run with full replicas spends on imports, beside what Loro takes for
-//! the same updates when nothing stands around it. `scripts/peers.sh` prints the
-//! ratio.
+//! The CPU time that a run with full replicas spends on imports, beside the time
+//! that Loro alone needs for the same updates. `scripts/peers.sh` prints the ratio.
 //!
 //! ```text
 //! import_cost [EDITS_PER_SECOND] [SECONDS]
 //! ```
 //!
-//! One more client listens in each room of the run, so that every update is
-//! known in the order in which the relay had it. Afterwards as many documents
-//! as the run had import them, room by room as they came: thread CPU time
-//! around each import, as in the run. Prints a line of JSON.
+//! An additional client in each room of the run records every update in the order
+//! of the relay. Afterwards, as many documents as in the run import the updates,
+//! in the same order and at the same times. As in the run, the thread's CPU time
+//! is measured around each import. Prints a line of JSON.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -39,7 +38,7 @@ const ROOM_SIZE: u32 = 5;
 
 type Failure = Box<dyn Error>;
 
-/// An update as the relay forwarded it.
+/// An update that the relay forwarded.
 struct Update {
     at: Instant,
     room: RoomIndex,
@@ -74,7 +73,7 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// A relay in a thread of its own, until the sender is dropped.
+/// Starts a relay in its own thread, which runs until the sender is dropped.
 fn start_relay() -> Result<(SocketAddr, oneshot::Sender<()>), Failure> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     listener.set_nonblocking(true)?;
@@ -95,21 +94,21 @@ fn start_relay() -> Result<(SocketAddr, oneshot::Sender<()>), Failure> {
     Ok((address, stop))
 }
 
-/// Runs the scenario, and collects what the relay forwards.
+/// Runs the scenario, and collects the updates that the relay forwards.
 async fn listen_to_run(
     scenario: Scenario,
     address: SocketAddr,
 ) -> Result<(Outcome, Vec<Update>), Failure> {
-    let (heard, mut updates) = mpsc::unbounded_channel();
+    let (forwarded, mut updates) = mpsc::unbounded_channel();
     for room in (0..ROOMS).map(RoomIndex) {
         let url = format!("ws://{address}/{}", room.name());
         let (mut socket, _) = connect_async(url).await?;
-        let heard = heard.clone();
+        let forwarded = forwarded.clone();
         tokio::spawn(async move {
             while let Some(Ok(message)) = socket.next().await {
                 if let Message::Binary(bytes) = message {
                     let at = Instant::now();
-                    let _ = heard.send(Update { at, room, bytes });
+                    let _ = forwarded.send(Update { at, room, bytes });
                 }
             }
         });
@@ -134,9 +133,9 @@ async fn listen_to_run(
     Ok((outcome, all))
 }
 
-/// Imports the updates into a document for each client. How many imports that
-/// were, and their CPU time in ns. What a document's own client wrote goes in
-/// untimed: in the run it was edited there.
+/// Imports the updates into a document for each client. Returns the number of
+/// imports, and their CPU time in nanoseconds. A client's own updates are imported
+/// without being counted: in the run, they were edits.
 fn bare_imports(plan: &Plan, updates: &[Update]) -> Result<(u64, u64), Failure> {
     let mut rooms: HashMap<RoomIndex, Vec<(PeerId, LoroDoc)>> = HashMap::new();
     for (client, of_client) in (0..).zip(&plan.clients) {

@@ -1,6 +1,6 @@
-//! Tries the convergence checker against sabotaged relays, at full size, and
-//! prints what came of it as Markdown. Ends with an error if a verdict was wrong.
-//! With an argument, only those whose name contains it.
+//! Tests the convergence checker against sabotaged relays, at full size, and
+//! prints the results as Markdown. Fails if a verdict was wrong. With an argument,
+//! runs only the trials whose name contains it.
 #![allow(clippy::unwrap_used, missing_docs)] // the helpers are those of tests
 
 #[path = "../tests/it/simulated/mod.rs"]
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints the row of one kind of trial; how many verdicts were wrong.
+/// Prints the row of one kind of trial. Returns the number of wrong verdicts.
 fn row(case: &Case) -> u64 {
     let trials = match case.sabotage {
         Sabotage::None => CLEAN_TRIALS,
@@ -82,7 +82,7 @@ fn row(case: &Case) -> u64 {
     trials - right
 }
 
-/// Prints the row of one frame among a million; 1 if the verdict was wrong.
+/// Prints the row of one frame among a million. Returns 1 if the verdict was wrong.
 fn find_needle(what: &str, one: impl Fn(u64) -> Sabotage, expected: Status) -> u64 {
     let began = Instant::now();
     let (outcome, touched) = needle(DELIVERIES, one, 1);

@@ -1,15 +1,15 @@
-//! Known truth: injects delays of known size, and prints what was measured
-//! beside what theory says, as a Markdown table.
+//! Injects delays of known size, and prints the measured latencies beside the
+//! expected ones, as a Markdown table.
 //!
 //! ```sh
 //! cargo build --release
 //! cargo run --release -p syncbench-loadgen --example truth -- target/release/syncbench
 //! ```
 //!
-//! One writer and one reader a room, ten edits a second: further apart than any
-//! jitter here, since bytes do not overtake each other, and an edit that waits
-//! behind a late one would be late too. One writer, because importing concurrent
-//! edits takes an engine milliseconds that no link was asked for.
+//! Each room has one writer and one reader, with ten edits per second: further
+//! apart than any jitter here, since bytes do not overtake each other, and an
+//! edit behind a late one would be late too. There is only one writer, because
+//! importing concurrent edits takes an engine milliseconds, which no link causes.
 
 use std::error::Error;
 use std::process::Command;
@@ -17,17 +17,17 @@ use std::process::Command;
 use hdrhistogram::Histogram;
 use syncbench_reports::record::{Record, Status};
 
-/// Length of each run.
+/// The length of each run, seconds.
 const SECONDS: f64 = 15.0;
 
-/// How long relay or links stand still.
+/// The time for which the relay or the links stall, milliseconds.
 const STALL_MS: f64 = 1_000.0;
 
-/// Most jitter, each way.
+/// The largest jitter in each direction, milliseconds.
 const JITTER_MS: f64 = 20.0;
 
-/// Bytes of a WebSocket header for a payload of 126 to 65,535 bytes: to the
-/// relay with a mask, and back without.
+/// The bytes of a WebSocket header for a payload of 126 to 65,535 bytes: with a
+/// mask to the relay, and without on the way back.
 const HEADERS: [f64; 2] = [8.0, 4.0];
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
@@ -46,7 +46,7 @@ fn main() -> Result {
     bench.stalls(&floor)
 }
 
-/// What the same run takes when nothing is injected, ms.
+/// The latencies of the same run without an injected delay, milliseconds.
 struct Floor {
     p50: f64,
     mean: f64,
@@ -81,8 +81,9 @@ impl Bench {
         Ok(())
     }
 
-    /// The sum of two even distributions up to `m` is a triangle up to `2 m`:
-    /// above its middle, the quantile q is `2 m - m * sqrt(2 (1 - q))`.
+    /// Measures jitter. The sum of two uniform distributions up to `m` is a
+    /// triangular one up to `2 m`: above its middle, the quantile q is
+    /// `2 m - m * sqrt(2 (1 - q))`.
     fn jitter(&self, floor: &Floor) -> Result {
         let name = format!("0 to {JITTER_MS} ms each way");
         let measured = self.run(&name, &[&format!("link=[{{jitter='{JITTER_MS}ms'}}]")])?;
@@ -96,7 +97,8 @@ impl Bench {
         Ok(())
     }
 
-    /// Each byte takes its time to pass, on both ways, headers as well.
+    /// Measures a limited bandwidth. Each byte, including headers, takes time in
+    /// both directions.
     fn bandwidth(&self, floor: &Floor) -> Result {
         let name = "256 kbit/s each way, 1,000 bytes typed";
         let measured = self.run(name, &["link=[{kbit=256}]", "workload.payload=1000"])?;
@@ -109,8 +111,9 @@ impl Bench {
         Ok(())
     }
 
-    /// What is intended in a pause waits for its end: evenly up to its length.
-    /// So the slowest share s of all took as long as the pause, less s of the
+    /// Measures stalls. An edit that is due in a stall waits for its end, so these
+    /// waits are uniform up to the length of the stall. The slowest share s of all
+    /// edits therefore waits for at least the length of the stall less s of the
     /// run.
     fn stalls(&self, floor: &Floor) -> Result {
         let stall = "link=[{fault=[{kind='stall',at='5s',for='1s'}]}]";
@@ -154,7 +157,7 @@ impl Bench {
     }
 }
 
-/// What one run measured.
+/// The measurements of one run.
 struct Measured {
     injected: String,
     propagation: Histogram<u64>,
@@ -170,7 +173,7 @@ impl Measured {
         self.propagation.mean() / 1e6
     }
 
-    /// Prints a line of the table, times in ms.
+    /// Prints a row of the table, with times in milliseconds.
     fn row(&self, figure: &str, expected: f64, measured: f64) {
         let percent = 100.0 * (measured - expected) / expected;
         let (injected, n) = (&self.injected, self.propagation.len());

@@ -85,7 +85,6 @@ fn trusted_certificates() -> Result<RootCertStore, TlsError> {
 }
 
 /// Accepts any certificate, as long as the server holds its private key.
-
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 

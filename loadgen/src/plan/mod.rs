@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn rooms_have_the_sizes_asked_for_and_every_client_one_room() {
+    fn rooms_have_the_given_sizes_and_every_client_one_room() {
         let plan = Plan::new(&scenario(&[(3, 2), (1, 10)]));
         let sizes: Vec<_> = plan.rooms.iter().map(|room| room.clients.len()).collect();
         assert_eq!(sizes, [2, 2, 2, 10]);
@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn who_leaves_is_replaced_in_the_same_room_at_the_same_time() {
+    fn a_client_that_leaves_is_replaced_in_the_same_room_at_the_same_time() {
         let scenario = Scenario {
             churn: Churn { per_second: 5.0 },
             ..scenario(&[(4, 5)])
@@ -439,7 +439,7 @@ mod tests {
             ..scenario(&[(4, 5)])
         };
         let plan = Plan::new(&scenario);
-        let there = |seconds: u64| {
+        let present = |seconds: u64| {
             let at = seconds * 1_000_000_000;
             let end = 30_000_000_000;
             plan.clients
@@ -448,7 +448,10 @@ mod tests {
                 .count()
         };
         assert_eq!(plan.initial_clients(), 5);
-        assert_eq!([there(1), there(9), there(20), there(29)], [5, 5, 20, 11]);
+        assert_eq!(
+            [present(1), present(9), present(20), present(29)],
+            [5, 5, 20, 11]
+        );
     }
 
     #[test]

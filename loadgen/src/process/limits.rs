@@ -23,7 +23,6 @@ pub(crate) const SPARE: u64 = 64;
 ///
 /// # Errors
 /// If the hard limit is too low.
-
 #[cfg(unix)]
 pub fn reserve_descriptors(clients: u32) -> Result<(), TooFewDescriptors> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

@@ -12,7 +12,6 @@ pub fn steal_seconds() -> Option<f64> {
 
 /// Returns `None`: only Linux reports the CPU time that the hypervisor gave to
 /// others.
-
 #[cfg(not(target_os = "linux"))]
 pub fn steal_seconds() -> Option<f64> {
     None

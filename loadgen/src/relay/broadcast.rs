@@ -96,7 +96,6 @@ impl Service for Relay {
 }
 
 /// The membership of one client in a room, which ends when it is dropped.
-
 struct Membership {
     relay: Arc<Relay>,
     name: String,

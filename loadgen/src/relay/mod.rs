@@ -30,7 +30,6 @@ pub struct EmbeddedRelay {
 
 /// Serves an embedded relay until `shutdown` completes. Requires a Tokio runtime
 /// with timers.
-
 pub async fn serve(
     listener: impl Listener,
     shutdown: impl Future<Output = ()>,

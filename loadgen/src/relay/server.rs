@@ -306,7 +306,6 @@ where
         Outgoing::Later(messages) => {
             sink.flush().await?;
             // If they will never be ready, the client must not wait for them.
-
             messages.await.map_err(|_| WsError::ConnectionClosed)?
         }
     };

@@ -33,7 +33,7 @@ fn times(scenario: &Scenario) -> Vec<Nanos> {
 }
 
 #[test]
-fn constant_arrivals_are_as_many_as_asked_and_evenly_spread() {
+fn constant_arrivals_have_the_given_rate_and_are_evenly_spread() {
     let times = times(&scenario(10, 100.0, 2));
     assert_eq!(times.len(), 200);
     for (i, &time) in times.iter().enumerate() {
@@ -51,7 +51,7 @@ fn few_writers_among_many_readers_are_evenly_spread_as_well() {
 }
 
 #[test]
-fn locked_clients_all_arrive_at_once() {
+fn locked_clients_act_at_the_same_times() {
     let mut scenario = scenario(4, 8.0, 1);
     scenario.workload.phase = Phase::Locked;
     let half = 500_000_000;
@@ -75,7 +75,7 @@ fn poisson_distances_have_the_mean_and_spread_of_the_exponential() {
 }
 
 #[test]
-fn stages_have_their_rates_and_ramps_the_rates_in_between() {
+fn stages_have_their_rates_and_ramps_change_linearly() {
     let stage = |rate, ramp| Stage {
         name: String::new(),
         duration: Duration::from_secs(10),
@@ -126,7 +126,7 @@ fn a_stage_without_edits_is_silent_and_the_next_is_not() {
 }
 
 #[test]
-fn a_client_intends_nothing_before_it_comes_and_after_it_leaves() {
+fn a_client_has_no_actions_before_it_arrives_or_after_it_leaves() {
     let scenario = scenario(2, 20.0, 4);
     let mut plan = Plan::new(&scenario);
     plan.clients[1].joins = Some(1_000_000_000);
@@ -142,7 +142,7 @@ fn a_client_intends_nothing_before_it_comes_and_after_it_leaves() {
 }
 
 #[test]
-fn the_rhythm_of_a_trace_keeps_its_pauses_and_has_the_rate_asked_for() {
+fn the_rhythm_of_a_trace_keeps_its_pauses_at_the_given_rate() {
     let mut scenario = scenario(1, 10.0, 400);
     scenario.workload.arrivals = Arrivals::Trace;
     let rhythm = Rhythm(Arc::from([0.5f32, 0.5, 2.0]));

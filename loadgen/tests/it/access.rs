@@ -1,5 +1,5 @@
-//! Relays that want more than an address: headers, a token, a subprotocol,
-//! TLS. What is secret stays out of the record.
+//! Relays that require headers, a token, a subprotocol or TLS. Secrets stay out
+//! of the record.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,51 +16,51 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_tungstenite::accept_hdr_async;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 
-/// What clients asked for: header lines, `name: value`.
-type Asked = Arc<Mutex<Vec<String>>>;
+/// The header lines, `name: value`, of all requests.
+type Requested = Arc<Mutex<Vec<String>>>;
 
-/// A relay for rooms of one.
-fn relay(tls: Option<TlsAcceptor>) -> (RelayThread, Asked) {
-    let asked = Asked::default();
-    let noted = Arc::clone(&asked);
+/// Starts a relay for rooms of one client.
+fn relay(tls: Option<TlsAcceptor>) -> (RelayThread, Requested) {
+    let requested = Requested::default();
+    let record = Arc::clone(&requested);
     let relay = RelayThread::serving(|listener| async move {
         while let Ok((tcp, _)) = listener.accept().await {
-            let (tls, noted) = (tls.clone(), Arc::clone(&noted));
+            let (tls, record) = (tls.clone(), Arc::clone(&record));
             tokio::spawn(async move {
                 match tls {
-                    None => serve(tcp, noted).await,
+                    None => serve(tcp, record).await,
                     Some(tls) => {
                         if let Ok(encrypted) = tls.accept(tcp).await {
-                            serve(encrypted, noted).await;
+                            serve(encrypted, record).await;
                         }
                     }
                 }
             });
         }
     });
-    (relay, asked)
+    (relay, requested)
 }
 
-async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, asked: Asked) {
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, requested: Requested) {
     #[allow(clippy::result_large_err)] // the callback's type is tungstenite's
-    let note = |request: &Request, mut response: Response| {
+    let record_headers = |request: &Request, mut response: Response| {
         let lines = request.headers().iter();
         let lines = lines.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()));
-        asked.lock().unwrap().extend(lines);
-        if let Some(wanted) = request.headers().get("sec-websocket-protocol") {
+        requested.lock().unwrap().extend(lines);
+        if let Some(subprotocol) = request.headers().get("sec-websocket-protocol") {
             let headers = response.headers_mut();
-            headers.insert("sec-websocket-protocol", wanted.clone());
+            headers.insert("sec-websocket-protocol", subprotocol.clone());
         }
         Ok(response)
     };
-    let Ok(mut socket) = accept_hdr_async(stream, note).await else {
+    let Ok(mut socket) = accept_hdr_async(stream, record_headers).await else {
         return;
     };
     while let Some(Ok(_)) = socket.next().await {}
     let _ = socket.close(None).await;
 }
 
-/// A certificate that nobody has signed.
+/// Makes a self-signed certificate.
 fn self_signed() -> TlsAcceptor {
     let signed = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let key = signed.signing_key.serialize_der().try_into().unwrap();
@@ -94,7 +94,7 @@ fn scenario(relay: RelaySettings) -> Scenario {
 
 #[test]
 fn headers_token_and_subprotocol_are_sent_and_secrets_are_not_recorded() {
-    let (relay, asked) = relay(None);
+    let (relay, requested) = relay(None);
     let settings = RelaySettings {
         headers: [("x-team".to_owned(), "blue-secret".to_owned())].into(),
         subprotocol: Some("sync.v1".to_owned()),
@@ -103,14 +103,17 @@ fn headers_token_and_subprotocol_are_sent_and_secrets_are_not_recorded() {
     };
     let scenario = scenario(settings);
     play(scenario.clone()).unwrap();
-    let asked = asked.lock().unwrap();
+    let requested = requested.lock().unwrap();
     for line in [
         "x-team: blue-secret",
         "authorization: Bearer s3cret",
         "sec-websocket-protocol: sync.v1",
     ] {
         assert_eq!(
-            asked.iter().filter(|asked| *asked == line).count(),
+            requested
+                .iter()
+                .filter(|requested| *requested == line)
+                .count(),
             2,
             "{line}"
         );
@@ -122,7 +125,7 @@ fn headers_token_and_subprotocol_are_sent_and_secrets_are_not_recorded() {
 }
 
 #[test]
-fn a_certificate_that_nobody_signed_is_refused_unless_any_will_do() {
+fn a_self_signed_certificate_is_refused_unless_any_is_accepted() {
     let (relay, _) = relay(Some(self_signed()));
     let url = format!("wss://localhost:{}", relay.address.port());
     let refused = run(at(&url));

@@ -1,4 +1,4 @@
-//! Rooms that begin with a document from a file.
+//! Tests of rooms that begin with a document from a file.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use syncbench_loadgen::scenario::{
 };
 use tempfile::TempDir;
 
-/// Larger than any client's number, as the random ones of Loro are.
+/// Peer ids that are larger than any client's, like the random ones of Loro.
 const AUTHORS: [PeerId; 2] = [1 << 60, 1 << 61];
 
-/// A document that two authors have written.
+/// Makes a document that two authors have written.
 fn written_by(authors: [PeerId; 2]) -> Box<dyn Replica> {
     let [mut first, mut second] = authors.map(|author| Loro.replica(author));
     first.splice(0, 0, "what was there ").unwrap();
@@ -66,7 +66,7 @@ fn export(what: Export<'static>) -> impl FnOnce(&mut dyn Replica) -> Vec<u8> {
 }
 
 #[test]
-fn rooms_begin_with_it_and_nothing_of_it_is_taken_for_foreign() {
+fn rooms_begin_with_the_document_and_none_of_it_counts_as_leaked() {
     for protocol in [ProtocolKind::Broadcast, ProtocolKind::Loro] {
         for form in [Export::Snapshot, Export::ShallowSnapshot] {
             let (_folder, path) = stored(export(form));
@@ -80,7 +80,7 @@ fn rooms_begin_with_it_and_nothing_of_it_is_taken_for_foreign() {
 }
 
 #[test]
-fn what_is_no_whole_document_is_refused_by_name() {
+fn a_file_without_a_whole_document_is_refused_by_name() {
     let nothing = |_: &mut dyn Replica| b"no document".to_vec();
     let partial = |replica: &mut dyn Replica| {
         let since = VersionVector::from_iter([(AUTHORS[0], 4)]);
@@ -103,7 +103,7 @@ fn what_is_no_whole_document_is_refused_by_name() {
 }
 
 #[test]
-fn a_shallow_one_is_refused_where_edits_need_its_history() {
+fn a_shallow_document_is_refused_if_edits_need_its_history() {
     let (_folder, path) = stored(export(Export::ShallowSnapshot));
     let (mut light, mut replacing) = (Scenario::default(), Scenario::default());
     light.clients.replica = ReplicaKind::Light;
@@ -115,7 +115,7 @@ fn a_shallow_one_is_refused_where_edits_need_its_history() {
 }
 
 #[test]
-fn one_that_a_client_of_the_run_has_written_is_refused() {
+fn a_document_edited_by_a_client_of_the_run_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notes.loro");
     let bytes = written_by([2, AUTHORS[1]])

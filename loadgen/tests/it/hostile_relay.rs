@@ -1,6 +1,6 @@
-//! Relays that do not behave: garbage, floods, hanging up, silence. The run
-//! survives what a real client would, names what it met, and keeps what it
-//! measured.
+//! Tests of hostile relays: garbage, floods, closed connections, silence. A run
+//! survives what a real client would survive, names the fault, and keeps its
+//! measurements.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::accept_async;
 use tokio_tungstenite::tungstenite::Message;
 
-/// What a hostile relay does to each client.
+/// The behaviour of a hostile relay towards each client.
 #[derive(Debug, Clone, Copy)]
 enum Habit {
-    /// Sends bytes that mean nothing.
+    /// Sends meaningless bytes.
     Garbage,
-    /// Sends such bytes as fast as the client takes them.
+    /// Sends meaningless bytes as fast as the client reads them.
     Flood,
     /// Sends text.
     Chat,
-    /// Hangs up as soon as the WebSocket is open.
+    /// Closes the connection as soon as the WebSocket is open.
     HangUp,
 }
 
@@ -63,7 +63,7 @@ fn run(habit: Habit, protocol: ProtocolKind) -> Result<Outcome, LoadError> {
 }
 
 #[test]
-fn garbage_floods_and_chat_are_counted_by_kind_and_survived() {
+fn a_run_survives_garbage_floods_and_text_and_counts_them_by_kind() {
     for (habit, kind) in [
         (Habit::Garbage, "import"),
         (Habit::Flood, "import"),
@@ -85,13 +85,13 @@ fn garbage_floods_and_chat_are_counted_by_kind_and_survived() {
 }
 
 #[test]
-fn a_relay_that_hangs_up_at_once_is_not_rushed_at() {
+fn clients_back_off_from_a_relay_that_closes_every_connection() {
     let outcome = run(Habit::HangUp, ProtocolKind::Broadcast);
     match outcome {
-        // Where a client was caught up for a moment, the run begins.
+        // If each client was caught up for a moment, the run begins.
         Ok(outcome) => {
             assert_ne!(outcome.verdict().status, Status::Ok);
-            // Within some 1.5 s, waiting 0.05 s at least and ever longer.
+            // In about 1.5 s, with waits of at least 0.05 s that grow.
             assert!(
                 outcome.total.disconnects < 4 * 30,
                 "{}",
@@ -103,7 +103,7 @@ fn a_relay_that_hangs_up_at_once_is_not_rushed_at() {
 }
 
 #[test]
-fn garbage_in_place_of_a_join_is_named_before_anything_is_measured() {
+fn garbage_instead_of_a_join_is_named_before_the_run_begins() {
     let error = run(Habit::Garbage, ProtocolKind::Loro).err().unwrap();
     let message = error.to_string();
     assert!(

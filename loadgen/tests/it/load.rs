@@ -1,5 +1,5 @@
-//! Whole runs over real sockets: the verdict is right for a relay that works,
-//! and for relays that are broken on purpose.
+//! Tests of whole runs over real sockets: the verdict is right for a relay that
+//! works, and for relays that are broken on purpose.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use syncbench_loadgen::scenario::{
 use syncbench_loadgen::schedule::Schedule;
 use syncbench_reports::record::Status;
 
-/// A short run that the machine can hold with ease.
+/// A short run that the machine sustains easily.
 fn scenario(relay: &RelayThread) -> Scenario {
     Scenario {
         relay: relay.settings(ProtocolKind::Broadcast),
@@ -33,7 +33,7 @@ fn run(scenario: Scenario) -> Outcome {
 
 fn run_broken(fault: Fault) -> Outcome {
     let relay = RelayThread::broken(fault);
-    // What a broken relay has lost never comes; no need to wait for long.
+    // Frames that a broken relay has lost never arrive: a short wait suffices.
     let drain_timeout = Duration::from_secs(2);
     run(Scenario {
         drain_timeout,
@@ -41,7 +41,7 @@ fn run_broken(fault: Fault) -> Outcome {
     })
 }
 
-/// The parts of the verdict that do not depend on how busy the machine is.
+/// Asserts the parts of the verdict that do not depend on how busy the machine is.
 fn assert_all_delivered(outcome: &Outcome) {
     let others = outcome.layout.clients / outcome.layout.rooms - 1;
     assert_eq!(outcome.expected, outcome.total.sent * others);
@@ -95,8 +95,8 @@ fn the_parts_of_a_latency_are_no_longer_than_the_whole() {
         + mean(&total.transit)
         + mean(&total.receive_queue);
     let whole = mean(&total.propagation);
-    // Rooms are equally large, so means per edit and per delivery agree, but
-    // for the width of a histogram bucket.
+    // All rooms have the same size, so means per edit and per delivery agree,
+    // except for the width of a histogram bucket.
     assert!(parts < whole * 1.002, "{parts} of {whole}");
     assert!(
         whole < (parts + mean(&total.import)) * 1.5,
@@ -144,7 +144,7 @@ fn an_update_of_another_room_is_a_leak() {
 }
 
 #[test]
-fn damaged_frames_are_counted_as_corrupt_and_their_edits_as_lost() {
+fn damaged_frames_count_as_corrupt_and_their_edits_as_lost() {
     for fault in [Fault::Corrupt(30), Fault::Truncate(30)] {
         let outcome = run_broken(fault);
         assert_eq!(outcome.convergence.corrupt, 2, "{fault:?}");
@@ -154,11 +154,11 @@ fn damaged_frames_are_counted_as_corrupt_and_their_edits_as_lost() {
 }
 
 #[test]
-fn a_client_that_the_relay_hangs_up_on_is_named() {
+fn a_client_whose_connection_the_relay_closes_is_named() {
     let outcome = run_broken(Fault::HangUp(30));
     assert_eq!(outcome.course.lost_connections.len(), 1);
-    // It comes back at once: whether it missed something depends on what the
-    // others did meanwhile.
+    // The client reconnects immediately: whether it missed something depends on
+    // the others' edits meanwhile.
     assert_ne!(outcome.verdict().status, Status::Ok);
     let reasons = outcome.verdict().reasons.join("\n");
     assert!(
@@ -168,7 +168,7 @@ fn a_client_that_the_relay_hangs_up_on_is_named() {
 }
 
 #[test]
-fn an_interrupted_run_keeps_what_it_measured() {
+fn an_interrupted_run_keeps_its_measurements() {
     let relay = RelayThread::broadcast(broadcast::Config::default());
     let scenario = Scenario {
         duration: Duration::from_secs(3600),
@@ -189,7 +189,7 @@ fn an_interrupted_run_keeps_what_it_measured() {
 }
 
 #[test]
-fn an_interrupted_run_does_not_wait_for_those_who_are_away_or_still_to_come() {
+fn an_interrupted_run_does_not_wait_for_absent_or_late_clients() {
     let relay = RelayThread::loro(loro::Config::default());
     let long = Scenario {
         relay: relay.settings(ProtocolKind::Loro),
@@ -202,9 +202,9 @@ fn an_interrupted_run_does_not_wait_for_those_who_are_away_or_still_to_come() {
         every: None,
         lasting: Duration::from_secs(1800),
     };
-    // The first of those to come was to do so after a quarter of an hour.
-    let mut still_to_come = long.clone();
-    still_to_come.clients.late = 3;
+    // The first late client would arrive after a quarter of an hour.
+    let mut with_latecomers = long.clone();
+    with_latecomers.clients.late = 3;
     let away = Scenario {
         links: vec![LinkClass {
             name: "train".to_owned(),
@@ -214,7 +214,7 @@ fn an_interrupted_run_does_not_wait_for_those_who_are_away_or_still_to_come() {
         }],
         ..long
     };
-    for scenario in [still_to_come, away] {
+    for scenario in [with_latecomers, away] {
         let early = async { tokio::time::sleep(Duration::from_millis(500)).await };
         let ended = std::sync::mpsc::channel();
         std::thread::spawn(move || {
@@ -229,7 +229,7 @@ fn an_interrupted_run_does_not_wait_for_those_who_are_away_or_still_to_come() {
 }
 
 #[test]
-fn nobody_listening_and_no_websocket_are_told_apart() {
+fn a_closed_port_and_a_server_without_websockets_are_distinguished() {
     let refused = Scenario {
         relay: RelaySettings::at("ws://127.0.0.1:1".parse().unwrap()),
         ..Scenario::default()

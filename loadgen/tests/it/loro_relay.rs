@@ -1,4 +1,4 @@
-//! The `loro` relay over real sockets.
+//! Tests of the `loro` relay over real sockets.
 
 use crate::support::RelayThread;
 use crate::support::peer::Peer;
@@ -23,13 +23,13 @@ async fn joined(relay: &RelayThread, id: PeerId) -> Peer<Wire> {
     peer
 }
 
-/// Brings `peer` up to date with `writer`, and compares.
-async fn becomes_equal(peer: &mut Peer<Wire>, writer: &Peer<Wire>) {
+/// Brings `peer` up to date with `writer`, and asserts that both are equal.
+async fn assert_becomes_equal(peer: &mut Peer<Wire>, writer: &Peer<Wire>) {
     peer.catch_up(&writer.replica.version_vector()).await;
     assert_eq!(peer.replica.state_hash(), writer.replica.state_hash());
 }
 
-/// Text that does not compress.
+/// Makes text that does not compress.
 fn noise(chars: usize) -> String {
     let mut state = 1_u64;
     let next = |_| {
@@ -42,63 +42,63 @@ fn noise(chars: usize) -> String {
 }
 
 #[tokio::test]
-async fn an_update_is_acknowledged_and_reaches_everyone_else() {
+async fn an_update_is_acknowledged_and_reaches_all_others() {
     let relay = RelayThread::loro(Config::default());
     let (mut a, mut b) = (peer(&relay, 1).await, peer(&relay, 2).await);
     assert_eq!(a.join().await, VersionVector::new());
     b.join().await;
     a.type_and_wait("hello").await;
-    becomes_equal(&mut b, &a).await;
+    assert_becomes_equal(&mut b, &a).await;
     b.type_and_wait(" world").await;
-    becomes_equal(&mut a, &b).await;
+    assert_becomes_equal(&mut a, &b).await;
     assert_eq!(a.everything_before_pong().await, [], "no echo");
 }
 
 #[tokio::test]
-async fn who_comes_after_everyone_left_finds_the_document() {
+async fn a_client_that_joins_an_empty_room_receives_the_document() {
     let relay = RelayThread::loro(Config::default());
     let mut a = joined(&relay, 1).await;
     a.type_and_wait("hello").await;
     a.socket.close(None).await.unwrap();
     let mut late = peer(&relay, 2).await;
     assert_eq!(late.join().await, a.replica.version_vector());
-    becomes_equal(&mut late, &a).await;
+    assert_becomes_equal(&mut late, &a).await;
 }
 
 #[tokio::test]
-async fn who_comes_back_gets_what_it_lacks_and_no_more() {
+async fn a_returning_client_receives_only_what_it_lacks() {
     let relay = RelayThread::loro(Config::default());
     let (mut a, mut b) = (joined(&relay, 1).await, joined(&relay, 2).await);
     a.type_and_wait(&noise(10_000)).await;
-    becomes_equal(&mut b, &a).await;
+    assert_becomes_equal(&mut b, &a).await;
     b.socket.close(None).await.unwrap();
     a.type_and_wait("more").await;
     let mut back = peer(&relay, 3).await;
     std::mem::swap(&mut back.replica, &mut b.replica);
     back.join().await;
-    becomes_equal(&mut back, &a).await;
+    assert_becomes_equal(&mut back, &a).await;
     assert!(back.received < 1000, "{}", back.received);
 }
 
 #[tokio::test]
-async fn what_fits_no_frame_goes_in_fragments_both_ways() {
+async fn large_updates_are_sent_in_fragments_both_ways() {
     let relay = RelayThread::loro(Config::default());
     let (mut a, mut b) = (joined(&relay, 1).await, joined(&relay, 2).await);
     a.type_and_wait(&noise(600_000)).await;
-    becomes_equal(&mut b, &a).await;
+    assert_becomes_equal(&mut b, &a).await;
     assert!(b.received > 600_000);
     let mut late = joined(&relay, 3).await;
-    becomes_equal(&mut late, &a).await;
-    // From the base as well, into which a log of this size soon goes.
+    assert_becomes_equal(&mut late, &a).await;
+    // From the base as well, which soon contains a log of this size.
     for _ in 0..3 {
         a.type_and_wait(&noise(600_000)).await;
     }
     let mut later = joined(&relay, 4).await;
-    becomes_equal(&mut later, &a).await;
+    assert_becomes_equal(&mut later, &a).await;
 }
 
 #[tokio::test]
-async fn compactions_go_unnoticed() {
+async fn clients_do_not_notice_compactions() {
     let config = Config {
         compact_updates: 5,
         ..Config::default()
@@ -115,19 +115,19 @@ async fn compactions_go_unnoticed() {
     }
     let everything = a.replica.version_vector();
     b.catch_up(&everything).await;
-    becomes_equal(&mut a, &b).await;
-    becomes_equal(&mut joined(&relay, 3).await, &a).await;
+    assert_becomes_equal(&mut a, &b).await;
+    assert_becomes_equal(&mut joined(&relay, 3).await, &a).await;
 }
 
 #[tokio::test]
-async fn nothing_gets_lost_or_overtaken_while_someone_joins() {
+async fn nothing_is_lost_or_overtaken_during_a_join() {
     let config = Config {
         compact_updates: 20,
         ..Config::default()
     };
     let relay = RelayThread::loro(config);
     let mut writer = joined(&relay, 1).await;
-    // Enough for a base that takes a while to open.
+    // Enough for a base that takes some time to open.
     writer.type_and_wait(&noise(300_000)).await;
     let types = async {
         for _ in 0..400 {
@@ -137,7 +137,7 @@ async fn nothing_gets_lost_or_overtaken_while_someone_joins() {
     let join = async {
         let mut joiners = Vec::new();
         for id in 2..40 {
-            // Every second one comes back with what another had.
+            // Every second joiner returns with the document of another.
             let mut joiner = peer(&relay, id).await;
             if let (0, Some(other)) = (id % 2, joiners.last_mut()) {
                 let other: &mut Peer<Wire> = other;
@@ -162,7 +162,7 @@ async fn nothing_gets_lost_or_overtaken_while_someone_joins() {
 }
 
 #[tokio::test]
-async fn a_shallow_relay_says_no_to_who_was_away_too_long() {
+async fn a_shallow_relay_refuses_a_client_that_was_away_too_long() {
     let config = Config {
         compact_updates: 5,
         history: HistoryKind::Shallow,
@@ -171,11 +171,11 @@ async fn a_shallow_relay_says_no_to_who_was_away_too_long() {
     let relay = RelayThread::loro(config);
     let (mut a, mut early) = (joined(&relay, 1).await, joined(&relay, 2).await);
     a.type_and_wait("first").await;
-    becomes_equal(&mut early, &a).await;
+    assert_becomes_equal(&mut early, &a).await;
     early.socket.close(None).await.unwrap();
     for _ in 0..20 {
         a.type_and_wait("more").await;
-        // Each has its turn, so that due compactions end.
+        // A round trip of another client, so that due compactions end.
         joined(&relay, 5).await.everything_before_pong().await;
     }
     let mut back = peer(&relay, 3).await;
@@ -185,11 +185,11 @@ async fn a_shallow_relay_says_no_to_who_was_away_too_long() {
         panic!("let in")
     };
     assert!(refusal.starts_with("version unknown"), "{refusal}");
-    becomes_equal(&mut joined(&relay, 4).await, &a).await;
+    assert_becomes_equal(&mut joined(&relay, 4).await, &a).await;
 }
 
 #[tokio::test]
-async fn damage_is_rejected_and_not_forwarded() {
+async fn damaged_updates_are_rejected_and_not_forwarded() {
     let relay = RelayThread::loro(Config::default());
     let (mut a, mut b) = (joined(&relay, 1).await, joined(&relay, 2).await);
     let good = a.edit("hello");
@@ -201,11 +201,11 @@ async fn damage_is_rejected_and_not_forwarded() {
     assert_eq!(b.everything_before_pong().await, []);
     let id = a.send(good).await;
     assert_eq!(a.event().await, Event::Acknowledged(id));
-    becomes_equal(&mut b, &a).await;
+    assert_becomes_equal(&mut b, &a).await;
 }
 
 #[tokio::test]
-async fn who_has_not_joined_or_has_left_may_not_write() {
+async fn only_clients_in_the_room_may_write() {
     let relay = RelayThread::loro(Config::default());
     let mut a = peer(&relay, 1).await;
     let (first, second) = (a.edit("hello"), a.edit(&noise(300_000)));
@@ -240,7 +240,7 @@ async fn presence_is_forwarded_and_not_kept() {
 }
 
 #[tokio::test]
-async fn an_update_that_skips_ahead_waits_for_the_one_before_it() {
+async fn an_update_that_arrives_early_waits_for_its_predecessor() {
     let relay = RelayThread::loro(Config::default());
     let (mut a, mut b) = (joined(&relay, 1).await, joined(&relay, 2).await);
     let (first, second) = (a.edit("one "), a.edit("two"));
@@ -254,15 +254,15 @@ async fn an_update_that_skips_ahead_waits_for_the_one_before_it() {
         assert!(peer.replica.has_pending());
     }
     a.send(first).await;
-    becomes_equal(&mut b, &a).await;
-    becomes_equal(&mut between, &a).await;
+    assert_becomes_equal(&mut b, &a).await;
+    assert_becomes_equal(&mut between, &a).await;
     let mut late = peer(&relay, 4).await;
     assert_eq!(late.join().await, a.replica.version_vector());
-    becomes_equal(&mut late, &a).await;
+    assert_becomes_equal(&mut late, &a).await;
 }
 
 #[tokio::test]
-async fn what_is_known_is_acknowledged_and_not_sent_again() {
+async fn a_known_update_is_acknowledged_and_not_forwarded_again() {
     let relay = RelayThread::loro(Config::default());
     let (mut a, mut b) = (joined(&relay, 1).await, joined(&relay, 2).await);
     let update = a.edit("once");
@@ -274,7 +274,7 @@ async fn what_is_known_is_acknowledged_and_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_connection_may_be_in_many_rooms_and_none_hears_of_another() {
+async fn a_connection_may_be_in_many_rooms_which_stay_separate() {
     let relay = RelayThread::loro(Config::default());
     let (mut a, mut b) = (joined(&relay, 1).await, joined(&relay, 2).await);
     let join = |room: &str| {
@@ -306,7 +306,7 @@ async fn a_connection_may_be_in_many_rooms_and_none_hears_of_another() {
     });
     assert_eq!(a.message().await, Message::Binary(ack.unwrap().into()));
     assert_eq!(b.everything_before_pong().await, []);
-    // Now in both rooms: what comes later there has the sender's batch id.
+    // A joiner of the other room receives its history.
     let mut c = peer(&relay, 3).await;
     c.socket.send(join("other")).await.unwrap();
     c.message().await;
@@ -317,7 +317,7 @@ async fn a_connection_may_be_in_many_rooms_and_none_hears_of_another() {
 }
 
 #[tokio::test]
-async fn a_slow_reader_is_disconnected_and_holds_up_nobody() {
+async fn a_slow_reader_is_disconnected_and_does_not_delay_the_others() {
     let config = Config {
         queue_frames: 4,
         ..Config::default()
@@ -325,12 +325,12 @@ async fn a_slow_reader_is_disconnected_and_holds_up_nobody() {
     let relay = RelayThread::loro(config);
     let (mut writer, mut reader) = (joined(&relay, 1).await, joined(&relay, 2).await);
     let mut slow = joined(&relay, 3).await;
-    // Far more than the socket buffers of someone who does not read can hold.
+    // Far more than fits into the socket buffers of a client that does not read.
     for _ in 0..40 {
         writer.type_and_wait(&noise(800_000)).await;
         reader.catch_up(&writer.replica.version_vector()).await;
     }
-    // The close frame itself may not fit any more; then the socket just ends.
+    // If the close frame itself does not fit any more, the socket just ends.
     if let Some(close) = slow.goodbye().await {
         assert_eq!(close.code, CloseCode::Policy);
     }
@@ -365,7 +365,7 @@ async fn an_update_above_the_limit_is_refused() {
 }
 
 #[tokio::test]
-async fn it_runs_over_streams_in_memory() {
+async fn the_relay_runs_over_streams_in_memory() {
     let (streams, listener) = tokio::sync::mpsc::channel(2);
     let relay = tokio::spawn(loro::run(
         listener,

@@ -1,6 +1,6 @@
-//! The convergence checker against relays that are sabotaged: its verdict is
-//! right, whatever is done to the frames. The example `sabotage` does the same
-//! at full size; docs/SABOTAGE.md says what came of it.
+//! Tests of the convergence checker against sabotaged relays: its verdict is
+//! right, whatever happens to the frames. The example `sabotage` runs the same
+//! trials at full size; docs/SABOTAGE.md has the results.
 
 use crate::simulated::saboteur::Sabotage;
 use crate::simulated::trials::{cases, needle};
@@ -10,10 +10,11 @@ use syncbench_reports::record::Status;
 
 use crate::turns::{Kind, Turn};
 
-/// Seeds of each kind of trial: 15 s in the dev profile.
+/// The number of seeds for each kind of trial: 15 s in the dev profile.
 const SEEDS: u64 = 3;
 
-/// Two tests, for two threads.
+/// Runs all trials of one protocol. Each protocol has its own test, so that two
+/// threads share the work.
 fn hold_all_trials(protocol: ProtocolKind) {
     let _turn = Turn::take(Kind::VirtualTime);
     for case in cases().iter().filter(|case| case.protocol == protocol) {
@@ -57,7 +58,7 @@ fn one_damaged_delivery_of_many_is_found() {
 }
 
 #[test]
-fn one_delivery_of_many_that_comes_twice_is_counted_and_harmless() {
+fn one_duplicate_among_many_deliveries_is_counted_and_harmless() {
     let outcome = one_of_ten_thousand(Sabotage::Duplicate);
     assert_ne!(outcome.verdict().status, Status::NotConverged);
     assert!(outcome.convergence.duplicated >= 1);

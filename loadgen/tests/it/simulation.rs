@@ -1,7 +1,7 @@
-//! Whole runs in virtual time, thousands of them, each drawn by a seed.
+//! Tests of whole runs in virtual time: thousands of them, each drawn by a seed.
 //!
-//! `SYNCBENCH_SEEDS` says how many seeds each property is tried with, and
-//! `SYNCBENCH_SEED` which one alone.
+//! `SYNCBENCH_SEEDS` sets the number of seeds for each property, and
+//! `SYNCBENCH_SEED` selects a single one.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -18,10 +18,11 @@ use tokio::time::timeout;
 
 use crate::turns::{Kind, Turn};
 
-/// Seeds that the suite ends with within a minute, in the dev profile.
+/// The number of seeds, with which the suite takes less than a minute in the dev
+/// profile.
 const SEEDS: u64 = 200;
 
-/// Longer than anyone waits for anything, in virtual time.
+/// The limit on a run in virtual time, longer than any timeout in it.
 const LONGEST: Duration = Duration::from_secs(120);
 
 fn number(variable: &str) -> Option<u64> {
@@ -29,12 +30,12 @@ fn number(variable: &str) -> Option<u64> {
     Some(value.parse().unwrap())
 }
 
-/// Holds `property` to scenarios of many seeds.
+/// Checks `property` for the scenarios of all seeds.
 fn for_all_seeds(protocol: ProtocolKind, weather: Weather, property: impl Fn(&Scenario)) {
     for_some_seeds(1, protocol, weather, property);
 }
 
-/// The same, with one in so many of the seeds.
+/// Checks `property` for one in `one_in` seeds.
 fn for_some_seeds(
     one_in: u64,
     protocol: ProtocolKind,
@@ -49,14 +50,14 @@ fn for_some_seeds(
     let fails = |seed: &u64| {
         let scenario = chance::scenario(protocol, weather, *seed);
         scenario.validate().unwrap();
-        let held = catch_unwind(AssertUnwindSafe(|| property(&scenario)));
-        if held.is_err() {
+        let checked = catch_unwind(AssertUnwindSafe(|| property(&scenario)));
+        if checked.is_err() {
             eprintln!("SYNCBENCH_SEED={seed} {scenario:?}");
         }
-        held.is_err()
+        checked.is_err()
     };
     let failing: Vec<u64> = seeds.filter(fails).collect();
-    assert!(failing.is_empty(), "seeds that do not hold it: {failing:?}");
+    assert!(failing.is_empty(), "failing seeds: {failing:?}");
 }
 
 fn run(scenario: &Scenario) -> Run {
@@ -74,7 +75,7 @@ fn assert_adds_up(Run { outcome, .. }: &Run) {
     assert!(total.sent <= outcome.scheduled);
     assert!(total.visible <= outcome.expected);
     assert_eq!(outcome.course.engine_error, None);
-    assert_eq!(outcome.unsent, 0, "in virtual time nobody is late");
+    assert_eq!(outcome.unsent, 0, "no edit is late in virtual time");
     assert_eq!(outcome.convergence.corrupt, 0, "{:?}", total.errors);
     assert_eq!(outcome.convergence.leaked, 0);
 }
@@ -92,7 +93,7 @@ fn assert_converged(Run { outcome, truth }: &Run) {
     truth.agreement().unwrap();
 }
 
-/// Either all replicas agree, or the verdict says that they do not.
+/// Asserts that all replicas agree, or that the verdict says that they do not.
 fn assert_honest(Run { outcome, truth }: &Run) {
     match outcome.verdict().status {
         Status::NotConverged => assert!(!outcome.convergence.failures.is_empty()),
@@ -117,26 +118,26 @@ fn behind_slow_links_every_edit_becomes_visible_everywhere() {
 }
 
 #[test]
-fn a_relay_with_a_memory_loses_nothing_whatever_the_links_do() {
+fn a_relay_with_a_history_loses_nothing_whatever_the_links_do() {
     for_all_seeds(ProtocolKind::Loro, Weather::Foul, |scenario| {
         assert_converged(&run(scenario));
     });
 }
 
 #[test]
-fn a_relay_without_a_memory_is_never_said_to_have_converged_when_it_has_not() {
+fn a_relay_without_a_history_is_never_wrongly_reported_as_converged() {
     for_all_seeds(ProtocolKind::Broadcast, Weather::Foul, |scenario| {
         assert_honest(&run(scenario));
     });
 }
 
-/// One in so many of the seeds: turmoil takes its time.
-const AT_A_DISTANCE: u64 = 20;
+/// The share of seeds for runs on turmoil, which is slow: one in this number.
+const ONE_IN_ON_TURMOIL: u64 = 20;
 
 #[test]
-fn segments_that_are_held_up_are_no_loss() {
+fn delayed_segments_are_not_lost() {
     for protocol in [ProtocolKind::Broadcast, ProtocolKind::Loro] {
-        for_some_seeds(AT_A_DISTANCE, protocol, Weather::Fair, |scenario| {
+        for_some_seeds(ONE_IN_ON_TURMOIL, protocol, Weather::Fair, |scenario| {
             let run = play_at_a_distance(scenario, Disturbance::Hold, 3);
             assert_adds_up(&run);
             assert_converged(&run);
@@ -145,14 +146,14 @@ fn segments_that_are_held_up_are_no_loss() {
 }
 
 #[test]
-fn clients_find_their_way_back_to_a_relay_with_a_memory() {
+fn clients_reconnect_to_a_relay_with_a_history_after_a_partition() {
     for_some_seeds(
-        AT_A_DISTANCE,
+        ONE_IN_ON_TURMOIL,
         ProtocolKind::Loro,
         Weather::Fair,
         |scenario| {
-            // Nobody is told that the connection is dead: it takes its time to find
-            // out, and the run must not give up before.
+            // No one is notified that the connection is dead. Finding out takes
+            // time, and the run must not end before.
             let patient = Scenario {
                 drain_timeout: Duration::from_secs(60),
                 ..scenario.clone()
@@ -165,9 +166,9 @@ fn clients_find_their_way_back_to_a_relay_with_a_memory() {
 }
 
 #[test]
-fn what_a_partition_cost_is_found() {
+fn losses_by_a_partition_are_found() {
     for_some_seeds(
-        AT_A_DISTANCE,
+        ONE_IN_ON_TURMOIL,
         ProtocolKind::Broadcast,
         Weather::Fair,
         |scenario| {
@@ -178,9 +179,9 @@ fn what_a_partition_cost_is_found() {
     );
 }
 
-/// In fair weather down to the byte. Where connections are cut, it depends on
-/// which of two things that are due in the same instant is done first, and that
-/// the runtime draws anew each time.
+/// In fair weather, two runs are equal down to the byte. If connections are cut,
+/// they depend on the order of tasks that are due at the same instant, which the
+/// runtime draws at random.
 #[test]
 fn the_same_seed_makes_the_same_run() {
     for protocol in [ProtocolKind::Broadcast, ProtocolKind::Loro] {

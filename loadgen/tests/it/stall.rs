@@ -1,8 +1,8 @@
-//! Freedom from coordinated omission: a relay that stands still for a second
-//! shows in proportion to the edits that fell into that second.
+//! Tests the freedom from coordinated omission: a relay that stalls for a second
+//! shows in proportion to the edits that were due in that second.
 //!
-//! Lower bounds and proportions only: a machine that is busy with something
-//! else makes more edits late, and never fewer.
+//! The test asserts lower bounds and proportions only: a busy machine makes more
+//! edits late, and never fewer.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -16,14 +16,14 @@ use syncbench_loadgen::scenario::{Clients, ProtocolKind, RoomClass, Scenario, Wo
 const STALL: Duration = Duration::from_secs(1);
 const RUN: Duration = Duration::from_secs(5);
 
-/// In pairs, so that each edit is delivered once.
+/// The number of clients, in pairs, so that each edit is delivered once.
 const CLIENTS: u32 = 4;
 
-/// What takes longer was held up by the stall.
+/// The latency, nanoseconds, above which a delivery was delayed by the stall.
 const SLOW: u64 = 100_000_000;
 
-/// What a run at `rate` reports of a relay that stands still after its first
-/// second.
+/// Runs at `rate` with a relay that stalls after the first second, and returns the
+/// reported latencies.
 fn headline_of_a_run_with_a_stall(rate: f64) -> Histogram<u64> {
     let (relay, stall) = RelayThread::stalling(broadcast::Config::default());
     let scenario = Scenario {
@@ -48,9 +48,9 @@ fn headline_of_a_run_with_a_stall(rate: f64) -> Histogram<u64> {
     outcome.total.propagation.histogram().clone()
 }
 
-/// What clients would report that wait for each answer before they send again:
-/// each of them has one edit in the stall, its first there and so the slowest,
-/// and makes the others when it is over.
+/// Returns the latencies that clients would report if they waited for each answer
+/// before the next edit: each has one edit in the stall, the first and slowest,
+/// and makes the others after it.
 fn closed_loop(headline: &Histogram<u64>) -> Histogram<u64> {
     let mut naive = Histogram::new(3).unwrap();
     for step in headline
@@ -70,21 +70,21 @@ fn slow(histogram: &Histogram<u64>) -> f64 {
 }
 
 #[test]
-fn a_stall_shows_in_proportion_to_the_edits_that_fell_in_and_not_to_the_clients() {
+fn a_stall_shows_in_proportion_to_the_edits_due_in_it_and_not_to_the_clients() {
     let mut naive_shares = Vec::new();
     for rate in [40.0, 200.0] {
         let headline = headline_of_a_run_with_a_stall(rate);
-        // The first edit in the stall waits for all of it but a period.
+        // The first edit in the stall waits for all of it, less at most a period.
         let slowest = headline.max() as f64 / 1e9;
         assert!(slowest > STALL.as_secs_f64() - 2.0 / rate, "{slowest} s");
 
-        // Those of its first 0.9 s take longer than 0.1 s.
+        // The edits of its first 0.9 s take longer than 0.1 s.
         let due = rate * (STALL.as_nanos() as f64 - SLOW as f64) / 1e9;
         let found = slow(&headline);
         assert!(found > 0.9 * due, "{found} slow edits of {due} at {rate}/s");
 
-        // The slowest hundredth of the run is the stall's first 50 ms, and the
-        // slowest tenth its first half.
+        // The slowest hundredth of the run was due in the stall's first 50 ms, and
+        // the slowest tenth in its first half.
         let at = |histogram: &Histogram<u64>, q| histogram.value_at_quantile(q) as f64 / 1e9;
         let (p90, p99) = (at(&headline, 0.9), at(&headline, 0.99));
         assert!(p99 > 0.85, "p99 {p99} s at {rate}/s");
@@ -95,6 +95,6 @@ fn a_stall_shows_in_proportion_to_the_edits_that_fell_in_and_not_to_the_clients(
         assert!(naive_p90 < p90 / 4.0, "{naive_p90} s beside {p90} s");
         naive_shares.push(slow(&naive) / naive.len() as f64);
     }
-    // Five times the edits, and waiting clients find a fifth of the stall.
+    // With five times the edits, waiting clients see a fifth of the stall.
     assert!(naive_shares[1] < naive_shares[0] / 3.0, "{naive_shares:?}");
 }

@@ -220,7 +220,6 @@ fn eviction(code: RoomErrorCode) -> &'static str {
 }
 
 /// Returns the kind of document and the room that a message refers to.
-
 pub(crate) fn about(message: &ProtocolMessage) -> (CrdtType, &str) {
     use ProtocolMessage as Message;
     match message {

@@ -290,7 +290,6 @@ impl Compaction {
     /// the end of the base: updates that clients send during the compaction, or
     /// before they receive its result, build on older versions and could not be
     /// merged otherwise.
-
     fn start(&self) -> VersionVector {
         match (self.kind, &self.base) {
             (HistoryKind::Shallow, Some(base)) => base.version.clone(),

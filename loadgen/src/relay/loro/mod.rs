@@ -73,7 +73,6 @@ impl Relay {
     }
 
     /// Returns the room of that name, and creates it if it does not exist.
-
     fn room(&self, name: &str) -> Arc<Room> {
         let mut rooms = lock(&self.rooms);
         if let Some(room) = rooms.get(name) {

@@ -167,7 +167,6 @@ fn welcome(room: &str, version: &VersionVector, backfill: Backfill) -> Vec<Messa
 
 /// Encodes the answer and the updates. Fails if the version has so many peers
 /// that it does not fit in a frame.
-
 fn welcome_frames(
     room: &str,
     version: &VersionVector,

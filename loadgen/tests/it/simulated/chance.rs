@@ -1,4 +1,4 @@
-//! Small scenarios drawn by a seed.
+//! Draws small scenarios from a seed.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use syncbench_loadgen::scenario::{
     Presence, ProtocolKind, RelaySettings, ReplicaKind, RoomClass, Scenario, Verify, Workload,
 };
 
-/// How much may go wrong.
+/// The amount of trouble in a scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weather {
-    /// Everyone is there from the start to the end, behind links that are slow
-    /// at worst.
+    /// All clients are present from start to end, behind links that at worst are
+    /// slow.
     Fair,
-    /// People come and go, and links fail in all ways.
+    /// Clients arrive and depart, and links fail in all ways.
     Foul,
 }
 
@@ -29,7 +29,7 @@ pub fn scenario(protocol: ProtocolKind, weather: Weather, seed: u64) -> Scenario
     };
     let count = rooms.count * rooms.size;
     let replica = pick(&mut rng, &[ReplicaKind::Full, ReplicaKind::Light]);
-    // In this order, whatever the order of the settings: what a seed draws stays.
+    // Drawn in this order, so that a seed always draws the same scenario.
     let writers = rng.random_range(1..=count);
     let verify = pick(&mut rng, &[Verify::Sample, Verify::Versions]);
     let rate = f64::from(count) * rng.random_range(2.0..20.0);
@@ -75,8 +75,8 @@ pub fn scenario(protocol: ProtocolKind, weather: Weather, seed: u64) -> Scenario
     scenario
 }
 
-/// All but those that send the whole document on each keystroke: with them, one
-/// run takes as long as a thousand others.
+/// Draws a kind of edits, except the kind that sends the whole document on each
+/// keystroke: one such run takes as long as a thousand others.
 fn edits(rng: &mut Xoshiro256PlusPlus, replica: ReplicaKind) -> EditKind {
     match replica {
         ReplicaKind::Light => EditKind::Trace,

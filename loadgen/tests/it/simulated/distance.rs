@@ -1,5 +1,5 @@
-//! A network of hosts far from each other, on turmoil: segments take their
-//! time, each its own, and hosts lose sight of each other.
+//! A network of distant hosts, on turmoil: each segment has its own delay, and
+//! hosts may be partitioned.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -19,24 +19,24 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use turmoil::net::{TcpListener, TcpStream};
 use turmoil::{Builder, Sim};
 
-use super::{Run, play_and_tell};
+use super::{Run, play_watched};
 
 const PORT: u16 = 80;
 
-/// Segments that wait to be read: more than a run has.
+/// The capacity for segments that wait to be read: more than a run has.
 const WAITING_SEGMENTS: usize = 65_536;
 
-/// What the network does to the run.
+/// A disturbance of the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disturbance {
-    /// Segments are held up for a time, and then arrive.
+    /// Segments are delayed for a time, and then arrive.
     Hold,
-    /// Segments are lost for a time, and with them the connections.
+    /// Segments are lost for a time, and so are the connections.
     Partition,
 }
 
-/// Plays `scenario` from host `clients` to host `relay`. Draws by its seed when
-/// the network does what to it, so many times.
+/// Plays `scenario` from the host `clients` to the host `relay`, with `times`
+/// disturbances at times that are drawn by its seed.
 pub fn play_at_a_distance(scenario: &Scenario, what: Disturbance, times: u32) -> Run {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(scenario.seed);
     let mut sim = Builder::new()
@@ -54,7 +54,7 @@ pub fn play_at_a_distance(scenario: &Scenario, what: Disturbance, times: u32) ->
     sim.client("clients", async move {
         let network = Rc::new(Turmoil(TimeSource::simulated()));
         let plan = Plan::new(&clients);
-        let run = play_and_tell(clients, plan, network, || begins.set(true)).await;
+        let run = play_watched(clients, plan, network, || begins.set(true)).await;
         result.replace(Some(run));
         Ok(())
     });

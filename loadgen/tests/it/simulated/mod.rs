@@ -1,7 +1,7 @@
-//! Whole runs in virtual time: the real clients, the real relay, and between
-//! them a network that is simulated. A run of seconds takes milliseconds, and
-//! nothing else on the machine has a say in it.
-#![allow(dead_code)] // each test uses its part
+//! Whole runs in virtual time: real clients, the real relay, and a simulated
+//! network between them. A run of seconds takes milliseconds and does not depend
+//! on anything else on the machine.
+#![allow(dead_code)] // the example uses only a part
 
 pub mod chance;
 pub mod distance;
@@ -28,21 +28,21 @@ use tokio::task::{JoinHandle, LocalSet, spawn_local};
 
 use truth::{Truth, Watched};
 
-/// What a run says it came to, and what the replicas really contain.
+/// The outcome that a run reports, and the real contents of its replicas.
 pub struct Run {
     pub outcome: Outcome,
     pub truth: Truth,
 }
 
-/// What everyone types. Loaded once: that takes longer than a run.
+/// Returns the trace that all writers type. It is loaded only once, since that
+/// takes longer than a run.
 fn trace() -> Arc<Trace> {
     static TRACE: OnceLock<Arc<Trace>> = OnceLock::new();
     let load = || Arc::new(syncbench_datasets::load("automerge-paper").unwrap());
     Arc::clone(TRACE.get_or_init(load))
 }
 
-/// Runs `test` in a runtime of its own whose time passes only when everyone
-/// waits.
+/// Runs `test` in its own runtime, whose time passes only while all tasks wait.
 pub fn in_virtual_time<T>(test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -54,11 +54,12 @@ pub fn in_virtual_time<T>(test: impl Future<Output = T>) -> T {
 
 /// Plays `scenario` by `plan`, all rooms in one worker, in the current runtime.
 pub async fn play(scenario: Scenario, plan: Plan, network: Rc<dyn Network>) -> Run {
-    play_and_tell(scenario, plan, network, || {}).await
+    play_watched(scenario, plan, network, || {}).await
 }
 
-/// The same; tells when everyone is connected and the first edit is near.
-pub async fn play_and_tell(
+/// Plays `scenario` by `plan`, and calls `begun` when all clients are connected
+/// and the first edit is near.
+pub async fn play_watched(
     scenario: Scenario,
     plan: Plan,
     network: Rc<dyn Network>,
@@ -99,7 +100,7 @@ pub async fn play_and_tell(
     }
 }
 
-/// One worker that plays all rooms as a task of the current runtime, by its
+/// One worker that plays all rooms, as a task of the current runtime and in its
 /// time.
 struct VirtualFleet {
     source: TimeSource,

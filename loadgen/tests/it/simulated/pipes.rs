@@ -1,4 +1,4 @@
-//! A network of pipes in memory, to a relay in the same runtime.
+//! A network of in-memory pipes to a relay in the same runtime.
 
 use std::cell::RefCell;
 use std::io;
@@ -14,10 +14,10 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_local;
 
-/// What one direction of a pipe holds.
+/// The capacity of one direction of a pipe.
 const PIPE_BYTES: usize = 64 * 1024;
 
-/// A relay at the end of the pipes, that can be started anew.
+/// A network of pipes to a relay that can be restarted.
 pub struct Pipes {
     kind: ProtocolKind,
     relay: RefCell<Running>,
@@ -40,13 +40,12 @@ impl Pipes {
         })
     }
 
-    /// Ends the relay, and with it what it knows and every connection, and
-    /// starts another.
+    /// Ends the relay, with its state and all connections, and starts another.
     pub fn restart(&self) {
         self.relay.replace(start(self.kind));
     }
 
-    /// A connection to the relay.
+    /// Opens a connection to the relay.
     pub async fn connect(&self) -> io::Result<DuplexStream> {
         let (near, far) = duplex(PIPE_BYTES);
         let clients = self.relay.borrow().clients.clone();
@@ -55,7 +54,7 @@ impl Pipes {
         Ok(near)
     }
 
-    /// The client's end of a connection.
+    /// Wraps the client's end of a connection.
     pub fn wire(&self, near: DuplexStream, arrival: ArrivalStamp) -> Wire {
         Box::new(Pipe {
             near,

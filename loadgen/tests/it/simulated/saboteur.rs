@@ -1,5 +1,5 @@
-//! A relay that is sabotaged: between the clients and the real relay, someone
-//! takes frames apart on their way back.
+//! A sabotaged relay: a proxy between the clients and the real relay manipulates
+//! frames on their way to the clients.
 
 mod stale;
 
@@ -26,40 +26,40 @@ use tokio_tungstenite::{WebSocketStream, accept_hdr_async, client_async};
 
 use super::pipes::Pipes;
 
-/// What is done to frames with updates on their way to a client.
+/// The manipulation of frames with updates on their way to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sabotage {
-    /// Nothing.
+    /// No manipulation.
     None,
-    /// One in so many deliveries is lost.
+    /// One in N deliveries is lost.
     Drop(u64),
-    /// One of the first so many is lost, and no other.
+    /// Only one delivery is lost, among the first N.
     DropOnce(u64),
-    /// One in so many is delivered twice.
+    /// One in N frames is delivered twice.
     Duplicate(u64),
-    /// Some writers' frames are held back, those of others are not.
+    /// The frames of some writers are delayed, and those of others are not.
     ReorderSenders,
-    /// One in so many is held back behind those that come after it.
+    /// One in N frames is delayed until after later ones.
     ReorderWithinSender(u64),
-    /// A byte of one in so many is changed.
+    /// A byte of one in N frames is changed.
     Corrupt(u64),
-    /// One in so many is cut short.
+    /// One in N frames is truncated.
     Truncate(u64),
-    /// One in so many is delivered in another room, too.
+    /// One in N frames is delivered in another room as well.
     CrossRooms(u64),
-    /// Everything is also sent back to who sent it.
+    /// All frames are also sent back to their senders.
     Echo,
-    /// After one in so many, one from long before comes again.
+    /// After one in N frames, a much older one is delivered again.
     Replay(u64),
-    /// Everything is held back for so long.
+    /// All frames are delayed by this time.
     Late(Duration),
-    /// Once, the relay is started anew and has forgotten everything.
+    /// The relay is restarted once, and has lost its state.
     Forget,
-    /// Who comes late gets half of the history, and is told that this is all.
+    /// Late joiners receive half of the history, announced as the whole.
     StaleSnapshot,
 }
 
-/// Frames kept for replay.
+/// The number of frames that are kept for replay.
 const KEPT_FRAMES: usize = 64;
 
 /// The network to a sabotaged relay.
@@ -74,8 +74,9 @@ struct State {
     rng: Xoshiro256PlusPlus,
     clients: Vec<Victim>,
     old: VecDeque<(String, Bytes)>,
-    /// Deliveries so far, and the number of the next to be touched.
+    /// The number of deliveries so far.
     deliveries: u64,
+    /// The number of the next delivery to manipulate.
     next: u64,
     touched: u64,
 }
@@ -88,7 +89,7 @@ struct Victim {
 type Queue = mpsc::UnboundedSender<(Instant, Message)>;
 
 impl Saboteur {
-    /// Puts a saboteur before a relay of `protocol`, in the current `LocalSet`.
+    /// Puts a saboteur in front of a relay of `protocol`, in the current `LocalSet`.
     pub fn before_relay(protocol: ProtocolKind, sabotage: Sabotage, seed: u64) -> Rc<Self> {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed ^ 0x5AB0);
         let next = sabotage.one_in().map_or(0, |n| rng.random_range(0..n));
@@ -107,13 +108,13 @@ impl Saboteur {
         })
     }
 
-    /// Starts the relay anew.
+    /// Restarts the relay.
     pub fn restart(&self) {
         self.pipes.restart();
         self.state.borrow_mut().touched += 1;
     }
 
-    /// How many frames it has touched.
+    /// Returns the number of frames that it has manipulated.
     pub fn touched(&self) -> u64 {
         self.state.borrow().touched
     }
@@ -143,7 +144,7 @@ impl Network for Saboteur {
             let state = Rc::clone(&self.state);
             spawn_local(async move {
                 // Ends with either connection.
-                let _ = stand_between(far, upstream, state).await;
+                let _ = proxy(far, upstream, state).await;
             });
             Ok(self.pipes.wire(near, arrival))
         })
@@ -152,8 +153,8 @@ impl Network for Saboteur {
 
 type Failure = tokio_tungstenite::tungstenite::Error;
 
-/// Serves one client.
-async fn stand_between(
+/// Connects one client to the relay, and manipulates its frames.
+async fn proxy(
     client: DuplexStream,
     relay: DuplexStream,
     state: Rc<RefCell<State>>,
@@ -172,21 +173,21 @@ async fn stand_between(
         room: room.clone(),
         queue: queue.clone(),
     });
-    carry(client, relay, queued, &Hands { state, room, queue }).await
+    carry(client, relay, queued, &Manipulator { state, room, queue }).await
 }
 
 async fn carry(
     client: WebSocketStream<DuplexStream>,
     relay: WebSocketStream<DuplexStream>,
     mut queued: mpsc::UnboundedReceiver<(Instant, Message)>,
-    hands: &Hands,
+    manipulator: &Manipulator,
 ) -> Result<(), Failure> {
     let (mut to_client, mut from_client) = client.split();
     let (mut to_relay, mut from_relay) = relay.split();
     let up = async {
         while let Some(message) = from_client.next().await {
             let message = message?;
-            hands.echo(&message);
+            manipulator.echo(&message);
             to_relay.send(message).await?;
         }
         to_relay.close().await
@@ -194,7 +195,7 @@ async fn carry(
     let down = async {
         let mut joined = None;
         while let Some(message) = from_relay.next().await {
-            hands.pass_on(message?, &mut joined);
+            manipulator.pass_on(message?, &mut joined);
         }
         Ok(())
     };
@@ -213,15 +214,15 @@ async fn carry(
     }
 }
 
-/// What holds one client's frames.
-struct Hands {
+/// Manipulates the frames of one client.
+struct Manipulator {
     state: Rc<RefCell<State>>,
     room: String,
     queue: Queue,
 }
 
-impl Hands {
-    /// Sends what the client sends back to it, where that is the sabotage.
+impl Manipulator {
+    /// Sends the client's own frames back to it, if that is the sabotage.
     fn echo(&self, message: &Message) {
         let mut state = self.state.borrow_mut();
         if state.sabotage == Sabotage::Echo && state.updates(message).is_some() {
@@ -234,7 +235,7 @@ impl Hands {
         let _ = self.queue.send((Instant::now() + after, message));
     }
 
-    /// Delivers a message of the relay, or what is left of it.
+    /// Delivers a message of the relay after its manipulation.
     fn pass_on(&self, message: Message, joined: &mut Option<ProtocolMessage>) {
         let mut state = self.state.borrow_mut();
         if state.sabotage == Sabotage::StaleSnapshot
@@ -262,11 +263,11 @@ impl Hands {
             Sabotage::ReorderSenders => {
                 let first = updates.first().map_or_else(Vec::new, ranges_of);
                 let held = first.first().is_some_and(|range| range.peer % 2 == 0);
-                self.overtaken(whole(), Duration::from_millis(if held { 40 } else { 0 }));
+                self.deliver_overtaken(whole(), Duration::from_millis(if held { 40 } else { 0 }));
                 state.touched += u64::from(held);
             }
             Sabotage::ReorderWithinSender(_) if is_next => {
-                self.overtaken(whole(), Duration::from_millis(150));
+                self.deliver_overtaken(whole(), Duration::from_millis(150));
             }
             Sabotage::Corrupt(_) if is_next => {
                 let mut bytes = frame.to_vec();
@@ -299,8 +300,8 @@ impl Hands {
         state.old.truncate(KEPT_FRAMES);
     }
 
-    /// Delivers a message after those that come meanwhile.
-    fn overtaken(&self, message: Message, after: Duration) {
+    /// Delivers a message after a delay, during which others may overtake it.
+    fn deliver_overtaken(&self, message: Message, after: Duration) {
         let (queue, due) = (self.queue.clone(), Instant::now() + after);
         spawn_local(async move {
             sleep_until(due).await;
@@ -310,7 +311,7 @@ impl Hands {
 }
 
 impl State {
-    /// Counts a delivery; whether it is to be touched.
+    /// Counts a delivery. Returns whether it must be manipulated.
     fn count(&mut self) -> bool {
         let number = self.deliveries;
         self.deliveries += 1;
@@ -328,7 +329,7 @@ impl State {
         true
     }
 
-    /// The updates in a message, if it carries any.
+    /// Returns the updates in a message, if it carries any.
     fn updates(&self, message: &Message) -> Option<Vec<Bytes>> {
         let Message::Binary(frame) = message else {
             return None;
@@ -346,7 +347,7 @@ impl State {
         }
     }
 
-    /// Delivers a frame to someone in another room, under that room's name.
+    /// Delivers a frame to a client in another room, under that room's name.
     fn leak(&self, room: &str, frame: &Bytes) {
         let Some(stranger) = self.clients.iter().find(|client| client.room != room) else {
             return;

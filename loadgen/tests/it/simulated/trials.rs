@@ -1,5 +1,5 @@
-//! Trials of the convergence checker: a run over a sabotaged relay, and whether
-//! its verdict was right.
+//! Trials of the convergence checker: runs over a sabotaged relay, whose verdicts
+//! are compared with the truth.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -17,31 +17,31 @@ use tokio::time::sleep;
 use super::saboteur::{Sabotage, Saboteur};
 use super::{Run, in_virtual_time, play};
 
-/// Of so many deliveries, one is touched. A trial has some more.
+/// One in this number of deliveries is manipulated. A trial has some more.
 const ONE_IN: u64 = 1_000;
 
-/// What a right verdict says.
+/// The verdict that is right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expected {
-    /// Everything arrived all the same.
+    /// All edits arrived nevertheless.
     Converged,
     /// Edits were lost.
     Lost,
-    /// Damage was seen, or it did no harm.
+    /// The damage was detected, or it did no harm.
     CorruptOrHarmless,
-    /// A room has what is another's.
+    /// A room received edits of another room.
     Leaked,
 }
 
-/// What may go on besides the sabotage.
+/// The events of a trial besides the sabotage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Circumstance {
     Plain,
-    /// Everyone loses the connection near the end, and comes back.
+    /// All clients lose their connections near the end, and reconnect.
     Reconnect,
-    /// Two more come late.
+    /// Two more clients arrive late.
     Latecomers,
-    /// Nobody has documents, a writer leaves, and then another client comes.
+    /// All replicas are light, a writer leaves, and then another client arrives.
     OnlyVersions,
 }
 
@@ -55,7 +55,7 @@ pub struct Case {
     pub expected: Expected,
 }
 
-/// Every kind of trial, the clean ones first.
+/// Returns all kinds of trials, those without sabotage first.
 pub fn cases() -> Vec<Case> {
     use Expected::{Converged, CorruptOrHarmless, Leaked, Lost};
     use ProtocolKind::{Broadcast, Loro};
@@ -104,7 +104,7 @@ pub fn cases() -> Vec<Case> {
         [
             (
                 (
-                    // Once: a loss after the reconnection would stay one.
+                    // Only one: an edit lost after the reconnection stays lost.
                     "drop one, then reconnect",
                     S::DropOnce(ONE_IN),
                     Converged,
@@ -130,10 +130,10 @@ pub fn cases() -> Vec<Case> {
 }
 
 impl Case {
-    /// Runs the trial of `seed`; what the verdict named.
+    /// Runs the trial of `seed`, and returns the faults that the verdict named.
     ///
     /// # Errors
-    /// When the verdict is not right, in words.
+    /// If the verdict is wrong, with a description.
     pub fn trial(&self, seed: u64) -> Result<Named, String> {
         let scenario = self.scenario(seed);
         let mut plan = Plan::new(&scenario);
@@ -230,7 +230,7 @@ impl Case {
     }
 }
 
-/// What a verdict named.
+/// The faults that a verdict named.
 #[derive(Debug, Clone, Copy)]
 pub struct Named {
     pub lost: u64,
@@ -263,8 +263,8 @@ impl Named {
     }
 }
 
-/// One delivery of so many is sabotaged, among clients that only count what
-/// they receive; the outcome, and how many frames were touched.
+/// Sabotages one of `deliveries`, among clients with light replicas. Returns the
+/// outcome and the number of manipulated frames.
 pub fn needle(deliveries: u64, one: impl Fn(u64) -> Sabotage, seed: u64) -> (Outcome, u64) {
     let edits = deliveries / 10;
     let seconds = edits.div_ceil(10_000).max(1);
@@ -285,7 +285,7 @@ pub fn needle(deliveries: u64, one: impl Fn(u64) -> Sabotage, seed: u64) -> (Out
         ..Scenario::default()
     };
     in_virtual_time(async {
-        // A little less than there are, so that one surely falls into the run.
+        // A little below the real number, so that one surely falls into the run.
         let sabotage = one(deliveries - deliveries / 100);
         let network = Saboteur::before_relay(ProtocolKind::Broadcast, sabotage, seed);
         let plan = Plan::new(&scenario);

@@ -1,5 +1,5 @@
-//! What the replicas of a run really contain, taken from the engine itself:
-//! neither the ledger nor the check of convergence is asked.
+//! The real contents of a run's replicas, read from the engine itself and not
+//! from the ledger or the convergence check.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -12,29 +12,29 @@ use syncbench_loadgen::plan::{ClientId, Plan};
 use syncbench_loadgen::room::peer_of;
 
 thread_local! {
-    /// What each replica of this thread contained when it was dropped.
+    /// The last contents of each replica of this thread that was dropped.
     static LAST: RefCell<BTreeMap<PeerId, Document>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-/// What a document contains.
+/// The contents of a replica.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Document {
     version: VersionVector,
     state: StateHash,
     pending: bool,
-    /// Operations of its own peer.
+    /// The number of operations of its own peer.
     own: Counter,
-    /// The same before its last edit.
+    /// The number of its operations before its last edit.
     own_before: Counter,
 }
 
-/// Forgets the runs before.
+/// Forgets the replicas of earlier runs.
 pub fn forget() {
     LAST.take();
 }
 
-/// By room, the replicas of the clients that stayed to the end and have whole
-/// documents. All replicas must have been dropped.
+/// Collects the replicas of the clients that stayed to the end, by room. All
+/// replicas must have been dropped.
 pub fn of(plan: &Plan) -> Truth {
     let mut documents = LAST.take();
     let rooms = plan.rooms.iter().map(|room| {
@@ -51,15 +51,19 @@ pub fn of(plan: &Plan) -> Truth {
     }
 }
 
-/// What the replicas of each room contain: the client, whether its replica is
-/// a whole document, and the document.
+/// The contents of the replicas of a run.
 pub struct Truth {
+    /// For each room the clients, whether their replicas are whole documents, and
+    /// the contents.
     rooms: Vec<Vec<(ClientId, bool, Document)>>,
 }
 
 impl Truth {
-    /// Whether in every room all documents are equal, and contain everything
-    /// that those who stayed have written; if not, who differs.
+    /// Checks that in each room all documents are equal, and contain all edits of
+    /// the clients that stayed to the end.
+    ///
+    /// # Errors
+    /// If a client's document differs, with its contents.
     pub fn agreement(&self) -> Result<(), String> {
         for room in &self.rooms {
             let full = room.iter().filter(|(_, full, _)| *full);
@@ -77,8 +81,8 @@ impl Truth {
             }
             for (client, full, document) in room {
                 let known = first.version.get(peer_of(*client));
-                // The last edit of a light replica may be one made ahead, whose
-                // time never came.
+                // The last edit of a light replica may have been prepared for a
+                // time after the end of the run.
                 let not_due = !full && known == document.own_before;
                 if known != document.own && !not_due {
                     return Err(format!("others lack edits of client {client}"));
@@ -89,7 +93,8 @@ impl Truth {
     }
 }
 
-/// The engine `loro`, with replicas that tell at their end what they contain.
+/// The engine `loro`, with replicas that record their contents when they are
+/// dropped.
 pub struct Watched;
 
 impl Engine for Watched {
@@ -124,8 +129,9 @@ impl Engine for Watched {
 
 struct WatchedReplica {
     replica: Box<dyn Replica>,
-    /// Operations of its own peer before and after its last commit.
+    /// The number of its own operations before its last commit.
     own_before: Counter,
+    /// The number of its own operations after its last commit.
     own: Counter,
 }
 

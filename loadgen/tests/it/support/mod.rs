@@ -1,4 +1,4 @@
-//! Relays on loopback for tests: the real one, and one that can be broken.
+//! Relays on loopback for tests: the real ones, and one that can be broken.
 
 pub mod peer;
 
@@ -31,7 +31,7 @@ pub fn play(scenario: Scenario) -> Result<Outcome, LoadError> {
     play_until(scenario, std::future::pending())
 }
 
-/// The same, until it is interrupted.
+/// Plays a scenario until `interrupt` completes.
 pub fn play_until(
     scenario: Scenario,
     interrupt: impl Future<Output = ()>,
@@ -39,7 +39,7 @@ pub fn play_until(
     play_watched(scenario, interrupt, |_| ControlFlow::Continue(()))
 }
 
-/// The same, while somebody watches.
+/// Plays a scenario and reports its progress to `watcher`.
 pub fn play_watched(
     scenario: Scenario,
     interrupt: impl Future<Output = ()>,
@@ -60,8 +60,8 @@ pub fn play_watched(
     runtime.block_on(load::run(scenario, inputs, interrupt, watcher))
 }
 
-/// A relay in a thread of its own, so that it does not share the test's
-/// runtime. Ends when dropped.
+/// A relay in its own thread, so that it does not share the test's runtime. It
+/// ends when it is dropped.
 pub struct RelayThread {
     pub address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
@@ -70,7 +70,7 @@ pub struct RelayThread {
 }
 
 impl RelayThread {
-    /// The embedded `broadcast` relay.
+    /// Starts the embedded `broadcast` relay.
     pub fn broadcast(config: broadcast::Config) -> Self {
         Self::start(Kind::RealTime, move |listener, stop| async move {
             let stopped = async {
@@ -80,7 +80,7 @@ impl RelayThread {
         })
     }
 
-    /// The embedded `loro` relay.
+    /// Starts the embedded `loro` relay.
     pub fn loro(config: loro::Config) -> Self {
         Self::start(Kind::RealTime, move |listener, stop| async move {
             let stopped = async {
@@ -90,15 +90,15 @@ impl RelayThread {
         })
     }
 
-    /// The embedded `broadcast` relay, and what makes it stand still: for each
-    /// time sent, nothing is read or written for as long.
+    /// Starts the embedded `broadcast` relay. For each duration sent to the
+    /// returned channel, the relay stalls: it neither reads nor writes.
     pub fn stalling(config: broadcast::Config) -> (Self, mpsc::UnboundedSender<Duration>) {
         let (stall, mut stalls) = mpsc::unbounded_channel();
         let relay = Self::start(Kind::Alone, move |listener, stop| async move {
             tokio::spawn(async move {
-                while let Some(lasting) = stalls.recv().await {
-                    // The runtime has this thread only.
-                    std::thread::sleep(lasting);
+                while let Some(duration) = stalls.recv().await {
+                    // The runtime has only this thread.
+                    std::thread::sleep(duration);
                 }
             });
             let stopped = async {
@@ -109,12 +109,12 @@ impl RelayThread {
         (relay, stall)
     }
 
-    /// A relay that does `fault` to the frames it forwards.
+    /// Starts a relay that applies `fault` to the frames that it forwards.
     pub fn broken(fault: Fault) -> Self {
         Self::serving(move |listener| serve_broken(listener, fault))
     }
 
-    /// A relay that serves so until it is dropped.
+    /// Starts a relay that runs `serve` until it is dropped.
     pub fn serving<F: Future<Output = ()>>(
         serve: impl FnOnce(TcpListener) -> F + Send + 'static,
     ) -> Self {
@@ -126,7 +126,7 @@ impl RelayThread {
         })
     }
 
-    /// The settings of a scenario that loads it, in `protocol`.
+    /// Returns the settings of a scenario that loads this relay with `protocol`.
     pub fn settings(&self, protocol: ProtocolKind) -> RelaySettings {
         RelaySettings {
             protocol,
@@ -134,7 +134,7 @@ impl RelayThread {
         }
     }
 
-    /// A client's connection to it.
+    /// Opens a client's connection to this relay.
     pub async fn connect(&self, path: &str) -> Socket {
         let url = format!("ws://{}/{path}", self.address).parse().unwrap();
         let tcp = Tcp::default();
@@ -183,22 +183,22 @@ impl Drop for RelayThread {
     }
 }
 
-/// What a broken relay does to the frames it forwards.
+/// The fault of a broken relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// Loses one delivery of the nth frame.
     Drop(u64),
     /// Delivers every frame twice.
     Duplicate,
-    /// Sends frames back to their sender too.
+    /// Sends frames back to their sender as well.
     Echo,
-    /// Delivers the nth frame to every room.
+    /// Delivers the nth frame to all rooms.
     CrossRooms(u64),
     /// Flips a bit in the nth frame.
     Corrupt(u64),
     /// Cuts the nth frame in half.
     Truncate(u64),
-    /// Hangs up on the sender of the nth frame.
+    /// Closes the connection of the sender of the nth frame.
     HangUp(u64),
 }
 
@@ -212,7 +212,7 @@ struct Broken {
 }
 
 impl Broken {
-    /// Forwards a frame; whether the sender may stay.
+    /// Forwards a frame. Returns whether the sender may stay connected.
     fn forward(&mut self, room: &str, from: u64, frame: Bytes) -> bool {
         self.frames += 1;
         let nth = |n: u64| self.frames == n;

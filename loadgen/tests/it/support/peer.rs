@@ -13,7 +13,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
-/// Any stream that a socket can be opened on.
+/// A stream that a socket can be opened on.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
 
@@ -23,12 +23,12 @@ pub struct Peer<S> {
     session: Box<dyn Protocol>,
     events: VecDeque<Event>,
     sent: UpdateId,
-    /// Bytes of binary frames received.
+    /// The number of bytes in the binary frames received.
     pub received: usize,
 }
 
 impl<S: Stream> Peer<S> {
-    /// In no room yet, with an empty replica.
+    /// Creates a peer with an empty replica, in no room yet.
     pub fn new(socket: WebSocketStream<S>, room: &str, peer: PeerId) -> Self {
         Self {
             socket,
@@ -40,7 +40,7 @@ impl<S: Stream> Peer<S> {
         }
     }
 
-    /// Joins; what the relay has.
+    /// Joins the room and returns the version of the relay's document.
     pub async fn join(&mut self) -> VersionVector {
         self.ask_to_join().await;
         match self.event().await {
@@ -56,7 +56,7 @@ impl<S: Stream> Peer<S> {
         self.send_all(frames).await;
     }
 
-    /// Types at the end; the update.
+    /// Types at the end of the document and returns the update.
     pub fn edit(&mut self, text: &str) -> Vec<u8> {
         let start = self.replica.own_counter();
         let end = self.replica.text_len();
@@ -69,7 +69,7 @@ impl<S: Stream> Peer<S> {
         self.replica.export(Export::Range(range)).unwrap()
     }
 
-    /// Sends an update; its id.
+    /// Sends an update and returns its id.
     pub async fn send(&mut self, update: Vec<u8>) -> UpdateId {
         self.sent += 1;
         let mut frames = Vec::new();
@@ -78,7 +78,7 @@ impl<S: Stream> Peer<S> {
         self.sent
     }
 
-    /// Types, sends, and waits until the relay has it.
+    /// Types, sends the update, and waits until the relay has acknowledged it.
     pub async fn type_and_wait(&mut self, text: &str) {
         let update = self.edit(text);
         let id = self.send(update).await;
@@ -90,8 +90,8 @@ impl<S: Stream> Peer<S> {
         self.send_all(frame.into_iter().collect()).await;
     }
 
-    /// Sends a text ping and waits for its answer; the events before it, with
-    /// updates imported as they come.
+    /// Sends a text ping and waits for its answer. Returns the events before the
+    /// answer, after importing their updates.
     pub async fn everything_before_pong(&mut self) -> Vec<Event> {
         let ping = self.session.keepalive();
         self.send_all(vec![ping]).await;
@@ -110,7 +110,7 @@ impl<S: Stream> Peer<S> {
         }
     }
 
-    /// Imports what comes until the replica has `version`.
+    /// Imports updates until the replica has `version`.
     pub async fn catch_up(&mut self, version: &VersionVector) {
         while !self.replica.version_vector().includes(version) {
             let event = self.event().await;
@@ -149,7 +149,7 @@ impl<S: Stream> Peer<S> {
             .unwrap()
     }
 
-    /// Reads on until the relay hangs up.
+    /// Reads until the relay closes the connection.
     pub async fn goodbye(&mut self) -> Option<CloseFrame> {
         loop {
             match timeout(Duration::from_secs(30), self.socket.next()).await {

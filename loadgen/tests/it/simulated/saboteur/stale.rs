@@ -1,4 +1,4 @@
-//! Serving half of a history as the whole.
+//! The sabotage that serves half of a history as the whole.
 
 use bytes::Bytes;
 use loro_protocol::{CrdtType, ProtocolMessage};
@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::{State, ranges_of};
 
 impl State {
-    /// Holds back the answer to who joins until the history comes, and leaves
+    /// Holds the answer to a joiner back until the history arrives, and keeps only
     /// the first half of that.
     pub(super) fn make_stale(
         &mut self,
