@@ -76,11 +76,10 @@ impl LongRun {
         Pid::from_raw(relay.expect("a child process").pid()).unwrap()
     }
 
-    /// Waits for the end: how long it took, the output, the record.
-    fn finish(mut self) -> (Duration, i32, String, Record) {
-        let started = Instant::now();
+    /// Waits for the end of the run. Returns its exit code, its output and its
+    /// record.
+    fn finish(mut self) -> (i32, String, Record) {
         let status = self.child.wait().unwrap();
-        let took = started.elapsed();
         let mut text = String::new();
         self.child
             .stdout
@@ -95,7 +94,7 @@ impl LongRun {
             .read_to_string(&mut text)
             .unwrap();
         let record = Record::read(&self.folder.path().join("record.json")).unwrap();
-        (took, status.code().unwrap(), text, record)
+        (status.code().unwrap(), text, record)
     }
 }
 
@@ -111,11 +110,12 @@ impl Drop for LongRun {
 fn a_killed_relay_ends_the_run_with_what_was_measured() {
     let run = LongRun::start();
     kill_process(run.relay(), Signal::KILL).unwrap();
-    let (took, code, text, record) = run.finish();
-    assert!(took < Duration::from_secs(5), "{took:?}");
+    let (code, text, record) = run.finish();
     assert!(code == 6 || code == 1, "{code}: {text}");
     assert!(text.contains("the relay process ended"), "{text}");
-    assert!(record.counts.unwrap().visible > 0);
+    let counts = record.counts.unwrap();
+    assert!(counts.visible > 0);
+    assert!(counts.scheduled < 3600 * 100, "it ended before its time");
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn ctrl_c_ends_the_run_in_order_and_its_relay_with_it() {
     // As a terminal does it: both get the signal.
     kill_process(relay, Signal::INT).unwrap();
     kill_process(generator, Signal::INT).unwrap();
-    let (_, code, text, record) = run.finish();
+    let (code, text, record) = run.finish();
     assert!(code == 0 || code == 7, "{code}: {text}");
     assert!(text.contains("interrupted by the user"), "{text}");
     let counts = record.counts.unwrap();
@@ -152,7 +152,7 @@ fn a_frozen_relay_shows_in_proportion_to_the_edits_that_fell_in() {
     std::thread::sleep(Duration::from_millis(500));
     let generator = Pid::from_raw(run.child.id() as i32).unwrap();
     kill_process(generator, Signal::INT).unwrap();
-    let (_, _, text, record) = run.finish();
+    let (_, text, record) = run.finish();
     let headline = record.latency["propagation"].histogram().unwrap();
     let slow = headline.count_between(500_000_000, u64::MAX);
     // 50 edits for 2 others each, less the two at the edges.

@@ -58,7 +58,7 @@ pub struct LinkHandle {
     pub down: Cell<Nanos>,
 }
 
-/// What a link needs in addition to the connection behind it.
+/// The settings of a link and its connections to the run.
 pub struct LinkSetup {
     /// Delay, jitter and bandwidth.
     pub conditions: LinkConditions,

@@ -33,7 +33,7 @@ pub struct Plan {
 pub struct RoomPlan {
     /// The index of its size among the scenario's room classes.
     pub class: usize,
-    /// Its clients, ascending: the initial ones and all who arrive later.
+    /// Its clients, ascending: the initial ones and all that arrive later.
     pub clients: Vec<ClientId>,
 }
 
@@ -42,9 +42,9 @@ pub struct RoomPlan {
 pub struct ClientPlan {
     /// The client's room.
     pub room: RoomIndex,
-    /// Whether the client edits.
+    /// `true` if the client edits.
     pub writes: bool,
-    /// Whether its replica is a document, and not a version alone.
+    /// `true` if its replica is a document, `false` if it is only a version.
     pub full: bool,
     /// The index of its link among the scenario's, if it has one.
     pub link: Option<usize>,

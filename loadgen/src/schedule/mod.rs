@@ -180,7 +180,7 @@ impl ClientTimes {
         planned: &ClientPlan,
         client: ClientId,
     ) -> Self {
-        // Of the writers, who come first: between them nobody edits.
+        // Relative to the writers, which come first: other clients do not edit.
         let share = f64::from(client.0) / f64::from(scenario.clients.writer_count().max(1));
         let pattern = match (scenario.workload.arrivals, scenario.workload.phase, rhythm) {
             (Arrivals::Poisson, ..) => Pattern::Poisson {

@@ -317,7 +317,8 @@ fn join(path: &str, key: &str) -> String {
     }
 }
 
-/// Where in [`EVERYTHING`] the table at `path` is: the first one, of several.
+/// Returns the pointer to the table at `path` in [`EVERYTHING`]: the first of
+/// several.
 fn instance(path: &str) -> String {
     match path.is_empty() {
         true => String::new(),

@@ -116,7 +116,11 @@ pub fn cases() -> Vec<Case> {
                 Circumstance::Latecomers,
             ),
             (
-                ("forget what only one had who left", S::Forget, Lost),
+                (
+                    "forget edits that only a departed client had",
+                    S::Forget,
+                    Lost,
+                ),
                 Circumstance::OnlyVersions,
             ),
             (
