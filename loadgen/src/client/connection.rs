@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -148,12 +149,14 @@ fn request(url: &Uri, relay: &RelaySettings) -> Result<Request, ConnectError> {
 
 fn tcp_error(url: &Uri, error: io::Error) -> ConnectError {
     let url = url.clone();
+    // Running out of descriptors has no kind of its own.
+    let out_of_descriptors = matches!(
+        Errno::from_io_error(&error),
+        Some(Errno::NFILE | Errno::MFILE)
+    );
     match error.kind() {
         io::ErrorKind::AddrNotAvailable => ConnectError::Exhausted { url, error },
-        // EMFILE and ENFILE have no stable kind.
-        _ if matches!(error.raw_os_error(), Some(23 | 24)) => {
-            ConnectError::Exhausted { url, error }
-        }
+        _ if out_of_descriptors => ConnectError::Exhausted { url, error },
         _ => ConnectError::Tcp { url, error },
     }
 }
