@@ -15,17 +15,23 @@ use rand::rngs::Xoshiro256PlusPlus;
 use super::commit::commit;
 use super::repetition::{Prepared, timed};
 use super::subject::WRITER;
-use super::{Form, Input, Outcome, Subject, Workload, WorkloadError, check};
+use super::{Form, Input, Outcome, Size, Subject, Workload, WorkloadError, check};
 use crate::{
     Capability, Edit, Engine, EngineError, HeavyWork, Imported, PeerId, Replica, StateHash, Value,
     VersionVector,
 };
 
-/// Edits of each writer in B1 and B2.
+/// Edits of each writer in B1 and B2, as published.
 const N: usize = 6000;
+
+/// The same in small rows.
+const SMALL_N: usize = 300;
 
 /// Writers in B3: 20 times the whole root of N.
 const CLIENTS: u64 = 1540;
+
+/// The same in small rows.
+const SMALL_CLIENTS: u64 = 77;
 
 /// Fewer of them, for how time grows where all insert at one place.
 const FEWER: [u64; 4] = [48, 96, 192, 385];
@@ -35,45 +41,49 @@ const BASE: usize = 100;
 
 const READER: PeerId = 2;
 
-pub fn workloads() -> Vec<Workload> {
+pub fn workloads(size: Size) -> Vec<Workload> {
+    let (n, clients) = match size {
+        Size::Published => (N, CLIENTS),
+        Size::Small => (SMALL_N, SMALL_CLIENTS),
+    };
     let mut all = vec![
-        one_writer("B1.1-append-characters", 101, N, input::append),
+        one_writer("B1.1-append-characters", 101, n, input::append),
         one_writer("B1.2-insert-string", 102, 1, input::string),
-        one_writer("B1.3-prepend-characters", 103, N, input::prepend),
-        one_writer("B1.4-random-characters", 104, N, input::character),
-        one_writer("B1.5-random-words", 105, N, input::long_word),
+        one_writer("B1.3-prepend-characters", 103, n, input::prepend),
+        one_writer("B1.4-random-characters", 104, n, input::character),
+        one_writer("B1.5-random-words", 105, n, input::long_word),
         one_writer(
             "B1.6-insert-then-delete",
             106,
             2,
             input::string_then_nothing,
         ),
-        one_writer("B1.7-random-insert-delete", 107, N, input::word_or_deletion),
+        one_writer("B1.7-random-insert-delete", 107, n, input::word_or_deletion),
     ];
     let lists = [
-        one_writer("B1.8-append-numbers", 108, N, input::append_number),
+        one_writer("B1.8-append-numbers", 108, n, input::append_number),
         one_writer("B1.9-insert-numbers", 109, 1, input::all_numbers),
-        one_writer("B1.10-prepend-numbers", 110, N, input::prepend_number),
-        one_writer("B1.11-random-numbers", 111, N, input::number),
+        one_writer("B1.10-prepend-numbers", 110, n, input::prepend_number),
+        one_writer("B1.11-random-numbers", 111, n, input::number),
     ];
     all.extend(lists.map(|row| row.needs([Capability::Lists])));
     all.extend([
         two_writers("B2.1-strings", 201, 1, input::string),
-        two_writers("B2.2-random-characters", 202, N, input::character),
-        two_writers("B2.3-random-words", 203, N, input::short_word),
-        two_writers("B2.4-random-insert-delete", 204, 2 * N, input::in_turn),
+        two_writers("B2.2-random-characters", 202, n, input::character),
+        two_writers("B2.3-random-words", 203, n, input::short_word),
+        two_writers("B2.4-random-insert-delete", 204, 2 * n, input::in_turn),
     ]);
     all.extend([
-        many_writers("B3.1-map-numbers", CLIENTS, map_number).needs([Capability::Maps]),
-        many_writers("B3.2-map-objects", CLIENTS, map_object).needs([Capability::Maps]),
-        many_writers("B3.3-map-strings", CLIENTS, map_string).needs([Capability::Maps]),
+        many_writers("B3.1-map-numbers", clients, map_number).needs([Capability::Maps]),
+        many_writers("B3.2-map-objects", clients, map_object).needs([Capability::Maps]),
+        many_writers("B3.3-map-strings", clients, map_string).needs([Capability::Maps]),
     ]);
     // Before the two that some engines do not end within minutes.
-    for clients in FEWER {
-        all.push(many_texts(format!("B3.5-text/clients-{clients}"), clients));
+    for fewer in FEWER {
+        all.push(many_texts(format!("B3.5-text/clients-{fewer}"), fewer));
     }
-    all.push(many_writers("B3.4-list-strings", CLIENTS, list_string).needs([Capability::Lists]));
-    all.push(many_texts("B3.5-text".to_owned(), CLIENTS));
+    all.push(many_writers("B3.4-list-strings", clients, list_string).needs([Capability::Lists]));
+    all.push(many_texts("B3.5-text".to_owned(), clients));
     all.push(Workload::new(Input::Sequential, "B4-trace", trace).per_operation());
     all
 }
@@ -90,7 +100,7 @@ fn one_writer(variant: &'static str, seed: u64, changes: usize, step: Step) -> W
         };
         timed(state, OneWriter::run, move |state| state.check(&input.end))
     });
-    match changes < N {
+    match changes < SMALL_N {
         true => row.per(changes as u64),
         false => row.per(changes as u64).heavy(HeavyWork::ManyChanges),
     }

@@ -30,6 +30,6 @@ pub use error::WorkloadError;
 pub use repetition::{Outcome, Repetition};
 pub use row::{Scale, Workload};
 pub use subject::{Form, Subject};
-pub use suite::Suite;
+pub use suite::{Size, Suite};
 
 use repetition::{Prepared, timed};

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use syncbench_datasets::{Trace, load_bytes};
-use syncbench_engines::workload::{Data, Input, Subject, Suite, Workload, WorkloadError};
+use syncbench_engines::workload::{Data, Input, Size, Subject, Suite, Workload, WorkloadError};
 use syncbench_engines::{
     Containers, Cursors, Edit, Engine, EngineError, Exchange, Export, Imported, Loro, NodeId,
     PeerId, Replica, Span, TextDocument, Undo, VersionVector, Versioned, engines,
@@ -74,19 +74,20 @@ fn every_workload_gives_a_right_result_and_the_same_one_twice() {
 
 fn every_workload_of(engine: &'static dyn Engine) {
     let subjects = [
-        Subject::new(engine, trace(2500)),
+        Subject::new(engine, trace(1500)),
         Subject::new(engine, Data::Synthetic),
         Subject::new(engine, concurrent(60)),
     ];
     for suite in Suite::ALL {
-        for workload in suite.workloads() {
-            let Some(subject) = suited(&subjects, &workload) else {
+        let workloads = suite.workloads_of(Size::Small);
+        for workload in &workloads {
+            let Some(subject) = suited(&subjects, workload) else {
                 continue;
             };
             let name = subject.data().name();
             if workload.unsupported_because(engine, name).is_some()
                 || workload.is_slow(engine, name)
-                || is_large(&workload)
+                || is_large(workload, &workloads)
             {
                 continue;
             }
@@ -102,10 +103,14 @@ fn every_workload_of(engine: &'static dyn Engine) {
     }
 }
 
-/// Rows of a series do the same at each size: the benchmarks, which are built
-/// with optimizations, run the larger ones.
-fn is_large(workload: &Workload) -> bool {
-    workload.scale_of().is_some_and(|scale| scale.size >= 1000)
+/// Whether it is one of the larger rows of its series. Rows of a series do the
+/// same at each size: the benchmarks, which are built with optimizations, run all.
+fn is_large(workload: &Workload, all: &[Workload]) -> bool {
+    workload.scale_of().is_some_and(|scale| {
+        let others = all.iter().filter_map(Workload::scale_of);
+        let smaller = others.filter(|o| o.series == scale.series && o.size < scale.size);
+        scale.size >= 1000 || smaller.count() >= 2
+    })
 }
 
 fn suited<'a>(subjects: &'a [Subject], workload: &Workload) -> Option<&'a Subject> {
@@ -431,13 +436,13 @@ fn every_check_sees_an_engine_that_does_not_do_the_work() {
     ];
     for (engine, suites) in cases {
         let subjects = [
-            Subject::new(engine, trace(2500)),
+            Subject::new(engine, trace(1500)),
             Subject::new(engine, Data::Synthetic),
             Subject::new(engine, concurrent(60)),
         ];
         let suites = suites.iter().map(|name| Suite::named(name).unwrap());
         let mut series = HashSet::new();
-        for workload in suites.flat_map(Suite::workloads) {
+        for workload in suites.flat_map(|suite| suite.workloads_of(Size::Small)) {
             let Some(subject) = suited(&subjects, &workload) else {
                 continue;
             };
