@@ -25,3 +25,4 @@ pub mod summary;
 #[cfg(feature = "render")]
 pub mod table;
 pub mod threshold;
+pub mod validity;

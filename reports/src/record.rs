@@ -40,7 +40,7 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cell: Option<Cell>,
     /// Latency distributions by metric: `propagation`, `propagation_from_send`,
-    /// `generator_lag`, `edit`, `transit`, `receive_queue`, `import`, `connect`
+    /// `generator_lag`, `edit`, `transit`, `client_queue`, `import`, `connect`
     /// and others, as listed in `docs/METRICS.md`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub latency: BTreeMap<String, Distribution>,
@@ -50,7 +50,7 @@ pub struct Record {
     pub groups: BTreeMap<String, BTreeMap<String, Distribution>>,
     /// The parts of the propagation latency (kind `load`) as shares of its sum,
     /// 0 to 1: `generator_lag`, `edit`, `batch`, `link`, `relay`,
-    /// `receive_queue`, `import`.
+    /// `client_queue`, `import`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attribution: BTreeMap<String, f64>,
     /// The sums behind `attribution`, nanoseconds by part (kind `load`): what
@@ -70,6 +70,10 @@ pub struct Record {
     /// Figures over time (kind `load`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub series: Option<Series>,
+    /// The latency figures that are the generator's rather than the relay's
+    /// (kind `load`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub marked: Vec<MarkedFigure>,
     /// The thresholds of the run, with their results (kind `load`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub thresholds: Vec<ThresholdResult>,
@@ -222,6 +226,23 @@ impl fmt::Display for Status {
     }
 }
 
+/// A latency figure of which more is the generator's own than may pass as the
+/// relay's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct MarkedFigure {
+    /// The latency, by its name in `latency`.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    pub metric: String,
+    /// The statistic: `mean`, a percentile such as `p99`, or `max`.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    pub stat: String,
+    /// The figure, microseconds.
+    pub observed_us: f64,
+    /// The part of it that is the generator's, microseconds.
+    pub own_us: f64,
+}
+
 /// A threshold and the value it was compared with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -231,6 +252,10 @@ pub struct ThresholdResult {
     pub threshold: String,
     /// True if the threshold was met.
     pub met: bool,
+    /// True if the figure is the generator's rather than the relay's, so that
+    /// the threshold was not judged.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub not_judged: bool,
     /// The value as text, with its unit; absent without samples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed: Option<String>,
@@ -604,4 +629,23 @@ pub struct Series {
     /// `relay_threads`, `relay_descriptors`, and the same of the `generator_`.
     /// A name that ends in `_s` is in seconds, one in `_bytes` in bytes.
     pub columns: BTreeMap<String, Vec<Option<f64>>>,
+}
+#[cfg(test)]
+impl Record {
+    /// A load run that measured nothing yet, for tests.
+    #[allow(clippy::unwrap_used)] // the text is a record
+    pub(crate) fn example() -> Self {
+        serde_json::from_value(serde_json::json!({
+            "schema": SCHEMA,
+            "kind": "load",
+            "run": {
+                "id": "run", "started_at": "2026-01-01T00:00:00Z", "seed": 1,
+                "command": "syncbench run", "syncbench": "0", "datasets": [],
+                "machine": { "os": "", "arch": "", "cpu": "", "cpus": 1, "memory_bytes": 0 },
+                "engine": "loro", "scenario": {},
+            },
+            "verdict": { "exit_code": 0, "status": "ok", "reasons": [] },
+        }))
+        .unwrap()
+    }
 }

@@ -16,6 +16,42 @@ pub struct Latency<'a> {
     pub meaning: &'a str,
     /// The samples.
     pub distribution: &'a Distribution,
+    /// The statistics that are the generator's rather than the relay's.
+    marked: Vec<&'a str>,
+}
+
+/// The sign behind a figure that is the generator's rather than the relay's.
+pub const MARK: &str = "*";
+
+/// What [`MARK`] means, as a sentence.
+pub const MARK_MEANING: &str = "* More of this figure than may pass as the relay's is the \
+     generator's own time.";
+
+impl<'a> Latency<'a> {
+    fn new(
+        (name, title, meaning): (&'a str, &'a str, &'a str),
+        distribution: &'a Distribution,
+        record: &'a Record,
+    ) -> Self {
+        let marked = record.marked.iter().filter(|figure| figure.metric == name);
+        Self {
+            name,
+            title,
+            meaning,
+            distribution,
+            marked: marked.map(|figure| figure.stat.as_str()).collect(),
+        }
+    }
+
+    /// The statistic `stat`, `value` microseconds, as text: marked if it is the
+    /// generator's, a dash without samples.
+    pub fn figure(&self, stat: &str, value: f64) -> String {
+        let mark = match self.marked.contains(&stat) {
+            true => MARK,
+            false => "",
+        };
+        format!("{}{mark}", figure(self.distribution, value))
+    }
 }
 
 /// The parts of the attribution: name in the record, title, and cause.
@@ -25,7 +61,7 @@ const PARTS: [(&str, &str, Cause); 7] = [
     ("batch", "waiting to be sent", Cause::Batching),
     ("link", "links", Cause::Links),
     ("relay", "relay and transport", Cause::Relay),
-    ("receive_queue", "receive queue", Cause::Generator),
+    ("client_queue", "client's queue", Cause::Replicas),
     ("import", "import", Cause::Replicas),
 ];
 
@@ -78,21 +114,14 @@ pub fn main_cause(record: &Record) -> Option<String> {
 /// this version does not know come last under their own names.
 pub fn latencies(record: &Record) -> Vec<Latency<'_>> {
     let known = metric::DISTRIBUTIONS.iter().filter_map(|metric| {
-        Some(Latency {
-            name: metric.name,
-            title: metric.title,
-            meaning: metric.meaning,
-            distribution: record.latency.get(metric.name)?,
-        })
+        let distribution = record.latency.get(metric.name)?;
+        let words = (metric.name, metric.title, metric.meaning);
+        Some(Latency::new(words, distribution, record))
     });
     let unknown = record.latency.iter();
     let unknown = unknown.filter(|(name, _)| metric::distribution(name).is_none());
-    let unknown = unknown.map(|(name, distribution)| Latency {
-        name,
-        title: name,
-        meaning: "",
-        distribution,
-    });
+    let unknown = unknown
+        .map(|(name, distribution)| Latency::new((name, name, ""), distribution, record));
     known.chain(unknown).collect()
 }
 

@@ -209,30 +209,47 @@ impl Threshold {
     /// Compares the threshold with a record.
     pub fn evaluate(&self, record: &Record) -> ThresholdResult {
         let figure = self.figure.of(record);
+        let not_judged = self.figure.is_generators(record);
+        let holds = figure.is_some_and(|figure| self.op.holds(figure, self.limit));
         ThresholdResult {
             threshold: self.text.clone(),
-            met: figure.is_some_and(|figure| self.op.holds(figure, self.limit)),
+            met: holds && !not_judged,
+            not_judged,
             observed: figure.map(|figure| self.figure.shown(figure)),
         }
     }
 }
 
 /// Compares a record with the thresholds and stores the results in it. A missed
-/// threshold changes the verdict of a run that is otherwise ok.
+/// threshold changes the verdict of a run that is otherwise ok; one that could
+/// not be judged makes it invalid.
 pub fn apply_thresholds(record: &mut Record, thresholds: &[Threshold]) {
     record.thresholds = thresholds.iter().map(|t| t.evaluate(record)).collect();
-    let missed = record.thresholds.iter().filter(|result| !result.met);
-    let reasons: Vec<String> = missed
-        .map(|result| match &result.observed {
-            Some(observed) => format!("missed: {}; it was {observed}", result.threshold),
-            None => format!("missed: {}; there are no samples", result.threshold),
-        })
-        .collect();
+    let failed = record.thresholds.iter().filter(|result| !result.met);
+    let reasons: Vec<String> = failed.map(reason).collect();
+    let any_not_judged = record.thresholds.iter().any(|result| result.not_judged);
+    let status = match any_not_judged {
+        true => Status::Invalid,
+        false => Status::Threshold,
+    };
     if !reasons.is_empty() && record.verdict.status == Status::Ok {
-        record.verdict.status = Status::Threshold;
-        record.verdict.exit_code = Status::Threshold.exit_code();
+        record.verdict.status = status;
+        record.verdict.exit_code = status.exit_code();
     }
     record.verdict.reasons.extend(reasons);
+}
+
+/// Why a threshold is not met.
+fn reason(result: &ThresholdResult) -> String {
+    let threshold = &result.threshold;
+    match (&result.observed, result.not_judged) {
+        (Some(observed), true) => format!(
+            "not judged: {threshold}; it was {observed}, of which too much is the generator's own \
+             time: use --replica light, more --workers, or a lower rate"
+        ),
+        (Some(observed), false) => format!("missed: {threshold}; it was {observed}"),
+        (None, _) => format!("missed: {threshold}; there are no samples"),
+    }
 }
 
 #[cfg(test)]
@@ -252,18 +269,7 @@ mod tests {
         for ms in 1..=100_u64 {
             histogram.record(ms * 1_000_000).unwrap();
         }
-        let mut record: Record = serde_json::from_value(serde_json::json!({
-            "schema": crate::record::SCHEMA,
-            "kind": "load",
-            "run": {
-                "id": "run", "started_at": "2026-01-01T00:00:00Z", "seed": 1,
-                "command": "syncbench run", "syncbench": "0", "datasets": [],
-                "machine": { "os": "", "arch": "", "cpu": "", "cpus": 1, "memory_bytes": 0 },
-                "engine": "loro", "scenario": {},
-            },
-            "verdict": { "exit_code": 0, "status": "ok", "reasons": [] },
-        }))
-        .unwrap();
+        let mut record = Record::example();
         let full = Distribution::from_histogram(&histogram);
         let none = Distribution::from_histogram(&Histogram::new(3).unwrap());
         record.latency.insert("propagation".to_owned(), full);

@@ -366,6 +366,7 @@ impl Bench<'_> {
             errors: Default::default(),
             resources: None,
             series: None,
+            marked: Vec::new(),
             thresholds: Vec::new(),
             artifacts: Vec::new(),
         }

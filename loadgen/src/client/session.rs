@@ -36,6 +36,10 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time between two looks at whether a leaving client has sent everything.
 const SENT_POLL: Duration = Duration::from_millis(5);
 
+/// The time between two looks at whether a joining client has imported what it
+/// received.
+const IMPORT_POLL: Duration = Duration::from_millis(100);
+
 /// The time that an orderly end of a connection may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -184,6 +188,10 @@ async fn keep_alive(client: &Client, heard: &Cell<u64>) -> Disconnect {
 /// Ends when the relay does not let the client in.
 async fn join_in_time(client: &Client) -> Disconnect {
     sleep(JOIN_TIMEOUT).await;
+    // What waits to be imported here has come from the relay in time.
+    while client.rooms.has_to_import(client.member) {
+        sleep(IMPORT_POLL).await;
+    }
     match client.rooms.state(client.member) {
         MemberState::Joining => {
             let protocol = client.rooms.context.scenario.relay.protocol.name();

@@ -7,6 +7,8 @@ use syncbench_reports::record::{
     Verdict,
 };
 
+use syncbench_reports::validity::marked;
+
 use super::verdict::{JUDGED, verdict};
 use crate::metrics::{Latency, Metrics};
 use crate::outcome::{Outcome, Row};
@@ -35,6 +37,7 @@ pub fn so_far(total: &Metrics, last: &Row, run: Run) -> Record {
         course: None,
         resources: None,
         series: Some(series(std::slice::from_ref(last))),
+        marked: Vec::new(),
         thresholds: Vec::new(),
         artifacts: Vec::new(),
     }
@@ -49,6 +52,7 @@ impl Outcome {
             series: Some(series(&self.rows)),
             ..self.without_distributions(run)
         };
+        record.marked = marked(&record);
         record.verdict = verdict(&record);
         record
     }
@@ -59,12 +63,14 @@ impl Outcome {
     pub fn verdict(&self) -> Verdict {
         let distributions = self.total.distributions().into_iter();
         let judged = distributions.filter(|(name, _)| JUDGED.contains(name));
-        verdict(&Record {
+        let mut record = Record {
             latency: judged
                 .map(|(name, latency)| (name.to_owned(), distribution(latency)))
                 .collect(),
             ..self.without_distributions(Run::default())
-        })
+        };
+        record.marked = marked(&record);
+        verdict(&record)
     }
 
     /// The record of this run without its verdict, its distributions and its
@@ -86,6 +92,7 @@ impl Outcome {
             course: Some(self.course.clone()),
             resources: self.resources(),
             series: None,
+            marked: Vec::new(),
             thresholds: Vec::new(),
             artifacts: Vec::new(),
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use syncbench_reports::quantity;
 use syncbench_reports::record::{
-    Convergence, Counts, Course, Distribution, Incident, Record, Status, Verdict,
+    Convergence, Counts, Course, Distribution, Incident, MarkedFigure, Record, Status, Verdict,
 };
 
 use crate::outcome::ran_for;
@@ -24,13 +24,13 @@ pub const MAX_LAG_SHARE: f64 = 0.25;
 /// machine. It never makes a run invalid, however fast the relay is.
 pub const LAG_FLOOR: Duration = Duration::from_millis(1);
 
-/// Above this share of the 99th percentile of the propagation latency, a
-/// generator lag's 99th percentile is worth a warning: the tail is then the
-/// machine's rather than the relay's.
-pub const TAIL_LAG_SHARE: f64 = 0.5;
-
 /// The distributions that a verdict looks at.
-pub(super) const JUDGED: [&str; 3] = ["propagation", "generator_lag", "receive_queue"];
+pub(super) const JUDGED: [&str; 4] = [
+    "propagation",
+    "propagation_from_edit",
+    "propagation_in_generator",
+    "generator_lag",
+];
 
 /// Judges the record of a load run. A wrong document outweighs a wrong
 /// measurement, and both outweigh a failure that did no harm. Only the record is
@@ -182,14 +182,6 @@ impl<'a> Case<'a> {
                 100.0 * MAX_LAG_SHARE,
             ));
         }
-        let queue = self.ratio("receive_queue", |latency| latency.p50);
-        if queue.exceeds(MAX_LAG_SHARE) {
-            reasons.push(format!(
-                "updates that had reached this machine waited for the generator: the median wait was \
-                 {queue} (at most {:.0} % is allowed)",
-                100.0 * MAX_LAG_SHARE,
-            ));
-        }
         // Without a course, nothing is known about the workers.
         if !reasons.is_empty() && self.record.course.is_some() {
             reasons.push(self.sustained_rate());
@@ -197,14 +189,17 @@ impl<'a> Case<'a> {
         reasons
     }
 
-    /// Says when the tail of the latency is not the relay's. The run is valid
-    /// all the same: the generator kept up, except for moments.
+    /// Says which figures of the propagation are not the relay's. The run is
+    /// valid all the same: the generator kept up, except for moments.
     fn warnings(&self) -> Option<String> {
-        let lag = self.ratio("generator_lag", |latency| latency.p99);
-        lag.exceeds(TAIL_LAG_SHARE).then(|| {
+        let marked = self.record.marked.iter();
+        let figures = marked.filter(|figure| figure.metric == "propagation");
+        let figures: Vec<String> = figures.map(own_part).collect();
+        (!figures.is_empty()).then(|| {
             format!(
-                "warning: the generator's own lag at the 99th percentile was {lag}; this machine was \
-                 busy with something else, so do not blame the relay for the tail"
+                "warning: of the propagation latency, {} are the generator's rather than the \
+                 relay's: use --replica light, more --workers, or a lower rate",
+                figures.join(", ")
             )
         })
     }
@@ -248,6 +243,16 @@ impl<'a> Case<'a> {
             propagation: figure("propagation"),
         }
     }
+}
+
+/// A figure with the part of it that is the generator's.
+fn own_part(figure: &MarkedFigure) -> String {
+    format!(
+        "{} ({}, {} of it the generator's own lag)",
+        figure.stat,
+        quantity::duration(figure.observed_us),
+        quantity::duration(figure.own_us),
+    )
 }
 
 /// A part of the propagation latency beside the whole, at one quantile,

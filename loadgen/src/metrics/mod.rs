@@ -39,7 +39,7 @@ pub struct LatencyBreakdown {
     pub link: Nanos,
     /// In the relay, both kernels and both connections.
     pub relay: Nanos,
-    /// Received by this machine, and not yet read by the generator.
+    /// Received, and waiting for the client's own earlier work.
     pub queue: Nanos,
     /// Importing it.
     pub import: Nanos,
@@ -54,7 +54,7 @@ impl LatencyBreakdown {
             ("batch", self.batch),
             ("link", self.link),
             ("relay", self.relay),
-            ("receive_queue", self.queue),
+            ("client_queue", self.queue),
             ("import", self.import),
         ]
     }
@@ -153,9 +153,15 @@ macro_rules! metrics {
 metrics! {
     latencies {
         /// From the intended time of an edit until it is visible at another
-        /// replica. Deliveries during which the scenario kept either end away
-        /// are in `delayed`.
+        /// replica, whose client has a core to itself. Deliveries during which
+        /// the scenario kept either end away are in `delayed`.
         propagation,
+        /// Like `propagation`, from the time at which the edit began: without
+        /// the generator's lag.
+        propagation_from_edit,
+        /// Like `propagation`, until the generator, whose threads the clients
+        /// share, has imported the edit.
+        propagation_in_generator,
         /// From the hand-over to the socket until visible at another replica.
         propagation_from_send,
         /// Like `propagation`, for the deliveries during which the scenario kept
@@ -169,9 +175,11 @@ metrics! {
         /// receiver's machine, behind its link: both sockets, links and the
         /// relay.
         transit,
-        /// From the arrival of a frame at this machine until the generator
-        /// took it.
-        receive_queue,
+        /// From the arrival of an update at this machine until the client would
+        /// import it on a core of its own: behind its earlier imports and edits.
+        client_queue,
+        /// From then until the generator has imported it: behind other clients.
+        generator_queue,
         /// Importing one received update.
         import,
         /// From the intended time of an edit until the relay acknowledged it.

@@ -3,6 +3,7 @@
 
 use syncbench_engines::OpRange;
 
+use super::inbox::OwnTime;
 use super::{Member, Room, RoomContext};
 use crate::metrics::{Group, LatencyBreakdown, Metrics};
 use crate::room::ledger::Times;
@@ -15,16 +16,17 @@ pub struct Delivery {
     pub slot: usize,
     /// When the update reached this machine.
     pub arrived: Nanos,
-    /// When the generator read it.
-    pub received: Nanos,
-    /// When its edits were visible in the document.
-    pub visible: Nanos,
+    /// When a client with a core to itself would have imported it.
+    pub own: OwnTime,
+    /// When the generator had imported it.
+    pub done: Nanos,
 }
 
 impl Delivery {
-    /// The propagation latency, from the intended time.
+    /// The propagation latency, from the intended time to the time at which a
+    /// client with a core to itself would show the edit.
     fn latency(&self, times: &Times) -> Nanos {
-        self.visible.saturating_sub(times.intended)
+        self.own.done.saturating_sub(times.intended)
     }
 
     /// Records one delivery behind links that took `link` together.
@@ -32,11 +34,20 @@ impl Delivery {
         metrics.propagation.record(self.latency(times));
         metrics
             .propagation_from_send
-            .record(self.visible.saturating_sub(times.sent));
+            .record(self.own.done.saturating_sub(times.sent));
+        metrics
+            .propagation_from_edit
+            .record(self.own.done.saturating_sub(times.begun));
+        metrics
+            .propagation_in_generator
+            .record(self.done.saturating_sub(times.intended));
         metrics
             .transit
             .record(self.arrived.saturating_sub(times.sent));
-        metrics.receive_queue.record(self.received - self.arrived);
+        metrics.client_queue.record(self.own.begun - self.arrived);
+        metrics
+            .generator_queue
+            .record(self.done.saturating_sub(self.own.done));
         metrics.breakdown.add(&self.breakdown(times, link));
     }
 
@@ -51,8 +62,8 @@ impl Delivery {
             batch: times.sent.saturating_sub(times.made),
             link,
             relay: transit - link,
-            queue: self.received - self.arrived.max(times.sent).min(self.received),
-            import: self.visible - self.received,
+            queue: self.own.begun.saturating_sub(self.arrived.max(times.sent)),
+            import: self.own.done - self.own.begun,
         }
     }
 }
@@ -73,8 +84,8 @@ impl Room {
             .ledger
             .show(delivery.slot, writer, applied.counters.end);
         for times in shown {
-            self.last_delivery = delivery.visible;
-            let period = (times.intended, delivery.visible);
+            self.last_delivery = delivery.own.done.max(self.last_delivery);
+            let period = (times.intended, delivery.done);
             let was_away =
                 sender.was_away(period.0, period.1) || receiver.was_away(period.0, period.1);
             self.meter.record(|metrics| match was_away {

@@ -38,6 +38,11 @@ impl Meter {
         self.clock.get().now()
     }
 
+    /// The CPU time that the calling thread has used; 0 in simulated time.
+    pub fn thread_cpu(&self) -> Nanos {
+        self.clock.get().source().thread_cpu()
+    }
+
     /// Lets `record` add to the metrics.
     pub fn record<T>(&self, record: impl FnOnce(&mut Metrics) -> T) -> T {
         record(&mut self.metrics.borrow_mut())

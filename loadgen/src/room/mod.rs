@@ -6,6 +6,7 @@ mod context;
 pub mod convergence;
 mod delivery;
 pub mod editor;
+mod inbox;
 pub mod initial_document;
 pub mod ledger;
 mod member;
@@ -26,10 +27,11 @@ use crate::plan::{ClientId, RoomIndex};
 use crate::protocol::{Event, Frame, JoinMode};
 use crate::room::ledger::{Ledger, Times};
 use crate::room::replica::ClientDoc;
-use crate::time::clock::{Nanos, thread_cpu};
+use crate::time::clock::Nanos;
 
 pub use context::{InitialDocument, RoomContext};
 use delivery::Delivery;
+use inbox::{Arrival, OwnTime};
 pub use member::Member;
 use meter::Meter;
 pub use present::MemberState;
@@ -214,7 +216,7 @@ impl Room {
     /// # Errors
     /// When the engine refuses the edit or cannot export it.
     pub fn edit(&mut self, slot: usize, intended: Nanos) -> Result<EditOutcome, EngineError> {
-        let (begun, begun_cpu) = (self.meter.now(), thread_cpu());
+        let (begun, begun_cpu) = (self.meter.now(), self.meter.thread_cpu());
         let member = &mut self.members[slot];
         let end = match member.present_mut() {
             Some(present) => present.edit_next()?,
@@ -234,11 +236,15 @@ impl Room {
         self.ledger.note(writer, end, times);
         self.last_edit = made;
         let begins_batch = self.send_or_batch(slot, intended)?;
+        let cpu = self.meter.thread_cpu() - begun_cpu;
+        if let Some(present) = self.members[slot].present_mut() {
+            present.inbox.work(begun, cpu);
+        }
         self.meter.record(|metrics| {
             metrics.sent += 1;
             metrics.generator_lag.record(begun.saturating_sub(intended));
             metrics.edit.record(self.meter.now() - begun);
-            metrics.edit_cpu += thread_cpu() - begun_cpu;
+            metrics.edit_cpu += cpu;
         });
         Ok(match begins_batch {
             true => EditOutcome::BeginsBatch,
@@ -264,12 +270,12 @@ impl Room {
     /// # Errors
     /// When the engine refuses the edit or cannot export it.
     pub fn prepare_edit(&mut self, slot: usize) -> Result<(), EngineError> {
-        let begun_cpu = thread_cpu();
+        let begun_cpu = self.meter.thread_cpu();
         if let Some(present) = self.members[slot].present_mut()
             && present.prepare_edit()?
         {
-            self.meter
-                .record(|metrics| metrics.edit_cpu += thread_cpu() - begun_cpu);
+            let cpu = self.meter.thread_cpu() - begun_cpu;
+            self.meter.record(|metrics| metrics.edit_cpu += cpu);
         }
         Ok(())
     }
@@ -331,9 +337,16 @@ impl Room {
         }
     }
 
-    /// Takes a message that reached the member in `slot`.
+    /// Takes a message that reached the member in `slot`. A document imports it
+    /// later ([`import_next`](Self::import_next)), as an import takes so long
+    /// that what else is due or arrives would wait for it.
     pub fn receive(&mut self, slot: usize, frame: Frame) -> Received {
         let mut received = Received::default();
+        let arrived = self
+            .meter
+            .clock()
+            .relative(self.members[slot].arrival.get());
+        let arrived = arrived.min(self.meter.now());
         let Some(present) = self.members[slot].present_mut() else {
             return received;
         };
@@ -349,7 +362,7 @@ impl Room {
             }
         });
         for event in events.drain(..) {
-            self.take_event(slot, event, &mut received);
+            self.take_event(slot, event, arrived, &mut received);
         }
         if let Some(present) = self.members[slot].present_mut() {
             present.events = events;
@@ -357,15 +370,20 @@ impl Room {
         received
     }
 
-    fn take_event(&mut self, slot: usize, event: Event, received: &mut Received) {
-        let now = self.meter.now();
+    fn take_event(&mut self, slot: usize, event: Event, at: Nanos, received: &mut Received) {
         let Some(present) = self.members[slot].present_mut() else {
             return;
         };
         match event {
             Event::Update(update) => {
-                self.import(slot, &update);
-                self.check_caught_up(slot);
+                let arrival = Arrival { update, at };
+                match &present.doc {
+                    ClientDoc::Full(_) => {
+                        present.inbox.push(arrival);
+                        received.to_import += 1;
+                    }
+                    ClientDoc::VersionOnly(_) => self.import(slot, &arrival),
+                }
             }
             Event::Joined { version } => {
                 let joined = self.context.engine.decode_version(&version);
@@ -375,7 +393,7 @@ impl Room {
                     self.end_session("protocol", reason, received);
                 }
             }
-            Event::Acknowledged(id) => present.acknowledged(id, now),
+            Event::Acknowledged(id) => present.acknowledged(id, at),
             Event::Rejected { id, reason } => {
                 present.rejected(id);
                 received.rejected.get_or_insert(reason);
@@ -390,7 +408,7 @@ impl Room {
             }
             Event::Presence(state) => {
                 if let Some(intended) = state.first_chunk() {
-                    let latency = now.saturating_sub(Nanos::from_le_bytes(*intended));
+                    let latency = at.saturating_sub(Nanos::from_le_bytes(*intended));
                     self.meter
                         .record(|metrics| metrics.presence.record(latency));
                 }
@@ -405,40 +423,66 @@ impl Room {
         received.ended = Some(reason);
     }
 
+    /// Imports the update that the member in `slot` received first of those that
+    /// wait. Returns whether there was one.
+    pub fn import_next(&mut self, slot: usize) -> bool {
+        let present = self.members[slot].present_mut();
+        let Some(arrival) = present.and_then(|present| present.inbox.pop()) else {
+            return false;
+        };
+        self.import(slot, &arrival);
+        true
+    }
+
     /// Imports an update and notes which edits became visible.
-    fn import(&mut self, slot: usize, update: &Bytes) {
-        let received = self.meter.now();
-        // Asking for the CPU time is a system call, which would be most of what
-        // a version-only replica costs.
+    fn import(&mut self, slot: usize, arrival: &Arrival) {
         let is_full = self.members[slot].is_full;
-        let received_cpu = if is_full { thread_cpu() } else { 0 };
-        let arrived = self.members[slot].arrival.get();
-        let arrived = self.meter.clock().relative(arrived).min(received);
-        let imported = self.take_update(slot, update);
-        let visible = self.meter.now();
+        let (begun, begun_cpu) = (self.meter.now(), self.import_cpu(is_full));
+        let imported = self.take_update(slot, &arrival.update);
+        let (done, done_cpu) = (self.meter.now(), self.import_cpu(is_full));
+        let cpu = match is_full {
+            true => done_cpu - begun_cpu,
+            false => done - begun,
+        };
         self.meter.record(|metrics| {
-            metrics.import.record(visible - received);
-            if is_full {
-                metrics.import_cpu += thread_cpu() - received_cpu;
-            }
+            metrics.import.record(done - begun);
+            metrics.import_cpu += done_cpu - begun_cpu;
             if imported.is_err() {
                 metrics.corrupt += 1;
                 metrics.error("import");
             }
         });
+        let Some(own) = self.own_time(slot, arrival.at, cpu) else {
+            return;
+        };
         let Ok(imported) = imported else {
             return;
         };
         self.note_unexpected(slot, &imported);
         let delivery = Delivery {
             slot,
-            arrived,
-            received,
-            visible,
+            arrived: arrival.at,
+            own,
+            done,
         };
         for range in &imported.applied {
             self.note_visible(delivery, range);
         }
+        self.check_caught_up(slot);
+    }
+
+    /// The CPU time of the thread, where an import is worth asking for it: it is
+    /// a system call, which would be most of what a version-only replica costs.
+    fn import_cpu(&self, is_full: bool) -> Nanos {
+        match is_full {
+            true => self.meter.thread_cpu(),
+            false => 0,
+        }
+    }
+
+    fn own_time(&mut self, slot: usize, arrived: Nanos, cpu: Nanos) -> Option<OwnTime> {
+        let present = self.members[slot].present_mut()?;
+        Some(present.inbox.work(arrived, cpu))
     }
 
     /// Counts an update that brought nothing new, or that holds operations of
@@ -511,4 +555,6 @@ pub struct Received {
     pub ended: Option<String>,
     /// Why the relay rejected an update.
     pub rejected: Option<String>,
+    /// The number of updates that wait to be imported.
+    pub to_import: usize,
 }

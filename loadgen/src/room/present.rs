@@ -7,6 +7,7 @@ use syncbench_engines::{Counter, EngineError, Export, VersionVector};
 use tokio::sync::Notify;
 
 use super::editor::Editor;
+use super::inbox::Inbox;
 use super::meter::Meter;
 use super::replica::ClientDoc;
 use super::{RoomContext, peer_of};
@@ -51,6 +52,7 @@ pub struct PresentMember {
     meter: Rc<Meter>,
     wake: Rc<Notify>,
     connection: Connection,
+    pub(super) inbox: Inbox,
     pub(super) protocol: Box<dyn Protocol>,
     /// Kept between frames, so that reading one allocates nothing.
     pub(super) events: Vec<Event>,
@@ -144,6 +146,7 @@ impl PresentMember {
             meter: Rc::clone(meter),
             wake,
             connection: Connection::Offline,
+            inbox: Inbox::default(),
             protocol: session(scenario.relay.protocol, &room.name()),
             events: Vec::new(),
             outgoing: VecDeque::new(),

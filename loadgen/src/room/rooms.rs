@@ -27,6 +27,9 @@ pub struct Rooms {
     /// Notified when an edit has become visible, or a client changes its state.
     pub progress: Rc<Notify>,
     rooms: RefCell<Vec<Room>>,
+    /// The clients with updates to import, one entry for each, by arrival.
+    to_import: RefCell<VecDeque<MemberRef>>,
+    update_waits: Notify,
     batches: RefCell<VecDeque<Batch>>,
     batch_begun: Notify,
     initial_live: Cell<usize>,
@@ -64,6 +67,8 @@ impl Rooms {
             context,
             meter,
             progress,
+            to_import: RefCell::default(),
+            update_waits: Notify::new(),
             batches: RefCell::default(),
             batch_begun: Notify::new(),
             initial_live: Cell::new(0),
@@ -204,7 +209,37 @@ impl Rooms {
         if let Some(reason) = received.rejected {
             self.errors.borrow_mut().rejected.get_or_insert(reason);
         }
+        if received.to_import > 0 {
+            let entries = std::iter::repeat_n(member, received.to_import);
+            self.to_import.borrow_mut().extend(entries);
+            self.update_waits.notify_one();
+        }
         received.ended
+    }
+
+    /// Imports the update that arrived first of those that wait. Returns whether
+    /// there was one.
+    pub fn import_next(&self) -> bool {
+        let next = self.to_import.borrow_mut().pop_front();
+        let Some(member) = next else {
+            return false;
+        };
+        // It may have been imported when its client lost the connection.
+        self.room(member, |room| room.import_next(member.slot));
+        true
+    }
+
+    /// Completes when there is an update to import.
+    pub async fn update_waits(&self) {
+        self.update_waits.notified().await;
+    }
+
+    /// Whether the client has received updates that are not imported yet.
+    pub fn has_to_import(&self, member: MemberRef) -> bool {
+        self.member(member, |member| {
+            let present = member.present();
+            present.is_some_and(|present| !present.inbox.is_empty())
+        })
     }
 
     /// Takes the next message for the client's socket: a queued one, or an
@@ -227,6 +262,8 @@ impl Rooms {
     pub fn disconnected(&self, member: MemberRef, is_outage: bool) {
         let now = self.meter.now();
         self.room(member, |room| {
+            // It has them, and the next session must not ask for them again.
+            while room.import_next(member.slot) {}
             let member = &mut room.members[member.slot];
             if is_outage {
                 member.go_away(now);

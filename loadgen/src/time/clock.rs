@@ -30,6 +30,15 @@ impl TimeSource {
             Self::Simulated(zero) => Instant::now().duration_since(zero).as_nanos() as Nanos,
         }
     }
+
+    /// Returns the CPU time that the calling thread has used; 0 where time is
+    /// simulated, as nothing takes any there.
+    pub fn thread_cpu(self) -> Nanos {
+        match self {
+            Self::Monotonic => thread_cpu(),
+            Self::Simulated(_) => 0,
+        }
+    }
 }
 
 /// The clock of one run, which starts with the schedule. All copies show the
@@ -57,6 +66,11 @@ impl Clock {
     /// Returns the time since the schedule's start; 0 before it.
     pub fn now(self) -> Nanos {
         self.source.now().saturating_sub(self.origin)
+    }
+
+    /// Returns the source of its time.
+    pub fn source(self) -> TimeSource {
+        self.source
     }
 
     /// Converts a time of this clock to a time of the time source.

@@ -25,7 +25,8 @@ pub struct Timer {
 }
 
 impl Timer {
-    /// Creates the timer of the calling thread, which must be in a `LocalSet`.
+    /// Creates the timer of the calling thread, whose runtime must be local to it
+    /// or in a `LocalSet`.
     /// If time is simulated, or the system has no such timers, uses the timers
     /// of the runtime.
     ///

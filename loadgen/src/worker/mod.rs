@@ -3,6 +3,7 @@
 //! A room lives in one worker, so its replicas, its ledger and the worker's
 //! histograms need no lock, and one clock times both ends of a delivery.
 
+mod importer;
 mod messages;
 mod pacer;
 mod seed_rooms;
@@ -15,8 +16,9 @@ use std::time::Duration;
 use syncbench_datasets::Trace;
 use syncbench_engines::Engine;
 use syncbench_reports::record::Convergence;
+use tokio::runtime::LocalOptions;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
-use tokio::task::{JoinSet, LocalSet, spawn_local};
+use tokio::task::{JoinSet, spawn_local};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::client::connection::ConnectFailure;
@@ -35,6 +37,7 @@ use crate::schedule::{Rhythm, Schedule};
 use crate::time::clock::{Clock, Nanos, TimeSource, sharpen_timers, thread_cpu};
 use crate::time::timer::Timer;
 
+use importer::import_updates;
 pub use messages::{Finished, RunPhase, WorkerEvent};
 use pacer::{Paced, Pacer, flush_batches};
 use seed_rooms::seed_rooms;
@@ -78,14 +81,14 @@ pub fn run(
     sharpen_timers();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()?;
+        .build_local(LocalOptions::default())?;
     let source = TimeSource::Monotonic;
     let network = Rc::new(network);
-    LocalSet::new().block_on(&runtime, play(assignment, network, source, phase, events))
+    runtime.block_on(play(assignment, network, source, phase, events))
 }
 
-/// Simulates the clients of `assignment` in the current runtime, which must run
-/// a single thread with a `LocalSet`.
+/// Simulates the clients of `assignment` in the current runtime, which must be
+/// local to its thread or in a `LocalSet`.
 ///
 /// # Errors
 /// When the system refuses a timer.
@@ -170,6 +173,12 @@ impl Worker {
     }
 
     async fn run(mut self) {
+        let imports = spawn_local(import_updates(Rc::clone(&self.rooms)));
+        self.follow_run().await;
+        imports.abort();
+    }
+
+    async fn follow_run(&mut self) {
         if let Err(failure) = self.connect_all().await {
             self.report(WorkerEvent::ConnectFailed(failure.disconnect()))
                 .await;

@@ -93,7 +93,7 @@ fn the_parts_of_a_latency_are_no_longer_than_the_whole() {
     let parts = mean(&total.generator_lag)
         + mean(&total.edit)
         + mean(&total.transit)
-        + mean(&total.receive_queue);
+        + mean(&total.client_queue);
     let whole = mean(&total.propagation);
     // All rooms have the same size, so means per edit and per delivery agree,
     // except for the width of a histogram bucket.

@@ -70,6 +70,9 @@ impl Exporter for Terminal {
         }
         if !record.latency.is_empty() {
             text.push_str(&format!("\n{}\n", latency(record)));
+            if !record.marked.is_empty() {
+                text.push_str(&format!("{}\n", summary::MARK_MEANING));
+            }
         }
         for (title, groups) in summary::groups(record) {
             text.push_str(&format!("\n{}\n", by_group(title, &groups)));
@@ -117,7 +120,11 @@ fn facts(record: &Record) -> String {
 }
 
 fn threshold(result: &ThresholdResult) -> String {
-    let met = if result.met { "met" } else { "missed" };
+    let met = match (result.met, result.not_judged) {
+        (true, _) => "met",
+        (false, true) => "not judged",
+        (false, false) => "missed",
+    };
     let observed = result.observed.as_deref().unwrap_or("no samples");
     format!("{met:<6}  {}  ({observed})", result.threshold)
 }
@@ -155,8 +162,15 @@ fn latency(record: &Record) -> Table {
             row.push("no samples".to_owned());
         } else {
             row.push(quantity::count(d.count));
-            let figures = [d.min, d.p50, d.p90, d.p99, d.p99_9, d.max];
-            row.extend(figures.map(quantity::duration));
+            let figures = [
+                ("min", d.min),
+                ("p50", d.p50),
+                ("p90", d.p90),
+                ("p99", d.p99),
+                ("p99.9", d.p99_9),
+                ("max", d.max),
+            ];
+            row.extend(figures.map(|(stat, value)| metric.figure(stat, value)));
         }
         table.add_row(row);
     }

@@ -4,13 +4,24 @@ use super::{Metric, Unit, Worse};
 
 /// Every latency distribution, the most interesting first. The names are the
 /// keys of the record's `latency` map.
-pub const DISTRIBUTIONS: [Metric; 14] = [
+pub const DISTRIBUTIONS: [Metric; 17] = [
     latency(
         "propagation",
         "propagation",
         "Time from the intended time of an edit until it is visible at another replica of its \
-         room, one sample per such replica; any wait before the edit was made is included, so a \
-         stall counts against every edit it held up.",
+         room whose client has a core to itself, one sample per such replica; any wait before the \
+         edit was made is included, so a stall counts against every edit it held up.",
+    ),
+    latency(
+        "propagation_in_generator",
+        "propagation in the generator",
+        "The same until the generator, whose threads all clients share, had imported the edit.",
+    ),
+    latency(
+        "propagation_from_edit",
+        "propagation from the edit",
+        "Time from the beginning of an edit until it is visible at another replica whose client \
+         has a core to itself: propagation without the generator's lag.",
     ),
     latency(
         "propagation_from_send",
@@ -36,10 +47,16 @@ pub const DISTRIBUTIONS: [Metric; 14] = [
          behind its link: both sockets, the links and the relay.",
     ),
     latency(
-        "receive_queue",
-        "receive queue",
-        "Time from the arrival of an update at the receiver's machine until the generator took \
-         it; large values mean that the generator, not the relay, was the limit.",
+        "client_queue",
+        "client's queue",
+        "Time from the arrival of an update at the receiver's machine until a client with a core \
+         to itself would import it: behind its own earlier imports and edits.",
+    ),
+    latency(
+        "generator_queue",
+        "generator's queue",
+        "Time by which the generator imported an update later than a client with a core to \
+         itself would have; no part of the propagation.",
     ),
     latency(
         "import",
@@ -88,13 +105,7 @@ pub const DISTRIBUTIONS: [Metric; 14] = [
 
 /// The stages of an edit's way as distributions, whose means add up to the mean
 /// propagation.
-pub const STAGES: [&str; 5] = [
-    "generator_lag",
-    "edit",
-    "transit",
-    "receive_queue",
-    "import",
-];
+pub const STAGES: [&str; 5] = ["generator_lag", "edit", "transit", "client_queue", "import"];
 
 const fn latency(name: &'static str, title: &'static str, meaning: &'static str) -> Metric {
     Metric {

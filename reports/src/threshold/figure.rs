@@ -8,6 +8,7 @@ use crate::metric::{self, Count, Ratio, Unit};
 use crate::quantity;
 use crate::record::{Distribution, Record};
 use crate::similar::similar;
+use crate::validity;
 
 /// A figure that is read off a record.
 #[derive(Debug, Clone)]
@@ -81,6 +82,19 @@ pub(super) enum Stat {
     Max,
     /// A quantile, from 0 to 1.
     Quantile(f64),
+}
+
+impl Stat {
+    /// Its value in nanoseconds; `None` without samples.
+    fn of(self, latency: &Distribution) -> Option<f64> {
+        let histogram = latency.histogram().ok()?;
+        (!histogram.is_empty()).then(|| match self {
+            Self::Min => histogram.min() as f64,
+            Self::Mean => histogram.mean(),
+            Self::Max => histogram.max() as f64,
+            Self::Quantile(quantile) => histogram.value_at_quantile(quantile) as f64,
+        })
+    }
 }
 
 impl FromStr for Figure {
@@ -188,18 +202,23 @@ impl Figure {
         }
     }
 
+    /// Whether the value in a record is the generator's rather than the relay's.
+    pub(super) fn is_generators(&self, record: &Record) -> bool {
+        let (Self::Latency(latency, stat), Some(figure)) = (self, self.of(record)) else {
+            return false;
+        };
+        let at = |latency: &Distribution| stat.of(latency).unwrap_or(0.0);
+        let own = match latency.group {
+            None => validity::own_part(record, latency.name, at),
+            Some(_) => validity::own_part_of_group(record, at),
+        };
+        validity::is_generators(figure / 1e3, own / 1e3)
+    }
+
     /// The value in a record; `None` without samples.
     pub(super) fn of(&self, record: &Record) -> Option<f64> {
         match self {
-            Self::Latency(latency, stat) => {
-                let histogram = latency.of(record)?.histogram().ok()?;
-                (!histogram.is_empty()).then(|| match stat {
-                    Stat::Min => histogram.min() as f64,
-                    Stat::Mean => histogram.mean(),
-                    Stat::Max => histogram.max() as f64,
-                    Stat::Quantile(quantile) => histogram.value_at_quantile(*quantile) as f64,
-                })
-            }
+            Self::Latency(latency, stat) => stat.of(latency.of(record)?),
             Self::Samples(latency) => Some(latency.of(record)?.count as f64),
             Self::Count(count) => {
                 let value = count.of(record)? as f64;

@@ -392,6 +392,7 @@ fn texts_of_a_record_cannot_break_the_exposition_format() -> Result {
     let judged = ThresholdResult {
         threshold: hostile.to_owned(),
         met: false,
+        not_judged: false,
         observed: None,
     };
     record.thresholds = vec![judged.clone(), judged];

@@ -68,12 +68,13 @@ pub fn latency(record: &Record) -> Vec<LatencyRow<'_>> {
             title: metric.title,
             meaning: metric.meaning,
             headline: metric.name == "propagation",
-            figures: figures(metric.distribution),
+            figures: figures(&metric),
         })
         .collect()
 }
 
-fn figures(d: &Distribution) -> Vec<(&'static str, String)> {
+fn figures(metric: &summary::Latency<'_>) -> Vec<(&'static str, String)> {
+    let d = metric.distribution;
     let samples = match d.count {
         0 => "no samples".to_owned(),
         count => quantity::count(count),
@@ -88,7 +89,7 @@ fn figures(d: &Distribution) -> Vec<(&'static str, String)> {
         ("p99.9", d.p99_9),
         ("max", d.max),
     ];
-    let figures = figures.map(|(name, value)| (name, summary::figure(d, value)));
+    let figures = figures.map(|(name, value)| (name, metric.figure(name, value)));
     std::iter::once(("samples", samples))
         .chain(figures)
         .collect()

@@ -69,6 +69,7 @@ pub fn cell(engine: (&str, &str), id: &str, ns: u64, n: usize) -> Record {
         errors: Default::default(),
         resources: None,
         series: None,
+        marked: Vec::new(),
         thresholds: Vec::new(),
         artifacts: Vec::new(),
     }

@@ -211,16 +211,12 @@ pub fn healthy() -> Record {
         )]
         .into(),
         latency,
-        attribution: [("relay", 0.6), ("import", 0.3), ("receive_queue", 0.1)]
+        attribution: [("relay", 0.6), ("import", 0.3), ("client_queue", 0.1)]
             .map(|(part, share)| (part.to_owned(), share))
             .into(),
-        attribution_ns: [
-            ("relay", 6_000),
-            ("import", 3_000),
-            ("receive_queue", 1_000),
-        ]
-        .map(|(part, nanos)| (part.to_owned(), nanos))
-        .into(),
+        attribution_ns: [("relay", 6_000), ("import", 3_000), ("client_queue", 1_000)]
+            .map(|(part, nanos)| (part.to_owned(), nanos))
+            .into(),
         course: Some(course()),
         errors: [("reset".to_owned(), 2)].into(),
         resources: Some(Resources {
@@ -249,9 +245,11 @@ pub fn healthy() -> Record {
                 .into(),
         }),
         series: Some(series),
+        marked: Vec::new(),
         thresholds: vec![ThresholdResult {
             threshold: "propagation.p99 < 100ms".into(),
             met: true,
+            not_judged: false,
             observed: Some("900 µs".into()),
         }],
         artifacts: vec!["report.html".into()],

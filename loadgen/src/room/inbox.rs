@@ -1,0 +1,103 @@
+//! What has reached a client and is not yet in its document.
+//!
+//! In production each client imports on a machine of its own; here, clients
+//! share worker threads. An update therefore has two times at which it becomes
+//! visible: the one at which this process imported it, and the one at which a
+//! client with a core to itself would have.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::time::clock::Nanos;
+
+/// An update that has reached the client.
+#[derive(Clone)]
+pub(super) struct Arrival {
+    /// The update.
+    pub update: Bytes,
+    /// When it reached this machine, by the run's clock.
+    pub at: Nanos,
+}
+
+/// The updates that a client has received and not yet imported, in order, and
+/// the client's own core.
+#[derive(Default)]
+pub(super) struct Inbox {
+    waiting: VecDeque<Arrival>,
+    /// The time from which the client's core would be free.
+    free_from: Nanos,
+}
+
+/// When a client with a core to itself would work on something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct OwnTime {
+    /// The time at which it would begin.
+    pub begun: Nanos,
+    /// The time at which it would be done.
+    pub done: Nanos,
+}
+
+impl Inbox {
+    /// Keeps an update for later.
+    pub fn push(&mut self, arrival: Arrival) {
+        self.waiting.push_back(arrival);
+    }
+
+    /// Takes the update that came first.
+    pub fn pop(&mut self) -> Option<Arrival> {
+        self.waiting.pop_front()
+    }
+
+    /// Whether no update waits.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Returns when the client's own core would do what could begin at `ready`
+    /// and takes the time `cpu`. It does one thing after the other.
+    pub fn work(&mut self, ready: Nanos, cpu: Nanos) -> OwnTime {
+        let begun = ready.max(self.free_from);
+        self.free_from = begun + cpu;
+        OwnTime {
+            begun,
+            done: self.free_from,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn work_waits_for_the_client_alone() {
+        let mut inbox = Inbox::default();
+        let times = [(10, 5), (11, 5), (100, 1)].map(|(ready, cpu)| inbox.work(ready, cpu));
+        let times = times.map(|time| (time.begun, time.done));
+        assert_eq!(times, [(10, 15), (15, 20), (100, 101)]);
+    }
+
+    proptest! {
+        /// A core of its own never takes longer than a thread that is shared:
+        /// whatever the thread does in between only delays it.
+        #[test]
+        fn a_core_of_its_own_is_never_later_than_a_shared_one(
+            jobs in prop::collection::vec((0..100u64, 0..50u64, 0..50u64), 0..40),
+        ) {
+            let mut inbox = Inbox::default();
+            let (mut arrived, mut thread) = (0, 0);
+            for (gap, cpu, others) in jobs {
+                arrived += gap;
+                let begun = arrived.max(thread) + others;
+                thread = begun + cpu;
+                let own = inbox.work(arrived, cpu);
+                prop_assert!(arrived <= own.begun && own.begun <= begun);
+                prop_assert!(own.done <= thread);
+                prop_assert_eq!(own.done - own.begun, cpu);
+            }
+        }
+    }
+}
