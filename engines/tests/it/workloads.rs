@@ -9,7 +9,7 @@ use syncbench_datasets::{Trace, load_bytes};
 use syncbench_engines::workload::{Data, Input, Subject, Suite, Workload, WorkloadError};
 use syncbench_engines::{
     Containers, Cursors, Edit, Engine, EngineError, Exchange, Export, Imported, Loro, NodeId,
-    PeerId, Replica, Span, TextDocument, Undo, VersionVector, Versioned, engines,
+    PeerId, Replica, Span, TextDocument, Undo, VersionVector, Versioned, engine, engines,
 };
 
 /// Types words, and sometimes deletes a character somewhere before.
@@ -139,7 +139,7 @@ fn rows_of_unequal_work_say_so_and_others_do_not() {
         .into_iter()
         .flat_map(rows)
         .collect();
-    for (engine, row, unequal) in [
+    for (name, row, unequal) in [
         ("loro", "import/snapshot", true),
         ("loro", "import/snapshot+edit", false),
         ("loro", "import/shallow+edit", true),
@@ -156,7 +156,7 @@ fn rows_of_unequal_work_say_so_and_others_do_not() {
         ("automerge", "merge/blob", true),
     ] {
         assert!(rows.iter().any(|known| known == row), "no row {row}");
-        let Some(engine) = engines().iter().find(|known| known.name() == engine) else {
+        let Some(engine) = engine(name) else {
             continue;
         };
         let (suite, variant) = row.split_once('/').unwrap();
