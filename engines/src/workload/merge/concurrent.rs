@@ -73,7 +73,7 @@ fn end(subject: &Subject) -> Result<Rc<Document>, WorkloadError> {
             trace.end_content(),
             check::recorded(trace),
         )
-        .map_err(check::wrong)?;
+        .map_err(|mismatch| check::wrong(mismatch.to_string()))?;
         subject.encode(&mut *collector)
     })
 }
