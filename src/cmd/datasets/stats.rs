@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use syncbench_datasets::{Spread, Stats, Trace, load, stats};
+use syncbench_reports::file;
 use syncbench_reports::plot::{Axis, Chart, Palette, Scale, Series, Size, Unit};
 use syncbench_reports::quantity;
 use syncbench_reports::record::Status;
@@ -141,13 +141,10 @@ fn plot(args: &Args, trace: &Trace, figures: &Stats) -> anyhow::Result<Vec<PathB
     }
     let mut files = Vec::new();
     for (name, chart) in charts {
-        let file = folder.join(name);
+        let path = folder.join(name);
         let svg = chart.svg(Size::Wide, Palette::Light)?;
-        let written = syncbench_datasets::write_atomically(&file, svg.as_bytes());
-        written
-            .map_err(BadInput::new)
-            .context("choose another folder with -o")?;
-        files.push(file);
+        file::write(&path, svg.as_bytes()).map_err(BadInput::new)?;
+        files.push(path);
     }
     Ok(files)
 }
