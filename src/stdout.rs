@@ -1,5 +1,5 @@
-//! Standard output whose reader may leave: `syncbench ... | head` is not an error, and
-//! must neither panic nor change the exit code.
+//! Standard output whose reader may close it early: `syncbench ... | head` is not an
+//! error, and must neither panic nor change the exit code.
 
 use std::fmt::Arguments;
 use std::io::{ErrorKind, Write, stdout};
