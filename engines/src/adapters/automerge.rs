@@ -16,17 +16,14 @@
 //! The adapter adds:
 //!
 //! - A walk over the chunks of an import, with their checksums: `load_incremental`
-//!   silently
-//! accepts the intact beginning of damaged bytes. A sequence of changes that is cut
-//! between two changes is a shorter sequence.
+//!   silently accepts the intact beginning of damaged bytes. A sequence of changes that
+//!   is cut between two changes is a shorter sequence.
 //! - `applied`. It costs one look-up per change while some are pending, and none
-//!   otherwise.
-//! After a saved document, it costs one for each of the latest changes, and a walk over
-//! all changes if these do not account for every one.
+//!   otherwise. After a saved document, it costs one for each of the latest changes,
+//!   and a walk over all changes if these do not account for every one.
 //! - Heads. Automerge exports what follows given heads, but a version vector has none:
-//!   they
-//! are found by a walk from the replica's own heads back to what the vector contains.
-//! An export of a range walks over the whole history.
+//!   they are found by a walk from the replica's own heads back to what the vector
+//!   contains. An export of a range walks over the whole history.
 
 mod containers;
 mod history;

@@ -8,23 +8,21 @@
 //! n² transformations, which is what this engine is here to show.
 //!
 //! - **What converges.** Transformations that agree for any two operations (TP1) are
-//!   enough
-//! for two writers, or with a server that orders everything. The library guarantees no
-//! more. With three writers, the result must not depend on the order of transformations
-//! either (TP2), and with positions in the visible text it does. So operations here
-//! count deleted characters as well (tombstone transformation functions): a deletion
-//! then moves nothing. If two insert at one place, the text of the lower peer comes
-//! first.
+//!   enough for two writers, or with a server that orders everything. The library
+//!   guarantees no more. With three writers, the result must not depend on the order of
+//!   transformations either (TP2), and with positions in the visible text it does. So
+//!   operations here count deleted characters as well (tombstone transformation
+//!   functions): a deletion then moves nothing. If two insert at one place, the text of
+//!   the lower peer comes first.
 //! - **One operation at a time.** All commits of a branch could be composed into one
-//! operation, and two of them transformed once, in linear time. But then the commits
-//! are gone, and nobody who has seen half of them could be merged with. What the
-//! literature compares with transforms them one by one, and so does this engine.
+//!   operation, and two of them transformed once, in linear time. But then the commits
+//!   are gone, and nobody who has seen half of them could be merged with. What the
+//!   literature compares with transforms them one by one, and so does this engine.
 //! - **History.** Any operation may turn out to be concurrent with one that is still to
-//! arrive, so all are kept, both as they were made (to be sent) and as they follow each
-//! other (to be transformed over).
+//!   arrive, so all are kept, both as they were made (to be sent) and as they follow
+//!   each other (to be transformed over).
 //! - **Updates** are operations as they were made, with what their peer had newly seen.
-//!   A
-//! counter counts commits.
+//!   A counter counts commits.
 //!
 //! The text is a rope, since the library's `apply` copies all of it.
 

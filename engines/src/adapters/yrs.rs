@@ -6,31 +6,25 @@
 //! commit.
 //!
 //! - **Positions.** Yrs counts UTF-8 bytes or UTF-16 units; the adapter chooses the
-//!   latter.
-//! They equal scalar values as long as no character is beyond U+FFFF. From the first
-//! such character on (or from the first import whose bytes look like one), each splice
-//! also reads the text up to its position.
+//!   latter. They equal scalar values as long as no character is beyond U+FFFF. From
+//!   the first such character on (or from the first import whose bytes look like one),
+//!   each splice also reads the text up to its position.
 //! - **Counters** are clocks: the number of UTF-16 units inserted. A deletion does not
-//!   advance
-//! a clock. Deletions travel as a set of deleted clocks: all of them in an update for
-//! another replica, and only the new ones in the update of a commit. So neither version
-//! vectors nor `applied` show deletions.
+//!   advance a clock. Deletions travel as a set of deleted clocks: all of them in an
+//!   update for another replica, and only the new ones in the update of a commit. So
+//!   neither version vectors nor `applied` show deletions.
 //! - **Applied** is the difference between the state vectors before and after: one step
-//!   for
-//! each client that ever wrote.
+//!   for each client that ever wrote.
 //! - **Pending** is what the state vector does not cover. Yrs integrates, and shows, an
-//!   item
-//! whose neighbours are present even if earlier items of its client are not; its state
-//! vector stops at that gap, and so does ours. The update is decoded a second time only
-//! while something is missing.
+//!   item whose neighbours are present even if earlier items of its client are not; its
+//!   state vector stops at that gap, and so does ours. The update is decoded a second
+//!   time only while something is missing.
 //! - **Damage.** There is no checksum. The decoder panics on some damaged bytes; the
-//!   panic is
-//! caught, which is safe because decoding touches no document.
+//!   panic is caught, which is safe because decoding touches no document.
 //! - **Batches** are applied in one transaction, one update after another, as the Yjs
-//! documentation advises; merging the updates first takes longer.
+//!   documentation advises; merging the updates first takes longer.
 //! - The update of a commit is encoded in the commit, whether or not it is used: Yrs
-//!   can encode
-//! it nowhere else.
+//!   can encode it nowhere else.
 
 mod containers;
 mod editor;

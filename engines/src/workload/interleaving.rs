@@ -137,7 +137,9 @@ fn texts<'a>(subject: &Subject, runs: &'static [&'static str], typing: Typing) -
         let mut outcome = meeting.check(|replica| Ok(replica.text()))?;
         let text = meeting.replicas[0].text();
         if text.chars().count() != runs.iter().map(|run| run.chars().count()).sum::<usize>() {
-            return Err(check::wrong(format!("{text}: characters are lost or duplicated")));
+            return Err(check::wrong(format!(
+                "{text}: characters are lost or duplicated"
+            )));
         }
         outcome.finding = Some(verdict(&text, runs));
         Ok(outcome)
