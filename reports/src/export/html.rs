@@ -81,7 +81,7 @@ impl<'a> Page<'a> {
     }
 }
 
-/// A chart drawn at both sizes, or nothing where there is nothing to show.
+/// A chart drawn at both sizes, or nothing if there is nothing to show.
 struct Figure {
     title: String,
     caption: String,
@@ -109,7 +109,7 @@ impl Figure {
     }
 }
 
-/// The class of the verdict's colour.
+/// Returns the class of the verdict's colour.
 fn tone(status: Status) -> &'static str {
     match status {
         Status::Ok => "good",
@@ -118,7 +118,7 @@ fn tone(status: Status) -> &'static str {
     }
 }
 
-/// The result in sentences.
+/// Returns the result in sentences.
 fn lede(record: &Record) -> Vec<String> {
     let mut sentences: Vec<String> = record.counts.iter().map(work_done).collect();
     sentences.push(match summary::sampled(record, "propagation") {
@@ -162,7 +162,7 @@ fn work_done(counts: &Counts) -> String {
     )
 }
 
-/// A time that stays on one line with its unit.
+/// Returns a time that stays on one line with its unit.
 fn unbroken(us: f64) -> String {
     quantity::duration(us).replace(' ', "\u{a0}")
 }
