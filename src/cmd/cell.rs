@@ -396,7 +396,7 @@ fn engine_named(name: &str, workload: &str) -> Result<&'static dyn Engine, BadIn
         let feature = known.feature.unwrap_or_default();
         BadInput::new(format!(
             "this build does not have the engine `{name}`; build it in with `cargo run --release \
-             --features {feature} -- cell {workload} --engine {name}`"
+             --features syncbench-engines/{feature} -- cell {workload} --engine {name}`"
         ))
     })
 }

@@ -44,7 +44,7 @@ pub(crate) const BUILT: &[&dyn Engine] = &[
     &ot::OperationalTransformation,
 ];
 
-/// All engines in the same order: name, dependency of the workspace, feature.
+/// All engines in the same order: name, dependency of this crate, feature.
 pub(crate) const ALL: &[EngineInfo] = &[
     EngineInfo {
         published_together: &["loro-internal", "loro-common", "loro-kv-store"],
