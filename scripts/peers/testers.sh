@@ -49,7 +49,7 @@ install_syncbench() {
 }
 
 start_syncbench() {
-  # It needs edits to end; so few do not matter.
+  # A run needs edits; this few do not matter.
   local rate
   rate=$(awk -v clients="$CLIENTS" -v rate="$RATE" 'BEGIN { print (rate > 0 ? clients * rate : 0.1) }')
   run_tester "$syncbench" run --relay "$URL/{room}" --clients "$CLIENTS" --rooms "$ROOMS" \
@@ -188,7 +188,7 @@ start_tsung() {
   fill "$scripts/tsung.xml" "DTD=$root/usr/share/tsung/tsung-1.0.dtd" "PORT=${URL##*:}" \
     "CLIENTS=$CLIENTS" "ROOMS=$ROOMS" "SETTLE=$wait" "MESSAGES=$messages" "LIFE=$life" \
     "PERIOD_S=$(period 1)" "TEXT=$(printf '%*s' "$PAYLOAD" '' | tr ' ' x)" "DRAIN=$DRAIN" >"$OUT.xml"
-  # Erlang's name server would outlive the run, so it is stopped here.
+  # Erlang's name server would outlive the run; started here, it ends with the script.
   export ERL_EPMD_ADDRESS=127.0.0.1 ERL_EPMD_PORT=$((port + 1))
   if [ -z "${group[epmd]:-}" ]; then
     spawn epmd "$folder/epmd" "$relay_core" 36000 "$root/usr/lib/erlang/bin/epmd"
