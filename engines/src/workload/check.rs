@@ -55,9 +55,9 @@ pub fn same_text(text: &str, expected: &str) -> Result<(), WorkloadError> {
         return Ok(());
     }
     let same = text.chars().zip(expected.chars());
-    let parted = same.take_while(|(a, b)| a == b).count();
+    let same_until = same.take_while(|(a, b)| a == b).count();
     Err(wrong(format!(
-        "the text has {} characters instead of {}, and differs from character {parted} on",
+        "the text has {} characters instead of {}, and differs from character {same_until} on",
         text.chars().count(),
         expected.chars().count(),
     )))

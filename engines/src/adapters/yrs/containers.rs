@@ -41,8 +41,8 @@ impl Containers {
         }
     }
 
-    /// Adds an edit to the next commit. The bounds are checked here, because Yrs panics
-    /// if they are wrong.
+    /// Returns the steps of an edit for the next commit. The bounds are checked here,
+    /// because Yrs panics if they are wrong.
     pub(super) fn open(&mut self, doc: &Doc, edit: &Edit<'_>) -> Result<Vec<Open>, EngineError> {
         Ok(match *edit {
             Edit::MapSet { key, value } => vec![Open::MapSet(key.to_owned(), Content::of(value))],
