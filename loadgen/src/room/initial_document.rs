@@ -63,7 +63,7 @@ pub enum InitialDocumentError {
         /// The reason why the history is needed.
         why: &'static str,
     },
-    /// Somebody of the run has written in it already.
+    /// A client of the run has edited it already.
     #[error(
         "{} was edited by peer {peer}, which is a client of this run: use another document",
         path.display()

@@ -98,7 +98,7 @@ impl Rooms {
         with(&mut self.rooms.borrow_mut()[member.room.0].members[member.slot])
     }
 
-    /// Does something in the room of `member`, and tells whoever waits for
+    /// Does something in the room of `member`, and notifies those that wait for
     /// progress when an edit became visible or the member changed its state.
     fn room<T>(&self, member: MemberRef, with: impl FnOnce(&mut Room) -> T) -> T {
         let mut rooms = self.rooms.borrow_mut();
