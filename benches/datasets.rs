@@ -1,9 +1,9 @@
-//! Loading traces: from gzip to checked patches, and from the binary form in the
-//! cache folder, beside what unpacking alone takes.
+//! Loading traces: from gzip to checked patches, and from the binary form in the cache
+//! folder, next to the time of unpacking alone.
 //!
-//! Ids: `load/gz/<dataset>` parses and replays, `load/cache/<dataset>` is what
-//! every later load of the same file costs, `unpack/gzip-dc/<dataset>` is the
-//! program and `unpack/flate2/<dataset>` the library that `load/gz` uses.
+//! Ids: `load/gz/<dataset>` parses and replays, `load/cache/<dataset>` is the cost of
+//! every later load of the same file, `unpack/gzip-dc/<dataset>` is the program gzip,
+//! and `unpack/flate2/<dataset>` is the library that `load/gz` uses.
 
 use std::cell::LazyCell;
 use std::hint::black_box;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use criterion::{Bencher, Criterion};
 use syncbench_datasets::{catalog, load, load_bytes, locate, read_entry};
 
-/// Data sets that are packed: a long one, one with larger edits, a graph.
+/// Compressed data sets: a long one, one with larger edits, a graph.
 const DATASETS: [&str; 3] = ["automerge-paper", "seph-blog1", "clownschool"];
 
 fn main() {
@@ -24,7 +24,7 @@ fn main() {
     for name in DATASETS {
         let here = catalog().entry(name).and_then(locate);
         if here.is_none() {
-            eprintln!("{name} is left out: `syncbench datasets fetch {name}` gets it");
+            eprintln!("skipped: {name}; `syncbench datasets fetch {name}` downloads it");
             continue;
         }
         measure(&mut criterion, name);
@@ -46,7 +46,7 @@ fn measure(criterion: &mut Criterion, name: &str) {
             .iter(|| load_bytes(name, black_box(&packed)).expect("the catalog's file is a trace"));
     });
     criterion.bench_function(&format!("load/cache/{name}"), |bencher| {
-        // The first load puts it there.
+        // The first load fills the cache.
         load(name).expect("the data set is here");
         bencher.iter(|| load(black_box(name)).expect("the data set is here"));
     });

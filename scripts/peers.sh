@@ -74,7 +74,7 @@ note() {
   printf '%s\n' "$*" >>"$folder/notes"
 }
 
-# --- processes: each in a group of its own, none outlives the script ------------
+# --- processes: each in its own group, none outlives the script -----------------
 
 declare -A group=()
 
@@ -86,7 +86,7 @@ spawn() {
   group[$name]=$!
 }
 
-# Ends it if it has not, and waits for it. Its exit code is in $code.
+# Stops it if it is still running, and waits for it. Sets $code to its exit code.
 end() {
   local name=$1 pid=${group[$1]:-}
   [ -n "$pid" ] || return 0
@@ -94,7 +94,7 @@ end() {
   [ "${2:-}" = wait ] || kill -TERM -- "-$pid" 2>/dev/null || true
   code=0
   wait "$pid" || code=$?
-  # What was started by it and is left over.
+  # End the processes that it started and left behind.
   kill -KILL -- "-$pid" 2>/dev/null || true
   unset "group[$name]"
 }
@@ -118,7 +118,7 @@ trap 'exit 143' TERM
 
 pin() {
   local cores
-  # Those that this process may use: 0-3,8 and the like.
+  # The cores that this process may use, such as 0-3,8.
   cores=$(taskset -cp $$ | sed 's/.*: //' | awk -v RS='[,\n]' -F - '
     NF { for (core = $1; core <= $NF; core++) printf "%d ", core }')
   read -r relay_core client_core _ <<<"$cores"
@@ -170,14 +170,14 @@ start_relay() {
   fi
 }
 
-# A counter of the Node relay, as it stands.
+# Prints the current value of a counter of the Node relay.
 counter() {
   local counts
   counts=$(curl -s --max-time 5 "http://127.0.0.1:$port/") || true
   [[ $counts =~ \"$1\":([0-9]+) ]] && printf '%s' "${BASH_REMATCH[1]}" || printf 0
 }
 
-# Waits until the counter has come to that much, for at most 60 s.
+# Waits until the counter has reached that value, for at most 60 s.
 await_counter() {
   local try
   for ((try = 0; try < 300; try++)); do
@@ -191,11 +191,11 @@ await_counter() {
 
 run_tester() { spawn tester "$OUT" "$client_core" $((LENGTH + 90)) "$@"; }
 
-# measure SECTION TESTER: the work stands in the environment, as testers.sh says.
+# measure SECTION TESTER: the environment describes the work, see testers.sh.
 measure() {
   local section=$1 tester=$2 relay=node-ws rss=null frozen=null began
   local frames=frames_$tester relays=relay_$tester
-  # The faster relay forwards no text.
+  # The faster relay does not forward text.
   [ "$section" = saturated ] && [ "${!frames:-binary}" = binary ] && relay=syncbench
   relay=${!relays:-$relay}
   runs=$((runs + 1))
@@ -272,17 +272,17 @@ section_alone() {
   measure alone "$1"
 }
 
-# Who takes part in which.
+# The testers of each section.
 takes_part() {
   case $1/$2 in
     saturated/bare | frozen/closed | alone/crowd | alone/opening | alone/imports) return 0 ;;
     */bare | */closed | */crowd | */opening | */imports | alone/*) return 1 ;;
-    # It reports no latency of messages.
+    # It does not report the latency of messages.
     frozen/tsung) return 1 ;;
   esac
 }
 
-# --- all of it ------------------------------------------------------------------
+# --- main -----------------------------------------------------------------------
 
 pin
 say "installing"
@@ -293,7 +293,7 @@ printf 'relay: ws@8.23.0, Node %s\n' "$(node --version)" >"$folder/versions"
 # shellcheck source=scripts/peers/testers.sh
 . "$scripts/testers.sh"
 testers=()
-# syncbench is what the others are compared with, and these belong to it.
+# The others are compared with syncbench, and these belong to it.
 ours=(closed crowd opening imports)
 for name in "${known[@]}" "${ours[@]}"; do
   [[ ${#only[@]} -eq 0 || " syncbench ${ours[*]} ${only[*]} " == *" $name "* ]] || continue

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # One short run of the main job with the program $1. Exit code 7 passes: on a
-# machine that is busy with other work the tool has to say that its figures are
+# machine that is busy with other work, syncbench must report that its figures are
 # invalid.
 set -euo pipefail
 program=${1:?usage: scripts/smoke.sh PROGRAM}

@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# Measures every suite x engine x data set, each in a process of its own, one
+# Measures every suite x engine x data set, each in its own process, one
 # after the other, and makes tables of the records. The data sets that take
 # minutes come last.
 #
 #   scripts/tables.sh [FOLDER]     default: target/syncbench/tables
 #
-# Goes on where it stopped: what FOLDER/cells holds is not measured again. Set in
-# the environment:
-#   BUDGET=1s       time for each row; a repetition under way is finished
+# Resumes where it stopped: cells in FOLDER/cells are not measured again. Variables
+# of the environment:
+#   BUDGET=1s       time for each row; the last repetition is completed
 #   REPETITIONS=10  at most, for each row
-#   LIMIT=60        seconds for each process; the rows it has not come to are left
-#                   out (automerge-paper-x100 wants 600)
-#   MINUTES=25      for all of it; processes that have not started then are left out
+#   LIMIT=60        seconds for each process; rows that it has not reached are left
+#                   out (automerge-paper-x100 needs 600)
+#   MINUTES=25      for everything; processes that have not started by then are left out
 #   SYNCBENCH=      an executable; otherwise one is built, with every engine
-# What is left out is named at the end, and in the tables. The Markdown in
+# Everything left out is listed at the end, and in the tables. The Markdown in
 # reports/sample was made this way.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -49,12 +49,12 @@ while read -r suite engine dataset _; do
     --budget "$budget" --repetitions "$repetitions" \
     >"$cell.part" 2>"$cell.log" </dev/null || code=$?
   case $code in
-    # 1: some rows failed, and their records say why.
+    # 1: some rows failed, and their records give the reasons.
     0 | 1) ;;
     124) echo "$name (stopped after $limit s, at row $(($(wc -l <"$cell.part") + 1)))" >"$cell.left-out" ;;
     *) echo "$name ($(tail -n 1 "$cell.log"))" >"$cell.left-out" ;;
   esac
-  # Whole lines only: a process that was stopped may leave half of one.
+  # Only complete lines: a process that was stopped may leave half of one.
   sed -n '/}$/p' "$cell.part" >"$cell.lines"
   rm "$cell.part"
   [ ! -s "$cell.lines" ] || mv "$cell.lines" "$cell.jsonl"
@@ -64,7 +64,7 @@ notes=(--note "Measured and made by scripts/tables.sh, with at most $repetitions
 while read -r suite; do
   left_out=$(cat "$folder/cells/$suite".*.left-out 2>/dev/null) || continue
   stopped=$(grep -v '(not started)$' <<<"$left_out" || true)
-  # One entry for each data set that there was no time for.
+  # One entry for each data set for which there was no time.
   waiting=$(sed -n 's/^.*\/\(.*\) (not started)$/\1/p' <<<"$left_out" | sort | uniq -c |
     sed 's/^ *\([0-9]*\) \(.*\)$/\2 (\1 engines not started)/')
   left_out=$(printf '%s\n%s\n' "$stopped" "$waiting" | sed '/^$/d')

@@ -1,11 +1,11 @@
-//! `syncbench cell` alone, as `syncbench compare` builds it with a library at
-//! other versions: with nothing that a measured program does not need.
+//! `syncbench cell` as a program of its own, which `syncbench compare` builds with other
+//! versions of a library. It contains nothing that a measured program does not need.
 
 mod conditions;
 mod input;
 mod stdout;
 
-/// The one command.
+/// The only command.
 mod cmd {
     pub mod cell;
 
@@ -20,7 +20,7 @@ use syncbench_engines::allocations::CountingAllocator;
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
-/// Takes the arguments of `syncbench`, so that either program can be started.
+/// Accepts the arguments of `syncbench`, so that either program can be started.
 #[derive(Parser)]
 #[command(name = "syncbench-cell", version)]
 enum Cli {

@@ -1,4 +1,4 @@
-//! The commands: one file each, which parses, calls a library and prints.
+//! The commands. Each file parses arguments, calls a library and prints the result.
 
 pub mod cell;
 pub mod compare;

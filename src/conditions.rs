@@ -1,4 +1,4 @@
-//! The conditions that a run's figures are taken under.
+//! The conditions under which a run is measured.
 
 use std::time::SystemTime;
 
@@ -7,8 +7,8 @@ use syncbench_engines::Engine;
 use syncbench_reports::record::{DatasetRef, Machine, Run};
 use syncbench_reports::run_id;
 
-/// The conditions of a run of `engine` on a data set, if it takes one, that
-/// starts now.
+/// Returns the conditions of a run of `engine` that starts now, on `dataset` if it
+/// needs one.
 pub fn of(engine: &dyn Engine, dataset: Option<DatasetRef>, seed: u64, scenario: Value) -> Run {
     let now = SystemTime::now();
     Run {
@@ -24,7 +24,8 @@ pub fn of(engine: &dyn Engine, dataset: Option<DatasetRef>, seed: u64, scenario:
     }
 }
 
-/// The command as it can be typed again, but for the folder of the executable.
+/// Returns the command line so that it can be typed again, without the folder of the
+/// executable.
 pub fn command_line() -> String {
     let args = std::env::args().skip(1).map(|arg| quoted(&arg));
     std::iter::once("syncbench".to_owned())
@@ -33,7 +34,7 @@ pub fn command_line() -> String {
         .join(" ")
 }
 
-/// `arg` as a POSIX shell takes it for one word.
+/// Quotes `arg` so that a POSIX shell reads it as one word.
 fn quoted(arg: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
     if !arg.is_empty() && arg.chars().all(plain) {

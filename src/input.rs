@@ -1,4 +1,4 @@
-//! What users type, and what they are told when it cannot be.
+//! Values that users type, and the error for bad ones.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use syncbench_reports::record::Status;
 pub struct BadInput(String);
 
 impl BadInput {
-    /// Marks `error` as the user's to mend.
+    /// Marks `error` as one that the user can fix.
     pub fn new(error: impl fmt::Display) -> Self {
         Self(error.to_string())
     }
@@ -24,7 +24,7 @@ impl fmt::Display for BadInput {
 
 impl std::error::Error for BadInput {}
 
-/// What a command that ended with `error` came to.
+/// Returns the exit status of a command that failed with `error`.
 pub fn status_of(error: &anyhow::Error) -> Status {
     match error.is::<BadInput>() {
         true => Status::Usage,
@@ -32,7 +32,7 @@ pub fn status_of(error: &anyhow::Error) -> Status {
     }
 }
 
-/// A duration as people write it.
+/// Parses a duration such as `10s`.
 pub fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}; write it as 10s, 500ms, 2m"))
 }

@@ -11,7 +11,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use syncbench_engines::allocations::CountingAllocator;
 
-/// Lets cells count what engines allocate; otherwise the system's allocator.
+/// Counts the allocations of engines in cells, and is the system's allocator
+/// otherwise.
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 

@@ -8,17 +8,17 @@ use syncbench_reports::record::Record;
 
 use crate::cmd::BadInput;
 
-/// A folder that was found to be writable before anything was measured.
+/// A folder that is known to be writable before anything is measured.
 pub struct OutputFolder {
     path: PathBuf,
     created: bool,
 }
 
 impl OutputFolder {
-    /// Makes sure that `path` is a folder that can be written to.
+    /// Creates the folder `path` if necessary, and checks that it is writable.
     ///
     /// # Errors
-    /// When it is not: better now than after the run.
+    /// Fails if it is not writable: better now than after the run.
     pub fn prepare(path: PathBuf) -> Result<Self, BadInput> {
         let created = !path.exists();
         let unwritable = |error: std::io::Error| {
@@ -35,25 +35,26 @@ impl OutputFolder {
         Ok(Self { path, created })
     }
 
-    /// The folder.
+    /// Returns the path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Leaves nothing behind, as there is nothing to write.
+    /// Removes the folder again, if this run created it, since there is nothing to
+    /// write.
     pub fn abandon(self) {
         if self.created {
-            // Fails where the user has put something into it: that stays.
+            // This fails, as it should, if somebody has put a file into it.
             let _ = fs::remove_dir(&self.path);
         }
     }
 
-    /// Writes the record, the report made from it, and its figures for other
-    /// tools; the paths of the record and the report. The record comes first:
-    /// whatever happens to the rest, nothing measured is lost.
+    /// Writes the record, its report and the files for other tools, and returns the
+    /// paths of the record and the report. The record is written first, so that no
+    /// measurement is lost if the rest fails.
     ///
     /// # Errors
-    /// When the folder can no longer be written to, or the report not be made.
+    /// Fails if the folder is no longer writable, or if the report cannot be made.
     pub fn write(&self, record: &mut Record) -> anyhow::Result<Vec<PathBuf>> {
         let figures = figures(record);
         let names = figures.iter().map(|exporter| exporter.file_name());

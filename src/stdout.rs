@@ -1,5 +1,5 @@
-//! Standard output that outlives its reader: `syncbench ... | head` is no error,
-//! and must neither panic nor change the exit code.
+//! Standard output whose reader may close it early: `syncbench ... | head` is not an
+//! error, and must neither panic nor change the exit code.
 
 use std::fmt::Arguments;
 use std::io::{ErrorKind, Write, stdout};
@@ -12,8 +12,8 @@ macro_rules! say {
 }
 pub(crate) use say;
 
-/// Prints `text` and ends the line. A reader that has gone is passed over; what
-/// else keeps the text from being written is told, as results are not lost.
+/// Prints `text` and ends the line. A closed pipe is ignored. Any other error is
+/// reported on standard error, so that no result is lost silently.
 pub fn line(text: Arguments<'_>) {
     match writeln!(stdout().lock(), "{text}") {
         Ok(()) => {}

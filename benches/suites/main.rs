@@ -1,10 +1,10 @@
 //! Every suite under Criterion: engine x data set x workload.
 //!
-//! Ids are `<suite>/<engine>/<dataset>/<variant>`. The name of a suite as the
-//! filter runs that suite alone.
+//! Ids are `<suite>/<engine>/<dataset>/<variant>`. A filter that is the name of a suite
+//! selects exactly that suite.
 //!
-//! Only the engine's own work is timed. Each repetition gets fresh replicas
-//! before the clock starts; they are checked and dropped after it has stopped.
+//! Only the engine's own work is timed. Each repetition gets fresh replicas before the
+//! clock starts; they are checked and dropped after it has stopped.
 
 mod selection;
 
@@ -26,8 +26,8 @@ fn main() {
     let mut criterion = criterion(&selection);
     for &engine in engines() {
         for &dataset in &here {
-            // Filled by the first benchmark that really runs, so that `--list`
-            // and filters load nothing that they do not need.
+            // Filled by the first benchmark that runs, so that `--list` and filters
+            // load only what they need.
             let subject = OnceCell::new();
             let rows = Rows {
                 engine,
@@ -44,7 +44,7 @@ fn main() {
     criterion.final_summary();
 }
 
-/// The data sets of the suites that are on this machine, each once.
+/// Returns the data sets of the suites that are on this machine, without duplicates.
 fn datasets_here() -> Vec<&'static str> {
     let mut seen = HashSet::new();
     let datasets = Suite::ALL.iter().flat_map(|suite| suite.datasets);
@@ -53,7 +53,7 @@ fn datasets_here() -> Vec<&'static str> {
         .partition(|&&name| is_here(name));
     if !absent.is_empty() {
         let names = absent.join(" ");
-        eprintln!("left out: {names}; `syncbench datasets fetch {names}` gets them");
+        eprintln!("skipped: {names}; `syncbench datasets fetch {names}` downloads them");
     }
     here
 }
@@ -65,7 +65,7 @@ fn is_here(dataset: &str) -> bool {
     }
 }
 
-/// Settings that suit single repetitions between 50 us and 2 s; the command
+/// Returns settings that suit single repetitions between 50 us and 2 s; the command
 /// line overrides them.
 fn criterion(selection: &Selection) -> Criterion {
     let criterion = Criterion::default()
@@ -92,7 +92,7 @@ struct Rows<'a> {
     subject: &'a OnceCell<Subject>,
 }
 
-/// Measures the rows of `suite`, one Criterion group for each.
+/// Measures the rows of `suite`, each in its own Criterion group.
 fn bench(criterion: &mut Criterion, selection: &Selection, suite: &Suite, rows: &Rows) {
     let Rows {
         engine,
@@ -113,7 +113,7 @@ fn bench(criterion: &mut Criterion, selection: &Selection, suite: &Suite, rows: 
             selection.say_unavailable(&format!("{name}/{variant}"), reason);
             continue;
         }
-        // A group of its own, since a throughput cannot be unset again.
+        // Each row has its own group, since a throughput cannot be unset again.
         let mut group = criterion.benchmark_group(&name);
         if let Some(elements) = workload.elements(operations(dataset)) {
             group.throughput(Throughput::Elements(elements));
@@ -129,8 +129,8 @@ fn bench(criterion: &mut Criterion, selection: &Selection, suite: &Suite, rows: 
     }
 }
 
-/// Time of the given number of repetitions. The first is always checked; that
-/// the others are equal follows from fixed data and fixed peer ids.
+/// Measures the time of the given number of repetitions. The first is always checked;
+/// the others are equal, because data and peer ids are fixed.
 fn measure(
     workload: &Workload,
     subject: &Subject,
@@ -149,7 +149,7 @@ fn measure(
     Ok(total)
 }
 
-/// Operations of a data set, without loading it.
+/// Returns the number of operations of a data set without loading it.
 fn operations(dataset: &str) -> u64 {
     let repeat = catalog()
         .derived(dataset)
@@ -168,7 +168,7 @@ fn load(engine: &'static dyn Engine, dataset: &str) -> Subject {
     Subject::new(engine, data)
 }
 
-/// A benchmark that cannot be trusted ends the run, before its time is shown.
+/// Ends the run, because a benchmark cannot be trusted, before its time is shown.
 fn stop(code: i32, message: impl Display) -> ! {
     eprintln!("\nerror: {message}");
     std::process::exit(code)

@@ -1,5 +1,4 @@
-//! The rows that the command line selects, as far as Criterion does not expose
-//! them.
+//! The rows that the command line selects, which Criterion does not expose.
 
 use regex::Regex;
 use syncbench_engines::engines;
@@ -9,11 +8,11 @@ use crate::group_name;
 
 /// The rows that the command line selects.
 pub struct Selection {
-    /// Selects rows by their ids; all rows without a filter.
+    /// The pattern of the selected ids; without one, all rows are selected.
     filter: Option<Regex>,
-    /// The filter to pass to Criterion where it would misread the given one.
+    /// The filter to pass to Criterion if it would misread the given one.
     pub rewritten: Option<String>,
-    /// Whether rows are only listed.
+    /// True if rows are only listed.
     lists: bool,
 }
 
@@ -31,7 +30,7 @@ impl Selection {
         }
     }
 
-    /// Prints why a selected row has no figure.
+    /// Prints the reason why a selected row has no figure.
     pub fn say_unavailable(&self, id: &str, reason: &str) {
         let filter = self.filter.as_ref();
         if !self.lists && filter.is_none_or(|filter| filter.is_match(id)) {
@@ -40,7 +39,7 @@ impl Selection {
     }
 }
 
-/// The first argument that is neither a flag nor the value of one.
+/// Returns the first argument that is neither a flag nor the value of one.
 fn positional(args: &[String]) -> Option<&String> {
     let mut args = args.iter();
     while let Some(arg) = args.next() {
@@ -53,7 +52,7 @@ fn positional(args: &[String]) -> Option<&String> {
     None
 }
 
-/// The flags of Criterion that a value follows.
+/// The flags of Criterion that take a value.
 const TAKES_VALUE: [&str; 19] = [
     "-b",
     "-c",
@@ -76,9 +75,10 @@ const TAKES_VALUE: [&str; 19] = [
     "-s",
 ];
 
-/// Criterion takes filters for regular expressions that match anywhere: the
-/// name of a suite also matches within variants, and a pasted id with a `+` in
-/// it matches no id, so that nothing runs and nothing is said.
+/// Returns the filter that Criterion needs in place of one that it would misread. It
+/// treats filters as regular expressions that match anywhere: the name of a suite also
+/// matches within variants, and a pasted id that contains a `+` matches no id, so that
+/// nothing runs, without any message.
 fn rewritten(filter: &str) -> Option<String> {
     if Suite::named(filter).is_some() {
         return Some(format!("^{filter}/"));

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::catalog::Entry;
 use crate::error::DatasetError;
+use crate::store::cache_dir;
 
 /// Maximum size of a file that is read, in bytes: a hundred times that of the
 /// largest known one.
@@ -57,19 +58,6 @@ fn mirror() -> Option<PathBuf> {
     std::env::var_os("SYNCBENCH_DATASETS")
         .filter(|value| !value.is_empty())
         .map(PathBuf::from)
-}
-
-/// The folder that downloads and converted traces are kept in: `SYNCBENCH_CACHE`,
-/// else `syncbench` in the user's cache folder.
-///
-/// # Errors
-/// When neither is known.
-pub fn cache_dir() -> Result<PathBuf, DatasetError> {
-    if let Some(dir) = std::env::var_os("SYNCBENCH_CACHE").filter(|value| !value.is_empty()) {
-        return Ok(PathBuf::from(dir));
-    }
-    let dirs = directories::ProjectDirs::from("", "", "syncbench").ok_or(DatasetError::NoCache)?;
-    Ok(dirs.cache_dir().to_owned())
 }
 
 /// Returns the path at which a downloaded entry is kept.
@@ -155,7 +143,7 @@ pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, DatasetError> {
     Ok(bytes)
 }
 
-/// sha256 in lower-case hex.
+/// Returns the sha256 in lower-case hex.
 pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }

@@ -1,5 +1,5 @@
-//! Traces in binary form in the cache folder, named by the checksum of their source,
-//! so that each is unpacked, parsed and replayed only once.
+//! The cache folder, and the traces in it: in binary form and named by the checksum of
+//! their source, so that each is unpacked, parsed and replayed only once.
 
 use std::fs::File;
 use std::io::Write;
@@ -8,7 +8,19 @@ use std::path::{Path, PathBuf};
 use crate::binary;
 use crate::body::Body;
 use crate::error::DatasetError;
-use crate::source;
+
+/// Returns the folder in which downloads, converted traces and update streams are kept:
+/// `SYNCBENCH_CACHE`, or else `syncbench` in the user's cache folder.
+///
+/// # Errors
+/// Fails if neither is known.
+pub fn cache_dir() -> Result<PathBuf, DatasetError> {
+    if let Some(dir) = std::env::var_os("SYNCBENCH_CACHE").filter(|value| !value.is_empty()) {
+        return Ok(PathBuf::from(dir));
+    }
+    let dirs = directories::ProjectDirs::from("", "", "syncbench").ok_or(DatasetError::NoCache)?;
+    Ok(dirs.cache_dir().to_owned())
+}
 
 /// Returns a trace that was checked when it was stored. An absent or unreadable one is
 /// `None`, since the source can always be loaded again.
@@ -28,7 +40,7 @@ pub(crate) fn put(sha256: &str, body: &Body) {
 
 fn path(sha256: &str) -> Option<PathBuf> {
     let name = format!("{sha256}.v{}.sbtrace", binary::VERSION);
-    Some(source::cache_dir().ok()?.join("traces").join(name))
+    Some(cache_dir().ok()?.join("traces").join(name))
 }
 
 /// Writes a file atomically, so that it never exists in part, and returns its size in
@@ -53,7 +65,9 @@ pub(crate) fn write_atomically_with(
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
     let dir = dir.unwrap_or(Path::new("."));
     std::fs::create_dir_all(dir).map_err(failed)?;
-    let mut file = tempfile::NamedTempFile::new_in(dir).map_err(failed)?;
+    // `create_new` gives the usual permissions; tempfile's own files are private.
+    let file = tempfile::Builder::new().make_in(dir, |path| File::create_new(path));
+    let mut file = file.map_err(failed)?;
     write(file.as_file_mut()).map_err(failed)?;
     let size = file.as_file().metadata().map_err(failed)?.len();
     file.persist(path).map_err(|error| failed(error.error))?;

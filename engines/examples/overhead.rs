@@ -1,5 +1,5 @@
-//! What the trait adds to an engine's own calls, per keystroke: a writer types,
-//! commits and exports each character; a reader imports it.
+//! The cost that the trait adds to an engine's own calls, per keystroke: a writer
+//! types, commits and exports each character; a reader imports it.
 //!
 //! `cargo run --release -p syncbench-engines --example overhead`
 
@@ -12,7 +12,7 @@ use syncbench_engines::{Engine, Export, Loro, OpRange};
 const KEYSTROKES: u32 = 20_000;
 const ROUNDS: usize = 15;
 
-/// Time of all keystrokes at the writer, and of all imports at the reader.
+/// The time of all keystrokes at the writer, and of all imports at the reader.
 struct Cost {
     write: Duration,
     read: Duration,
@@ -76,7 +76,8 @@ fn adapter() -> Result<Cost, Box<dyn Error>> {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (mut plain, mut adapted) = (library()?, adapter()?);
-    // By turns, and the least of each: load on the machine only ever adds.
+    // They take turns, and the minimum of each counts: load on the machine only ever
+    // adds time.
     for _ in 1..ROUNDS {
         plain = plain.least(library()?);
         adapted = adapted.least(adapter()?);

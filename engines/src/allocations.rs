@@ -1,9 +1,9 @@
-//! Counts what the calling thread allocates, on demand.
+//! Counts the allocations of the calling thread, on demand.
 //!
-//! A cell reports how often, how much and how much at a time the engine
-//! allocates. Those figures repeat exactly where times do not. While nothing
-//! is counted, the allocator costs one relaxed load per call, so that the same
-//! executable can also be timed.
+//! A cell reports the number of the engine's allocations, their bytes, and the peak.
+//! Unlike times, those figures are exactly the same in every run. While nothing is
+//! counted, the allocator costs one relaxed load per call, so that the same executable
+//! can also be timed.
 
 #![allow(unsafe_code)] // a global allocator cannot be written without
 
@@ -12,35 +12,35 @@ use std::cell::Cell;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The system's allocator with counters. Has an effect where the program makes
-/// it its own: `#[global_allocator] static A: CountingAllocator = CountingAllocator;`
+/// The system's allocator with counters. It has an effect if the program installs it:
+/// `#[global_allocator] static A: CountingAllocator = CountingAllocator;`
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CountingAllocator;
 
-/// What was allocated during [`count`].
+/// The allocations during [`count`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Allocations {
-    /// Allocations and reallocations.
+    /// The number of allocations and reallocations.
     pub count: u64,
-    /// Bytes that those asked for; a reallocation asks for what it adds.
+    /// The bytes that they requested; a reallocation counts what it adds.
     pub bytes: u64,
-    /// Most bytes held at a time, above those held before.
+    /// The peak of the bytes held, above those held before.
     pub peak: u64,
-    /// Bytes held at the end, less those held before.
+    /// The bytes held at the end, less those held before.
     pub live: i64,
 }
 
-/// Whether any thread counts: spares all others the thread-local look-up.
+/// True while any thread counts. It spares all others the thread-local look-up.
 static COUNTING: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
-    /// Set while this thread counts. Constant and without a destructor, so
-    /// that its own use never allocates.
+    /// Set while this thread counts. It is constant and without a destructor, so that
+    /// its own use never allocates.
     static CURRENT: Cell<Option<Allocations>> = const { Cell::new(None) };
 }
 
-/// Runs `work` and counts what this thread allocates in it. `None` where the
-/// program has another allocator. One thread of a program may count at a time.
+/// Runs `work` and counts what this thread allocates in it; `None` if the program has
+/// another allocator. Only one thread of a program may count at a time.
 pub fn count<R>(work: impl FnOnce() -> R) -> (R, Option<Allocations>) {
     let installed = counted(|| drop(black_box(Box::new(0_u64)))).1.count > 0;
     let (result, allocations) = counted(work);
@@ -55,12 +55,12 @@ fn counted<R>(work: impl FnOnce() -> R) -> (R, Allocations) {
     (result, CURRENT.take().unwrap_or_default())
 }
 
-/// Notes that a block changed from `old` to `new` bytes; 0 where there is none.
+/// Notes that a block changed from `old` to `new` bytes; 0 stands for no block.
 fn note(old: usize, new: usize) {
     if !COUNTING.load(Ordering::Relaxed) {
         return;
     }
-    // Without access the thread is ending; it counts nothing any more.
+    // Access fails while the thread is ending; it does not count any more.
     let _ = CURRENT.try_with(|current| {
         let Some(mut a) = current.get() else { return };
         a.count += u64::from(new > 0);
@@ -71,8 +71,8 @@ fn note(old: usize, new: usize) {
     });
 }
 
-// SAFETY: every call is passed on to the system's allocator unchanged; what is
-// added reads and writes counters and never allocates.
+// SAFETY: every call is passed on to the system's allocator unchanged. The added code
+// reads and writes counters and never allocates.
 unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         note(0, layout.size());

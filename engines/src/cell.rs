@@ -1,5 +1,5 @@
-//! A cell: one workload on one subject, measured alone in its process, within
-//! a time budget.
+//! A cell: one workload on one subject, measured alone in its process, within a time
+//! budget.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -10,52 +10,52 @@ use crate::EngineError;
 use crate::allocations::{self, Allocations};
 use crate::workload::{Outcome, Repetition, Subject, Workload, WorkloadError};
 
-/// Matches the name of the function whose instructions are the timed part of
-/// [`run_for_counting`]: what to give callgrind as `--toggle-collect`.
+/// A pattern for the function whose instructions are the timed part of
+/// [`run_for_counting`], to pass to callgrind as `--toggle-collect`.
 pub const COUNTED_FUNCTION: &str = "*timed_part_to_count*";
 
-/// How much to measure.
+/// The limits of a measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Repetitions to time at the most.
+    /// The maximum number of repetitions to time.
     pub repetitions: usize,
-    /// When to stop before that. A repetition that is under way is finished:
-    /// one is always measured, however long it takes.
+    /// The time after which no repetition is started. A repetition that is under way is
+    /// completed, so one is always measured, however long it takes.
     pub budget: Duration,
 }
 
-/// What a cell measured.
+/// The results of a cell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Measured {
     /// Wall time of each repetition, nanoseconds.
     pub wall_ns: Vec<u64>,
     /// CPU time of the thread in each repetition, nanoseconds.
     pub cpu_ns: Vec<u64>,
-    /// What one warm repetition allocated. `None` where the program does not
-    /// have the counting allocator, or where the budget was spent.
+    /// The allocations of one warm repetition. `None` if the program does not have the
+    /// counting allocator, or if the budget was used up.
     pub allocations: Option<Allocations>,
-    /// Whether the first repetition alone spent the budget.
+    /// True if the first repetition alone used up the budget.
     pub budget_spent: bool,
-    /// What a repetition came to, besides its time.
+    /// The result of a repetition, besides its time.
     pub outcome: Outcome,
 }
 
-/// Measures `workload` on `subject`. Every repetition is checked, outside its
-/// time.
+/// Measures `workload` on `subject`. Every repetition is checked, outside its time.
 ///
-/// The first repetition warms caches and lazy statics up and is left out,
-/// unless it alone spends the budget: then it is all there is. Allocations are
-/// counted in a repetition of their own, which is not timed.
+/// The first repetition warms up caches and lazy statics and is not counted, unless it
+/// uses up the budget: then it is the only one. Allocations are counted in a separate
+/// repetition that is not timed.
 ///
 /// # Errors
-/// When the engine fails, or a result is wrong; there is no figure then.
+/// Fails if the engine fails or a result is wrong; there is no figure then.
 pub fn measure(
     workload: &Workload,
     subject: &Subject,
     limits: Limits,
 ) -> Result<Measured, WorkloadError> {
     let first = workload.repetition(subject)?;
-    // From here on: what repetitions share, such as the document, is made.
+    // The clock starts here: the first repetition has made what all share, such as the
+    // document.
     let started = Instant::now();
     let left = || started.elapsed() < limits.budget;
     let first = Timed::of(first)?;
@@ -80,13 +80,13 @@ pub fn measure(
     Ok(measured)
 }
 
-/// Runs a repetition to warm up, and another whose timed part alone lies in the
-/// function [`COUNTED_FUNCTION`]: for a tool that counts instructions from
-/// outside. Both are checked. No clock is read: finding the kernel's, rustix
-/// reads memory that valgrind hides from it.
+/// Runs a repetition to warm up, and another whose timed part is the function
+/// [`COUNTED_FUNCTION`], for a tool that counts instructions from outside. Both are
+/// checked. No clock is read, because to find the kernel's, rustix reads memory that
+/// valgrind hides from it.
 ///
 /// # Errors
-/// When the engine fails, or a result is wrong.
+/// Fails if the engine fails or a result is wrong.
 pub fn run_for_counting(workload: &Workload, subject: &Subject) -> Result<(), WorkloadError> {
     let mut warm_up = workload.repetition(subject)?;
     warm_up.run()?;
@@ -101,7 +101,8 @@ pub fn run_for_counting(workload: &Workload, subject: &Subject) -> Result<(), Wo
 #[inline(never)]
 fn timed_part_to_count(repetition: &mut dyn Repetition) -> Result<(), EngineError> {
     let result = repetition.run();
-    // Something to do after the call: as a mere jump it would leave the function.
+    // This keeps the call from becoming a tail call, whose jump would leave the
+    // function.
     black_box(&result);
     result
 }
@@ -145,7 +146,7 @@ fn count_allocations(
     Ok(allocations)
 }
 
-/// CPU time that this thread has used.
+/// Returns the CPU time that this thread has used.
 fn thread_cpu() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)

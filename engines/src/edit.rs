@@ -1,80 +1,80 @@
-//! Edits of what a document holds besides its text.
+//! Edits of the content of a document other than its text.
 
 use crate::{Counter, PeerId};
 
-/// An edit of one of the containers that every document has at its root: the
-/// map `map`, the list `list`, the movable list `movable` and the counter
-/// `counter`; also of the marks of its text. Positions count elements.
+/// An edit of the marks of the text, or of one of the containers that every document
+/// has at its root: the map `map`, the list `list`, the movable list `movable` and the
+/// counter `counter`. Positions count elements.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Edit<'a> {
     /// Sets a key of the map.
     MapSet {
         /// The key.
         key: &'a str,
-        /// What it is set to.
+        /// The new value.
         value: Value<'a>,
     },
-    /// Removes a key of the map. Removing what is not there is no error.
+    /// Removes a key of the map. Removing an absent key is not an error.
     MapDelete {
         /// The key.
         key: &'a str,
     },
     /// Inserts elements into the list.
     ListInsert {
-        /// Before which element.
+        /// The position of the element before which they are inserted.
         pos: usize,
         /// The elements.
         values: &'a [Value<'a>],
     },
     /// Deletes elements of the list.
     ListDelete {
-        /// The first of them.
+        /// The position of the first element.
         pos: usize,
-        /// How many.
+        /// The number of elements.
         len: usize,
     },
     /// Makes a range of the text bold. Text that is typed at its end becomes
     /// bold as well.
     Bold {
-        /// First character.
+        /// The position of the first character.
         start: usize,
-        /// Behind the last character.
+        /// The position after the last character.
         end: usize,
     },
     /// Inserts an element into the movable list.
     MovableInsert {
-        /// Before which element.
+        /// The position of the element before which it is inserted.
         pos: usize,
         /// The element.
         value: Value<'a>,
     },
-    /// Gives an element of the movable list another value, in its place.
+    /// Replaces an element of the movable list in its place.
     MovableSet {
-        /// Which element.
+        /// The position of the element.
         pos: usize,
-        /// Its new value.
+        /// The new value.
         value: Value<'a>,
     },
     /// Moves an element of the movable list.
     MovableMove {
-        /// Which element.
+        /// The position of the element.
         from: usize,
-        /// Its position afterwards.
+        /// The position of the element after the move.
         to: usize,
     },
     /// Adds to the counter.
     CounterAdd {
-        /// How much; may be negative.
+        /// The number to add, which may be negative.
         by: i32,
     },
 }
 
-/// A node of the tree `tree`: who made it, and the counter of that operation.
+/// A node of the tree `tree`, identified by the operation that created it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct NodeId {
-    /// The peer that made it.
+    /// The peer that created the node.
     pub peer: PeerId,
-    /// The counter of the operation that made it.
+    /// The counter of the operation that created it.
     pub counter: Counter,
 }
 
@@ -83,7 +83,7 @@ pub struct NodeId {
 pub struct Span {
     /// The text.
     pub text: String,
-    /// Whether it is bold.
+    /// True if it is bold.
     pub bold: bool,
 }
 
@@ -94,13 +94,13 @@ pub enum Value<'a> {
     Int(i64),
     /// A string that is replaced as a whole.
     Str(&'a str),
-    /// A map of values, as one value that is replaced as a whole where the
-    /// engine has such values, and a map of its own where it has not.
+    /// A map as one value that is replaced as a whole, in engines that have such
+    /// values; in others, a nested map.
     Object(&'a [(&'a str, Value<'a>)]),
-    /// A text of its own that can be edited, with this content.
+    /// A nested text that can be edited, with this content.
     Text(&'a str),
-    /// A map of its own that can be edited, with these entries.
+    /// A nested map that can be edited, with these entries.
     Map(&'a [(&'a str, Value<'a>)]),
-    /// A list of its own that can be edited, with these elements.
+    /// A nested list that can be edited, with these elements.
     List(&'a [Value<'a>]),
 }

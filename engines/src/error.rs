@@ -1,16 +1,16 @@
-//! What an engine can refuse.
+//! Errors of engines.
 
-/// Why an engine refused an operation.
+/// A reason why an engine refused an operation.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// A position or length is outside the text.
     #[error("position {pos} with {del} deleted is past the end of a text of {len} characters")]
     OutOfBounds {
-        /// Position asked for, scalar values.
+        /// The requested position, in scalar values.
         pos: usize,
-        /// Length to delete, scalar values.
+        /// The number of scalar values to delete.
         del: usize,
-        /// Length of the text, scalar values.
+        /// The length of the text, in scalar values.
         len: usize,
     },
     /// The library refused the edit.
@@ -22,7 +22,7 @@ pub enum EngineError {
     /// The library refused the bytes.
     #[error("cannot import: {0}")]
     Import(String),
-    /// The engine has no such power.
+    /// The engine lacks this capability; the text is the reason.
     #[error("n/a: {0}")]
     Unsupported(&'static str),
 }

@@ -5,7 +5,7 @@
 pub struct EngineInfo {
     /// The name that [`Engine::name`](crate::Engine::name) returns.
     pub name: &'static str,
-    /// The library's key among the workspace's dependencies.
+    /// The library's key among the dependencies of this crate.
     pub dependency: &'static str,
     /// The cargo feature that adds the engine, or `None` if every build has it.
     pub feature: Option<&'static str>,

@@ -1,24 +1,23 @@
-//! Replays a trace through an engine: who typed what, on top of what, merged by
-//! the engine.
+//! Replays a trace through an engine, which merges the edits of the trace's agents.
 //!
-//! The result is an [`UpdateStream`]: for each step of the trace the bytes that
-//! its agent's client would have sent, in an order in which every update comes
-//! after those that it builds on. [`replay`] makes it, in one of two ways:
+//! The result is an [`UpdateStream`]: for each step of the trace, the bytes that its
+//! agent's client would have sent, in an order in which every update comes after those
+//! that it builds on. [`replay`] makes it in one of two ways:
 //!
-//! * *live*: one replica per agent, which imports what its agent had seen and
-//!   then types. Works with every engine; time and memory grow with the number of
-//!   agents.
-//! * *detached*, Loro only: one document that is checked out at each step's
-//!   version and edited there. Memory stays that of one document, which is what
-//!   makes traces of hundreds of agents possible at all.
+//! * *live*: one replica per agent, which imports what its agent had seen and then
+//!   types. Works with every engine; time and memory grow with the number of agents.
+//! * *detached*, Loro only: one document that is checked out at each step's version and
+//!   edited there. It takes the memory of one document, without which traces of
+//!   hundreds of agents would not be possible.
 //!
-//! Either way the result is judged: see [`judge`].
+//! Either way, the result is compared with the end text: see [`judge`].
 
 mod detached;
 mod live;
 mod stream;
 
 use std::ops::Range;
+use std::path::PathBuf;
 
 use syncbench_datasets::{Check, DatasetError, Trace, Txn, runs};
 
@@ -26,22 +25,22 @@ use crate::{Engine, EngineError, PeerId};
 
 pub use stream::UpdateStream;
 
-/// From this number of agents on, Loro replays detached: two agents are faster
-/// live, and 200 take ten times as long.
+/// The number of agents from which Loro replays detached: two agents are faster live,
+/// and 200 take ten times as long.
 const DETACHED_FROM_AGENTS: usize = 16;
 
-/// What becomes one update.
+/// The part of a trace that becomes one update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// Each txn of the trace.
     Txn,
-    /// Each run of txns of one agent ([`runs`]), as a client would send that
-    /// collects keystrokes until someone else's arrive.
+    /// Each run of txns of one agent ([`runs`]), as sent by a client that collects
+    /// keystrokes until those of another agent arrive.
     Run,
 }
 
 impl Unit {
-    /// Short name: `txn` or `run`.
+    /// Returns the short name: `txn` or `run`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Txn => "txn",
@@ -49,7 +48,7 @@ impl Unit {
         }
     }
 
-    /// The index of the first txn of each unit.
+    /// Returns the index of the first txn of each unit.
     fn starts(self, trace: &Trace) -> Vec<usize> {
         match self {
             Self::Txn => (0..trace.txn_count()).collect(),
@@ -58,61 +57,86 @@ impl Unit {
     }
 }
 
-/// Why a trace could not be replayed.
+/// A reason why a trace could not be replayed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReplayError {
     /// The engine refused a step.
     #[error("{trace}: txn {txn}: {engine} {error}")]
     Step {
-        /// Name of the trace.
+        /// The name of the trace.
         trace: String,
-        /// Index of the txn, or of the first of its unit.
+        /// The index of the txn, or of the first of its unit.
         txn: usize,
-        /// Name of the engine.
+        /// The name of the engine.
         engine: &'static str,
-        /// What it said.
+        /// The error of the engine.
         error: EngineError,
     },
-    /// The replicas or the text are not as they must be.
+    /// The replicas or the text are not what they must be.
     #[error(
         "{trace}: replayed through {engine} {version}: {reason}; do not use this trace with this engine"
     )]
     Wrong {
-        /// Name of the trace.
+        /// The name of the trace.
         trace: String,
-        /// Name of the engine.
+        /// The name of the engine.
         engine: &'static str,
-        /// Its version.
+        /// The version of the engine.
         version: &'static str,
-        /// What differs.
-        reason: String,
+        /// The difference.
+        reason: Mismatch,
     },
-    /// A kept stream is damaged or of another version.
-    #[error("a kept update stream is unreadable: {0}; delete it")]
-    Stream(&'static str),
-    /// The cache folder could not be used.
+    /// A cached stream is damaged or of another version.
+    #[error("the update stream {} is damaged or of another version; delete it", .0.display())]
+    Stream(PathBuf),
+    /// The cache folder or a file in it could not be used.
     #[error(transparent)]
     Cache(#[from] DatasetError),
 }
 
-/// A trace, replayed and judged.
+/// A difference between the result of a replay and what it must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Mismatch {
+    /// The text differs from the end text of the trace. Lengths and position are in
+    /// scalar values.
+    #[error(
+        "the text has {len} characters, the end text {expected_len}, and they differ from character {from} on"
+    )]
+    Text {
+        /// The length of the text.
+        len: usize,
+        /// The length of the end text.
+        expected_len: usize,
+        /// The position of the first difference.
+        from: usize,
+    },
+    /// Replicas with the same updates differ.
+    #[error("replicas that contain the same updates show different texts")]
+    Replicas,
+    /// Nothing has been replayed.
+    #[error("nothing has been replayed yet")]
+    NotReplayed,
+}
+
+/// The result of a successful replay.
 #[derive(Debug, Clone)]
 pub struct Replayed {
     /// The updates.
     pub stream: UpdateStream,
-    /// How it was judged, for a reader.
+    /// A description of the check that it passed, for readers.
     pub judged: &'static str,
-    /// Whether it was kept from an earlier replay.
+    /// True if it was read from the cache.
     pub from_cache: bool,
 }
 
-/// Replays `trace` through `engine` and judges the result by `check`. `progress`
-/// hears how many units of how many are done.
+/// Replays `trace` through `engine` and checks the result by `check`. `progress`
+/// receives the number of completed units and of all units.
 ///
 /// # Errors
-/// When the engine refuses a step, replicas differ at the end, or the text is
-/// not what the check asks for.
+/// Fails if the engine refuses a step, if replicas differ at the end, or if the text is
+/// not what the check requires.
 pub fn replay(
     engine: &dyn Engine,
     trace: &Trace,
@@ -136,8 +160,8 @@ pub fn replay(
     steps.judged(merged, check)
 }
 
-/// The agents of a trace at work, each at a replica of its own, whatever their
-/// number: a replay whose time matters, and not the stream.
+/// The replay of a trace in which each agent has its own replica, whatever the number
+/// of agents. It is for measurements of the replay itself, not of its stream.
 pub(crate) struct Session<'a> {
     engine: &'static dyn Engine,
     trace: &'a Trace,
@@ -146,7 +170,7 @@ pub(crate) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Nobody has typed yet.
+    /// Prepares a session in which nothing has been typed yet.
     pub(crate) fn new(engine: &'static dyn Engine, trace: &'a Trace, unit: Unit) -> Self {
         Self {
             engine,
@@ -156,17 +180,18 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Everyone types all they typed, and imports what they had seen before.
+    /// Makes every agent type all of its edits, and import what it had seen before
+    /// each.
     pub(crate) fn run(&mut self) -> Result<(), ReplayError> {
         self.live = Some(self.steps(live::session)?);
         Ok(())
     }
 
-    /// What they sent, and the text that it leads to, once that was found right.
+    /// Returns the updates and the text that they lead to, after checking them.
     pub(crate) fn finish(&mut self, check: Check) -> Result<(UpdateStream, String), ReplayError> {
         let live = self.live.take();
         self.steps(|steps| {
-            let live = live.ok_or_else(|| steps.wrong("nobody has typed yet".to_owned()))?;
+            let live = live.ok_or_else(|| steps.wrong(Mismatch::NotReplayed))?;
             let merged = live.finish(steps)?;
             let text = merged.texts[0].clone();
             Ok((steps.judged(merged, check)?.stream, text))
@@ -183,11 +208,11 @@ impl<'a> Session<'a> {
     }
 }
 
-/// The same, but takes the stream from the cache folder where it was replayed
-/// before, see [`kept`], and keeps it there.
+/// Replays a trace as [`replay`] does, but returns an earlier result from the cache
+/// folder if there is one (see [`kept`]), and stores a new one there.
 ///
 /// # Errors
-/// Those of [`replay`].
+/// Fails as [`replay`] does, and if the cache folder cannot be used.
 pub fn replay_cached(
     engine: &dyn Engine,
     trace: &Trace,
@@ -205,8 +230,8 @@ pub fn replay_cached(
     Ok(replayed)
 }
 
-/// What an earlier replay of the same trace, by its checksum, through the same
-/// version of the engine gave; `None` if there was none.
+/// Returns the cached result of an earlier replay of the same trace (by its checksum)
+/// through the same version of the engine, or `None` if there is none.
 pub fn kept(engine: &dyn Engine, trace: &Trace, unit: Unit, check: Check) -> Option<Replayed> {
     let path = stream::cache_path(engine, trace, unit).ok()?;
     Some(Replayed {
@@ -216,27 +241,26 @@ pub fn kept(engine: &dyn Engine, trace: &Trace, unit: Unit, check: Check) -> Opt
     })
 }
 
-/// Says how a text was found right.
+/// Compares a text with the end text of a trace, and returns a description of the check.
 ///
 /// # Errors
-/// What differs, if it is not.
-pub fn judge(text: &str, wanted: &str, check: Check) -> Result<&'static str, String> {
+/// Fails with the difference if the text is not what the check requires.
+pub fn judge(text: &str, expected: &str, check: Check) -> Result<&'static str, Mismatch> {
+    let (len, expected_len) = (text.chars().count(), expected.chars().count());
     let right = match check {
-        Check::Text => text == wanted,
-        Check::Length => text.chars().count() == wanted.chars().count(),
+        Check::Text => text == expected,
+        Check::Length => len == expected_len,
     };
     if right {
         return Ok(description(check));
     }
-    let (have, want) = (text.chars().count(), wanted.chars().count());
-    let from = text
-        .chars()
-        .zip(wanted.chars())
-        .position(|(have, want)| have != want);
-    let from = from.unwrap_or(have.min(want));
-    Err(format!(
-        "the text has {have} characters, the end text {want}, and they differ from character {from} on"
-    ))
+    let mut pairs = text.chars().zip(expected.chars());
+    let differing = pairs.position(|(have, expected)| have != expected);
+    Err(Mismatch::Text {
+        len,
+        expected_len,
+        from: differing.unwrap_or(len.min(expected_len)),
+    })
 }
 
 fn description(check: Check) -> &'static str {
@@ -246,23 +270,23 @@ fn description(check: Check) -> &'static str {
     }
 }
 
-/// The updates, and the text of two replicas that got there in different ways.
+/// The updates, and the text of two replicas that reached it in different ways.
 struct Merged {
     stream: UpdateStream,
     texts: [String; 2],
 }
 
-/// What both ways to replay work through.
+/// The state that both ways to replay share.
 struct Steps<'a> {
     engine: &'a dyn Engine,
     trace: &'a Trace,
-    /// First txn of each unit.
+    /// The first txn of each unit.
     starts: &'a [usize],
     progress: &'a mut dyn FnMut(usize, usize),
 }
 
 impl<'a> Steps<'a> {
-    /// The txns of a unit.
+    /// Returns the txns of a unit.
     fn txns(&self, unit: usize) -> Range<usize> {
         let end = self.starts.get(unit + 1).copied();
         self.starts[unit]..end.unwrap_or_else(|| self.trace.txn_count())
@@ -284,8 +308,7 @@ impl<'a> Steps<'a> {
     fn judged(&self, merged: Merged, check: Check) -> Result<Replayed, ReplayError> {
         let [first, second] = merged.texts;
         if first != second {
-            return Err(self
-                .wrong("replicas that contain the same updates show different texts".to_owned()));
+            return Err(self.wrong(Mismatch::Replicas));
         }
         let judged = judge(&first, self.trace.end_content(), check);
         Ok(Replayed {
@@ -295,7 +318,7 @@ impl<'a> Steps<'a> {
         })
     }
 
-    fn wrong(&self, reason: String) -> ReplayError {
+    fn wrong(&self, reason: Mismatch) -> ReplayError {
         ReplayError::Wrong {
             trace: self.trace.name().to_owned(),
             engine: self.engine.name(),
@@ -305,12 +328,13 @@ impl<'a> Steps<'a> {
     }
 }
 
-/// Peer ids are fixed, so that streams are the same in every run.
+/// Returns the peer id of an agent. They are fixed, so that streams are the same in
+/// every run.
 fn peer(agent: usize) -> PeerId {
     agent as PeerId + 1
 }
 
-/// The txns of a unit that type anything: an engine makes no update of nothing.
+/// Returns true if a txn changes the text: engines make no update of an empty edit.
 fn types_anything(txn: &Txn<'_>) -> bool {
     txn.patches()
         .any(|patch| patch.del > 0 || !patch.ins.is_empty())

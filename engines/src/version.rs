@@ -1,4 +1,4 @@
-//! Versions that mean the same for every engine.
+//! Versions with the same meaning for every engine.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,15 +7,15 @@ use std::ops::Range;
 /// Identifies the peer that made an operation.
 pub type PeerId = u64;
 
-/// Position of an operation in its peer's sequence, from 0.
+/// The position of an operation in its peer's sequence, from 0.
 pub type Counter = u32;
 
 /// A run of consecutive operations of one peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpRange {
-    /// Who made the operations.
+    /// The peer that made the operations.
     pub peer: PeerId,
-    /// Their counters, end exclusive.
+    /// The counters of the operations, end exclusive.
     pub counters: Range<Counter>,
 }
 
@@ -29,59 +29,59 @@ impl fmt::Display for OpRange {
     }
 }
 
-/// For each peer the number of its operations that a replica contains.
-/// A peer without operations is absent, so equal sets compare equal.
+/// For each peer, the number of its operations that a replica contains. A peer without
+/// operations is absent, so equal sets compare equal.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct VersionVector(BTreeMap<PeerId, Counter>);
 
 impl VersionVector {
-    /// The version of an empty document.
+    /// Creates the version of an empty document.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Number of operations of `peer` contained, from its first on.
+    /// Returns the number of operations of `peer` that it contains, from the first on.
     pub fn get(&self, peer: PeerId) -> Counter {
         self.0.get(&peer).copied().unwrap_or(0)
     }
 
-    /// Takes in operations of `peer` up to counter `end`, exclusive; no less
-    /// than before when it has more already.
+    /// Adds operations of `peer` up to counter `end`, exclusive. A version that
+    /// contains more already stays as it is.
     pub fn advance(&mut self, peer: PeerId, end: Counter) {
         if end > self.get(peer) {
             self.0.insert(peer, end);
         }
     }
 
-    /// Whether it contains all of `range`.
+    /// Returns true if it contains all of `range`.
     pub fn covers(&self, range: &OpRange) -> bool {
         range.counters.end <= self.get(range.peer)
     }
 
-    /// Whether it contains all that `other` does.
+    /// Returns true if it contains everything that `other` does.
     pub fn includes(&self, other: &VersionVector) -> bool {
         other.iter().all(|(peer, end)| end <= self.get(peer))
     }
 
-    /// Whether it contains nothing.
+    /// Returns true if it contains nothing.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Peers and their number of operations, ascending by peer.
+    /// Returns the peers and their numbers of operations, in ascending order of peers.
     pub fn iter(&self) -> impl Iterator<Item = (PeerId, Counter)> + '_ {
         self.0.iter().map(|(&peer, &end)| (peer, end))
     }
 
-    /// As bytes: eight for each peer and four for its number of operations,
-    /// little-endian, ascending by peer.
+    /// Encodes the version: eight bytes for each peer and four for its number of
+    /// operations, little-endian, in ascending order of peers.
     pub fn encode(&self) -> Vec<u8> {
         self.iter()
             .flat_map(|(peer, end)| [&peer.to_le_bytes()[..], &end.to_le_bytes()[..]].concat())
             .collect()
     }
 
-    /// What [`VersionVector::encode`] gave; `None` for other bytes.
+    /// Decodes what [`VersionVector::encode`] returned; `None` for other bytes.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let (peers, []) = bytes.as_chunks::<12>() else {
             return None;
@@ -94,7 +94,7 @@ impl VersionVector {
         Some(peers.collect())
     }
 
-    /// What `self` contains and `other` does not, ascending by peer.
+    /// Returns what `self` contains and `other` does not, in ascending order of peers.
     pub fn missing_from(&self, other: &VersionVector) -> Vec<OpRange> {
         self.iter()
             .filter(|&(peer, end)| other.get(peer) < end)

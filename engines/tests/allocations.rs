@@ -1,4 +1,4 @@
-//! The counting allocator, in a program of its own that has it installed.
+//! The counting allocator, in a separate program that installs it.
 
 use std::hint::black_box;
 
@@ -7,7 +7,7 @@ use syncbench_engines::allocations::{Allocations, CountingAllocator, count};
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
-/// One test, since one thread of a program may count at a time.
+/// All checks are in one test, since only one thread of a program may count at a time.
 #[test]
 fn allocations_are_counted_exactly_and_only_while_asked_for() {
     let ((), nothing) = count(|| {});

@@ -6,18 +6,19 @@ use std::path::{Path, PathBuf};
 use crate::file::{self, FileError};
 use crate::record::Record;
 
-/// What was found, and what was refused. One bad file costs no other.
+/// The records that were read, and the errors of the rest. One bad file does not affect
+/// the others.
 #[derive(Debug, Default)]
 pub struct Collected {
     /// The records, in the order of the paths; those of a folder by file name.
     pub records: Vec<Record>,
-    /// Why a file, or a line of one, gave no record.
+    /// The errors of the files, or lines of files, that are not records.
     pub refused: Vec<FileError>,
 }
 
-/// Reads every record in `paths`. A file holds one record, or one record a line
-/// as `syncbench cell` prints them. Of a folder, its `.json` and `.jsonl` files
-/// are read, and the `record.json` of each folder in it, as runs leave them.
+/// Reads every record in `paths`. A file holds one record, or one record per line as
+/// `syncbench cell` prints them. In a folder, its `.json` and `.jsonl` files are read,
+/// and the `record.json` of each folder in it, as runs write them.
 pub fn collect(paths: &[PathBuf]) -> Collected {
     let mut collected = Collected::default();
     for path in paths {
@@ -56,7 +57,7 @@ impl Collected {
             if line.trim_ascii().is_empty() {
                 continue;
             }
-            // As compilers name a line.
+            // Compilers name a line in this form.
             let place = PathBuf::from(format!("{}:{}", path.display(), at + 1));
             self.add(Record::parse(line, &place).map_err(within_line));
         }
@@ -70,7 +71,7 @@ impl Collected {
     }
 }
 
-/// The error without a line of its own: the file's is in its path.
+/// Returns the error without a line number of its own, since its path already has one.
 fn within_line(mut error: FileError) -> FileError {
     if let FileError::NotARecord { reason, .. } = &mut error {
         *reason = reason.replace(" at line 1 column", " at column");
@@ -78,7 +79,7 @@ fn within_line(mut error: FileError) -> FileError {
     error
 }
 
-/// Whether each line is a document of its own: the first then does not end
+/// Returns true if each line is a separate document. Then the first line does not end
 /// within its outermost bracket, as it does in indented JSON.
 fn is_lines(bytes: &[u8]) -> bool {
     let mut lines = bytes.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
@@ -86,7 +87,7 @@ fn is_lines(bytes: &[u8]) -> bool {
     first.len() > 1
 }
 
-/// The files of a folder that may hold records, by name.
+/// Returns the files of a folder that may hold records, ordered by name.
 fn files_of(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {

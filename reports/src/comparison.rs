@@ -27,7 +27,7 @@ pub struct Comparison {
     pub rounds: usize,
     /// Every cell, in the order of the suites.
     pub rows: Vec<Row>,
-    /// The growth of time, for cells that differ in size alone.
+    /// The growth of time, for cells that differ only in size.
     pub series: Vec<GrowthSeries>,
 }
 
@@ -40,7 +40,7 @@ pub struct Row {
     pub dataset: String,
     /// The row of the suite.
     pub variant: String,
-    /// Its size, where it is one of several.
+    /// Its size, if it is one of several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale: Option<Scale>,
     /// The times of each contender, in their order; null for none.
@@ -56,8 +56,8 @@ pub struct Row {
 /// The times of one contender in one cell.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Figure {
-    /// The shortest repetition of each round, nanoseconds; null where a round
-    /// gave none. What disturbs a repetition only ever makes it longer.
+    /// The shortest repetition of each round, nanoseconds; null if a round gave none. A
+    /// disturbance can only make a repetition longer.
     pub rounds_ns: Vec<Option<u64>>,
     /// Median of those.
     pub median_ns: f64,
@@ -67,7 +67,7 @@ pub struct Figure {
     pub n: u64,
     /// Bytes read or written.
     pub encoded_bytes: u64,
-    /// Allocations of one repetition, where they were counted.
+    /// Allocations of one repetition, if they were counted.
     pub allocs: Option<u64>,
 }
 
@@ -82,11 +82,11 @@ pub struct GrowthSeries {
     pub series: String,
     /// The unit of the size.
     pub unit: String,
-    /// The exponent in each contender; null where it cannot be fitted.
+    /// The exponent in each contender; null if it cannot be fitted.
     pub exponents: Vec<Option<Exponent>>,
 }
 
-/// The cells that one contender gave in one round.
+/// The cells that one contender measured in one round.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Turn {
     /// Index of the contender, from 0.

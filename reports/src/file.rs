@@ -1,6 +1,5 @@
-//! Records and reports on disk: whole or not at all.
+//! Records and reports on disk. Files are written atomically.
 
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -29,7 +28,7 @@ pub enum FileError {
         source: io::Error,
     },
     /// The file is not a record.
-    #[error("{} is not a record ({reason}); give the record.json of a run, or what `syncbench cell` printed", path.display())]
+    #[error("{} is not a record ({reason}); give the record.json of a run, or the output of `syncbench cell`", path.display())]
     NotARecord {
         /// The path of the file.
         path: PathBuf,
@@ -62,7 +61,7 @@ impl Record {
     /// Writes the record as indented JSON, see [`write()`].
     ///
     /// # Errors
-    /// When the folder cannot be made or the file cannot be written.
+    /// Fails if the folder cannot be created or the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), FileError> {
         let mut json = serde_json::to_vec_pretty(self).map_err(|error| FileError::Write {
             path: path.to_owned(),
@@ -75,20 +74,20 @@ impl Record {
     /// Reads a record.
     ///
     /// # Errors
-    /// When the file cannot be read, is not a record, or is a record of
-    /// another schema version.
+    /// Fails if the file cannot be read, is not a record, or is a record of another
+    /// schema version.
     pub fn read(path: &Path) -> Result<Record, FileError> {
         Record::parse(&read(path)?, path)
     }
 
-    /// The record that `json` is; errors name `path` as where it stands.
+    /// Parses a record; errors name `path` as the file that contains it.
     pub(crate) fn parse(json: &[u8], path: &Path) -> Result<Record, FileError> {
         let not_a_record = |reason: String| FileError::NotARecord {
             path: path.to_owned(),
             reason,
         };
-        // The schema is looked at first: what is missing from a record of
-        // another version says nothing to the user.
+        // The schema is checked first: in a record of another version, a missing field
+        // would tell the user nothing.
         let value: Value =
             serde_json::from_slice(json).map_err(|error| not_a_record(error.to_string()))?;
         match value.get("schema").and_then(Value::as_str) {
@@ -101,12 +100,12 @@ impl Record {
             }
             None => return Err(not_a_record("it has no `schema` field".to_owned())),
         }
-        // From the text once more, since errors then tell line and column.
+        // The text is parsed again, so that errors give line and column.
         serde_json::from_slice(json).map_err(|error| not_a_record(error.to_string()))
     }
 }
 
-/// The bytes of a file.
+/// Reads the bytes of a file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     fs::read(path).map_err(|source| FileError::Read {
         path: path.to_owned(),
@@ -114,13 +113,13 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     })
 }
 
-/// Writes `bytes` to `path`, making its folder where it is missing. The bytes
-/// go to a temporary file beside it that is then renamed, so that `path` never
-/// holds a part of them, whenever the program or the machine stops.
+/// Writes `bytes` to `path`, and creates its folder if necessary. The bytes go to a
+/// temporary file in the same folder, which is then renamed, so that `path` never holds
+/// a part of them, whenever the program or the machine stops.
 ///
 /// # Errors
-/// When the folder cannot be made or the file cannot be written; nothing is
-/// left behind then.
+/// Fails if the folder cannot be created or the file cannot be written. Nothing is left
+/// behind then.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     write_and_rename(path, bytes).map_err(|source| FileError::Write {
         path: path.to_owned(),
@@ -129,35 +128,24 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 }
 
 fn write_and_rename(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    let partial = partial_path(path);
-    let result = write_synced(&partial, bytes).and_then(|()| fs::rename(&partial, path));
-    if result.is_err() {
-        // The first error is the one to tell; the partial file may not exist.
-        let _ = fs::remove_file(&partial);
-    }
-    result
-}
-
-fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
-/// A name beside `path` that no other process picks.
-fn partial_path(path: &Path) -> PathBuf {
-    let mut name = OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}.partial", std::process::id()));
-    path.with_file_name(name)
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    // `create_new` gives the usual permissions; tempfile's own files are private.
+    let mut partial = tempfile::Builder::new().make_in(folder, |path| File::create_new(path))?;
+    partial.write_all(bytes)?;
+    partial.as_file().sync_all()?;
+    partial.persist(path)?;
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use std::ffi::OsString;
 
     use super::*;
 
@@ -176,6 +164,16 @@ mod tests {
         write(&path, b"second").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"second");
         assert_eq!(names(path.parent().unwrap()), ["record.json"]);
+    }
+
+    #[test]
+    fn a_file_has_the_usual_permissions() {
+        let dir = tempfile::tempdir().unwrap();
+        let [ours, usual] = ["ours", "usual"].map(|name| dir.path().join(name));
+        write(&ours, b"text").unwrap();
+        fs::write(&usual, b"text").unwrap();
+        let permissions = |path: &Path| fs::metadata(path).unwrap().permissions();
+        assert_eq!(permissions(&ours), permissions(&usual));
     }
 
     #[test]

@@ -9,9 +9,9 @@ use crate::record::Machine;
 const UNKNOWN: &str = "unknown";
 
 impl Machine {
-    /// Looks at the machine this process runs on. What the system does not
-    /// tell is `unknown`, or 0 for the memory; details beyond the name of the
-    /// operating system come from `/proc` and so from Linux alone.
+    /// Examines the machine that this process runs on. What the system does not report
+    /// is `unknown`, or 0 for the memory. Details beyond the name of the operating
+    /// system come from `/proc`, so only Linux has them.
     pub fn detect() -> Machine {
         Machine {
             os: os(
@@ -26,7 +26,7 @@ impl Machine {
     }
 }
 
-/// A file that is absent tells as much as an empty one.
+/// Reads a file; an absent file counts as an empty one.
 fn read(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_default()
 }

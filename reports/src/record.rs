@@ -368,7 +368,7 @@ pub struct Course {
     /// Faults of the relay that the scenario planned; lost connections are no
     /// failure then.
     pub planned_faults: u64,
-    /// What the scenario did to the relay, in order.
+    /// The faults that the scenario caused in the relay, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Incident>,
     /// The time at which the user interrupted the run.
@@ -407,7 +407,7 @@ pub struct Course {
 pub struct Incident {
     /// Nanoseconds since the schedule's start.
     pub at_ns: u64,
-    /// What happened, in words.
+    /// A description of the incident.
     pub what: String,
 }
 
@@ -419,7 +419,7 @@ pub struct LostConnection {
     pub at_ns: u64,
     /// The client, as `client-<n>`.
     pub client: String,
-    /// Why, in words.
+    /// The reason, in words.
     pub reason: String,
 }
 
@@ -459,7 +459,7 @@ pub struct Cell {
     /// The row of the suite, such as `snapshot+edit`.
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub variant: String,
-    /// Repetitions timed; 0 where there is no figure.
+    /// Repetitions timed; 0 if there is no figure.
     pub n: u64,
     /// Wall time of each repetition in the order taken, nanoseconds.
     pub samples_wall_ns: Vec<u64>,
@@ -511,8 +511,8 @@ pub struct Cell {
     pub unavailable: Option<String>,
 }
 
-/// The place of a cell among cells that differ in size alone; a scaling exponent
-/// is fitted over them.
+/// The place of a cell among cells that differ only in size; a scaling exponent is
+/// fitted over them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Scale {

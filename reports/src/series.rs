@@ -1,4 +1,4 @@
-//! Cells that differ in size alone, from which growth is read.
+//! Cells that differ only in size, which show how time grows.
 
 use crate::record::Cell;
 use crate::statistics::{Exponent, Point, ScalingError, grouped};
@@ -15,8 +15,8 @@ pub struct Series<'a> {
 }
 
 impl<'a> Series<'a> {
-    /// Every series among `cells` that has two measured sizes or more, in the
-    /// order in which they first appear. Cells without a figure are left out.
+    /// Returns every series among `cells` that has at least two measured sizes, in the
+    /// order in which they first appear. Cells without a figure are skipped.
     pub fn from_cells(cells: impl IntoIterator<Item = &'a Cell>) -> Vec<Series<'a>> {
         let measured = cells.into_iter().filter(|cell| cell.n > 0);
         let groups = grouped(measured, |cell| key(cell));

@@ -120,8 +120,8 @@ pub fn latencies(record: &Record) -> Vec<Latency<'_>> {
     });
     let unknown = record.latency.iter();
     let unknown = unknown.filter(|(name, _)| metric::distribution(name).is_none());
-    let unknown = unknown
-        .map(|(name, distribution)| Latency::new((name, name, ""), distribution, record));
+    let unknown =
+        unknown.map(|(name, distribution)| Latency::new((name, name, ""), distribution, record));
     known.chain(unknown).collect()
 }
 

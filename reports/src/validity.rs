@@ -25,8 +25,11 @@ const WITHOUT_OWN: [(&str, &str); 2] = [
 /// about its part in them.
 const WITH_LAG: [&str; 3] = ["ack", "delayed", "presence"];
 
+/// A statistic of a distribution, microseconds.
+type Stat = fn(&Distribution) -> f64;
+
 /// The statistics that are marked in tables.
-const STATS: [(&str, fn(&Distribution) -> f64); 6] = [
+const STATS: [(&str, Stat); 6] = [
     ("mean", |latency| latency.mean),
     ("p50", |latency| latency.p50),
     ("p90", |latency| latency.p90),

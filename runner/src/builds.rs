@@ -1,9 +1,9 @@
 //! The cell program, built with a library at another version.
 //!
-//! A folder for each version holds links to the sources, a copy of the lock
-//! file, and a copy of the manifest in which the library is pinned. Cargo
-//! changes no more of the lock file than that requires. All folders share one
-//! target folder, so that common dependencies are built once.
+//! A folder for each version holds links to the sources, a copy of the lock file, and a
+//! copy of the engines' manifest in which the library is pinned. Cargo changes no more
+//! of the lock file than that requires. All folders share one target folder, so that
+//! common dependencies are built once.
 
 use std::fs;
 use std::io;
@@ -16,6 +16,9 @@ use crate::{Library, ManifestError};
 
 /// The program that [`Builds::build`] builds: `cell`, and nothing else.
 const PROGRAM: &str = "syncbench-cell";
+
+/// The manifest that states the versions of the libraries, in a checkout.
+const MANIFEST: &str = "engines/Cargo.toml";
 
 /// The folder in which programs are built from one checkout.
 #[derive(Debug)]
@@ -123,7 +126,7 @@ impl Builds {
             source: error,
         })?;
         match source.canonicalize() {
-            Ok(source) if source.join("engines/Cargo.toml").is_file() => Ok(Self {
+            Ok(source) if source.join(MANIFEST).is_file() => Ok(Self {
                 source,
                 folder,
                 verbose,
@@ -144,9 +147,9 @@ impl Builds {
             source,
         };
         self.link_sources(&folder).map_err(failed)?;
-        let manifest = fs::read_to_string(self.source.join("Cargo.toml")).map_err(failed)?;
+        let manifest = fs::read_to_string(self.source.join(MANIFEST)).map_err(failed)?;
         let manifest = library.pin(manifest.parse()?, version)?;
-        fs::write(folder.join("Cargo.toml"), manifest.to_string()).map_err(failed)?;
+        fs::write(folder.join(MANIFEST), manifest.to_string()).map_err(failed)?;
         resolve(&folder, library, version)?;
         let built = self.compile(&folder, library, version)?;
         let program = folder.join(PROGRAM);
@@ -155,26 +158,24 @@ impl Builds {
         Ok(program)
     }
 
-    /// Fills `folder` with links to the sources and a copy of the lock file.
+    /// Fills `folder` with links to the sources, and with copies of the workspace's
+    /// manifest and lock file.
     fn link_sources(&self, folder: &Path) -> io::Result<()> {
-        fs::create_dir_all(folder)?;
-        for entry in fs::read_dir(&self.source)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            let hidden = name.as_encoded_bytes().starts_with(b".");
-            let own = ["target", "Cargo.toml", "Cargo.lock"]
-                .iter()
-                .any(|own| name == *own);
-            let link = folder.join(&name);
-            if hidden || own || link.exists() {
-                continue;
-            }
-            // A broken link leads to a checkout that is gone.
-            let _ = fs::remove_file(&link);
-            std::os::unix::fs::symlink(entry.path(), link)?;
+        let copied = ["Cargo.toml", "Cargo.lock"];
+        link_entries(
+            &self.source,
+            folder,
+            &["target", "engines", copied[0], copied[1]],
+        )?;
+        for file in copied {
+            fs::copy(self.source.join(file), folder.join(file))?;
         }
-        fs::copy(self.source.join("Cargo.lock"), folder.join("Cargo.lock"))?;
-        Ok(())
+        let engines = folder.join("engines");
+        if engines.is_symlink() {
+            // A manifest written through the link would replace the source's.
+            fs::remove_file(&engines)?;
+        }
+        link_entries(&self.source.join("engines"), &engines, &["Cargo.toml"])
     }
 
     /// Compiles the program and returns the path of cargo's executable.
@@ -192,7 +193,11 @@ impl Builds {
             .arg("--target-dir")
             .arg(self.folder.join("target"))
             .args(["--features", "cell-program"])
-            .args(library.feature.iter().flat_map(|f| ["--features", f]));
+            .args(
+                library
+                    .feature
+                    .map(|name| format!("--features=syncbench-engines/{name}")),
+            );
         if self.verbose {
             cargo.stderr(Stdio::inherit());
         }
@@ -206,6 +211,25 @@ impl Builds {
         }
         executable(&String::from_utf8_lossy(&output.stdout)).ok_or(BuildError::NoProgram)
     }
+}
+
+/// Creates links in the folder `to` to the entries of the folder `from`, except hidden
+/// ones and `others`.
+fn link_entries(from: &Path, to: &Path, others: &[&str]) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let hidden = name.as_encoded_bytes().starts_with(b".");
+        let link = to.join(&name);
+        if hidden || others.iter().any(|other| name == *other) || link.exists() {
+            continue;
+        }
+        // A broken link leads to a checkout that no longer exists.
+        let _ = fs::remove_file(&link);
+        std::os::unix::fs::symlink(entry.path(), link)?;
+    }
+    Ok(())
 }
 
 /// Lets cargo find the packages of the pinned manifest.
@@ -287,15 +311,21 @@ mod tests {
     }
 
     #[test]
-    fn the_sources_are_linked_beside_a_copy_of_the_lock_file() {
+    fn the_sources_are_linked_and_what_a_build_changes_is_copied() {
         let folder = tempfile::tempdir().unwrap();
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let builds = Builds::new(&source, folder.path(), false).unwrap();
         let build = folder.path().join("loro-1.12.0");
-        builds.link_sources(&build).unwrap();
-        // A second time changes nothing.
-        builds.link_sources(&build).unwrap();
-        assert!(build.join("engines").is_symlink());
-        assert!(!build.join("Cargo.lock").is_symlink() && !build.join("target").exists());
+        fs::create_dir(&build).unwrap();
+        let [other, engines] = ["other", "engines"].map(|name| build.join(name));
+        // A manifest written through such a link would change the source.
+        std::os::unix::fs::symlink(&other, &engines).unwrap();
+        // The second time changes nothing.
+        for _ in 0..2 {
+            builds.link_sources(&build).unwrap();
+            assert!(build.join("reports").is_symlink() && engines.join("src").is_symlink());
+            assert!(!build.join("Cargo.lock").is_symlink() && !build.join("target").exists());
+            assert!(!engines.is_symlink() && !engines.join("Cargo.toml").exists());
+        }
     }
 }

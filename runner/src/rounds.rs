@@ -57,7 +57,7 @@ pub enum RoundsError {
         label: String,
         /// The suite.
         suite: String,
-        /// How the process ended.
+        /// The exit status of the process.
         status: ExitStatus,
         /// The error messages of the process.
         stderr: String,

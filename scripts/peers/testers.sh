@@ -1,15 +1,15 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2153,SC2154,SC2034 # names shared with peers.sh
-# How each load tester is installed, started and read. Sourced by scripts/peers.sh.
+# Installs, starts and reads each load tester. Sourced by scripts/peers.sh.
 #
 #   install_NAME   makes it available below $peers and sets `version`, or sets `why_not`
-#   start_NAME     starts it with run_tester; its work stands in the environment:
+#   start_NAME     starts it with run_tester; the environment describes its work:
 #                  URL CLIENTS ROOMS RATE LENGTH PHASE PAYLOAD SETTLE DRAIN OUT
 #                  (RATE: frames a second and client, 0 for none; times in seconds)
-#   phases_NAME    phases that it can be told, both if there is no such line
+#   phases_NAME    phases that it supports; both if absent
 #   frames_NAME    `text` if it cannot send its load in binary frames
 #
-# What it says itself lies in $OUT.report.json or $OUT.out, where report.cjs reads it.
+# Its own report is in $OUT.report.json or $OUT.out, where report.cjs reads it.
 
 phases_of() {
   local variable=phases_$1
@@ -35,7 +35,7 @@ on_path() {
   return 1
 }
 
-# All at once: each alone would build the library again.
+# All at once, because each alone would build the library again.
 build_examples() { cargo build --release --locked -p syncbench-loadgen --examples >&2; }
 
 # --- syncbench ------------------------------------------------------------------
@@ -49,7 +49,7 @@ install_syncbench() {
 }
 
 start_syncbench() {
-  # Without edits it is not done; so few do not count.
+  # A run needs edits; this few do not matter.
   local rate
   rate=$(awk -v clients="$CLIENTS" -v rate="$RATE" 'BEGIN { print (rate > 0 ? clients * rate : 0.1) }')
   run_tester "$syncbench" run --relay "$URL/{room}" --clients "$CLIENTS" --rooms "$ROOMS" \
@@ -57,7 +57,7 @@ start_syncbench() {
     --json --quiet --output "$OUT.syncbench"
 }
 
-# --- bare: what a client costs that only counts frames --------------------------
+# --- bare: the cost of a client that only counts frames -------------------------
 
 phases_bare=locked
 
@@ -69,7 +69,7 @@ install_bare() {
 
 start_bare() { run_tester "$bare" "$URL" "$CLIENTS" "$ROOMS" "$RATE" "$LENGTH" "$PAYLOAD"; }
 
-# Not a tester of its own: how latency comes out when clients wait for answers.
+# Not a separate tester: the latency if clients wait for answers.
 install_closed() {
   install_bare
   version=''
@@ -89,13 +89,13 @@ start_crowd() {
     --duration "${LENGTH}s" --replica light --json --quiet --output "$OUT.syncbench"
 }
 
-# How fast connections open where the relay is fast too.
+# The rate at which connections open if the relay is fast as well.
 relay_opening=syncbench
 install_opening() { :; }
 
 start_opening() { start_syncbench; }
 
-# What full replicas cost beside the library's own import.
+# The cost of full replicas next to the library's own import.
 relay_imports=none
 
 install_imports() {
@@ -143,7 +143,7 @@ start_locust() {
 
 # --- Tsung ----------------------------------------------------------------------
 
-# Users begin when they arrive, which is spread at random.
+# Users begin when they arrive, at random times.
 phases_tsung=spread
 
 install_tsung() {
@@ -188,7 +188,7 @@ start_tsung() {
   fill "$scripts/tsung.xml" "DTD=$root/usr/share/tsung/tsung-1.0.dtd" "PORT=${URL##*:}" \
     "CLIENTS=$CLIENTS" "ROOMS=$ROOMS" "SETTLE=$wait" "MESSAGES=$messages" "LIFE=$life" \
     "PERIOD_S=$(period 1)" "TEXT=$(printf '%*s' "$PAYLOAD" '' | tr ' ' x)" "DRAIN=$DRAIN" >"$OUT.xml"
-  # Erlang's name server would outlive the run: this one is ours to end.
+  # Erlang's name server would outlive the run; started here, it ends with the script.
   export ERL_EPMD_ADDRESS=127.0.0.1 ERL_EPMD_PORT=$((port + 1))
   if [ -z "${group[epmd]:-}" ]; then
     spawn epmd "$folder/epmd" "$relay_core" 36000 "$root/usr/lib/erlang/bin/epmd"
@@ -208,7 +208,7 @@ start_k6() { run_tester k6 run --quiet --no-usage-report "$scripts/k6.js"; }
 
 # --- tcpkali --------------------------------------------------------------------
 
-# Every connection keeps its own rhythm from when it was opened on.
+# Every connection keeps its own rhythm from the time it was opened.
 phases_tcpkali=spread
 
 # Its binary frames hold fixed text, without the time that latency needs.

@@ -5,7 +5,7 @@
 set -euo pipefail
 out=$1 cores=$2 limit=$3
 shift 3
-# Who stops the whole group still gets to know what it used.
+# The usage is written even if the whole group is stopped.
 trap : TERM INT
 TIMEFORMAT='%U %S'
 code=0

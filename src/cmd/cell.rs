@@ -18,14 +18,13 @@ use crate::stdout::say;
 
 /// Measure one engine, workload and data set in a process of its own.
 ///
-/// Prints a record as one line of JSON for each variant: wall and CPU time of
-/// every repetition, encoded bytes, allocations, and a hash of the result. Every
-/// repetition is checked; a wrong result gives no figure and exit code 1. What
-/// the engine cannot do gives a record that says why.
+/// Prints one record per variant, as a line of JSON: wall and CPU time of every
+/// repetition, encoded bytes, allocations, and a hash of the result. Every repetition
+/// is checked; a wrong result gives no figure and exit code 1. If the engine does not
+/// support a variant, its record gives the reason.
 ///
-/// Where cells differ in size alone, a table on standard error says how time
-/// grows: the exponent of the size, its 95 % interval, and whether it is above
-/// 1.3.
+/// If cells differ only in size, a table on standard error shows how time grows: the
+/// exponent of the size, its 95 % interval, and whether it is above 1.3.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -34,19 +33,20 @@ Examples:
   syncbench cell export --dataset my-trace.json.gz --budget 10s
   syncbench cell --list")]
 pub struct Args {
-    /// Suite, as in --list
+    /// Suite to measure; --list shows them
     #[arg(required_unless_present = "list")]
     workload: Option<String>,
 
-    /// Print suite, engine and data set of every cell there is, a line each; `large` where it takes minutes
+    /// List every cell: suite, engine, data set, and `large` if it takes minutes
     #[arg(long)]
     list: bool,
 
-    /// One row of the suite, or those whose names begin so if it ends with `/` [default: all]
+    /// One row of the suite, or all rows with this prefix if it ends with `/` [default:
+    /// all]
     #[arg(long, value_name = "NAME")]
     variant: Option<String>,
 
-    /// Engine, as in benchmark ids
+    /// Engine, named as in benchmark ids
     #[arg(long, value_name = "NAME", default_value = "loro")]
     engine: String,
 
@@ -54,7 +54,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME|FILE")]
     dataset: Option<String>,
 
-    /// Play the trace so many times over, and see how time grows
+    /// Repeat the trace N times, for each N, and show how time grows
     #[arg(long, value_name = "N,N,...", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     repeat: Vec<u32>,
 
@@ -62,11 +62,12 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     repetitions: u32,
 
-    /// Time for each variant; a repetition under way is finished, so one is always measured
+    /// Time for each variant; the last repetition is completed, so there is at least
+    /// one
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = super::duration)]
     budget: Duration,
 
-    /// Also count the instructions of one repetition, under valgrind (takes minutes)
+    /// Also count the instructions of one repetition with valgrind (takes minutes)
     #[arg(long)]
     instructions: bool,
 
@@ -100,10 +101,11 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
         .collect();
     if workloads.is_empty() {
         let suites = suite.datasets.join(", ");
-        let message = format!("{workload} has no row for {dataset}; it works on such as {suites}");
+        let message =
+            format!("{workload} has no row for {dataset}; name a data set like one of {suites}");
         return Err(BadInput::new(message).into());
     }
-    let workloads = asked(&workloads, args.variant.as_deref())?;
+    let workloads = select(&workloads, args.variant.as_deref())?;
     let sizes = sizes(data, &args.repeat)?;
     let benches: Vec<Bench<'_>> = sizes
         .into_iter()
@@ -139,8 +141,8 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
     Ok(status)
 }
 
-/// Measures a row at every size, the smallest first, and prints the records.
-/// When one repetition alone spends the budget, larger sizes are left out.
+/// Measures a row at every size, the smallest first, and prints the records. If a
+/// single repetition uses up the budget, larger sizes are skipped.
 fn measure_sizes(benches: &[Bench<'_>], workload: &Workload) -> anyhow::Result<Vec<Record>> {
     let mut records = Vec::new();
     let mut spent: Option<String> = None;
@@ -148,7 +150,7 @@ fn measure_sizes(benches: &[Bench<'_>], workload: &Workload) -> anyhow::Result<V
         if let Some(smaller) = &spent {
             let budget = humantime::format_duration(bench.limits.budget);
             eprintln!(
-                "not measured: {}: one repetition of {smaller} alone took more than the budget \
+                "not measured: {}: one repetition of {smaller} took more than the budget \
                  of {budget}; allow more with --budget",
                 bench.name(workload)
             );
@@ -162,8 +164,8 @@ fn measure_sizes(benches: &[Bench<'_>], workload: &Workload) -> anyhow::Result<V
     Ok(records)
 }
 
-/// The data set as it is, or, where repeats of it were asked for, each of them,
-/// ascending.
+/// Returns the data set as it is or, with `repeats`, each of the repeated ones in
+/// ascending order.
 fn sizes(data: Data, repeats: &[u32]) -> Result<Vec<(Option<u32>, Data)>, BadInput> {
     if repeats.is_empty() {
         return Ok(vec![(None, data)]);
@@ -172,7 +174,7 @@ fn sizes(data: Data, repeats: &[u32]) -> Result<Vec<(Option<u32>, Data)>, BadInp
         Data::Trace(trace) if trace.repeats() == 1 && trace.start_content().is_empty() => trace,
         data => {
             return Err(BadInput::new(format!(
-                "{} cannot be repeated, only a trace that starts from nothing can; name another \
+                "{} cannot be repeated, only a trace with an empty start text can; name another \
                  --dataset or leave --repeat out",
                 data.name()
             )));
@@ -214,23 +216,23 @@ fn conditions(engine: &dyn Engine, data: &Data, args: &Args) -> Run {
     conditions::of(engine, dataset, 0, settings)
 }
 
-/// What the cells of one command have in common.
+/// The settings that all cells of one command share.
 struct Bench<'a> {
     suite: &'a Suite,
     engine: &'static dyn Engine,
-    /// As it was asked for.
+    /// The name or path that the user gave.
     dataset: &'a str,
-    /// How often the trace is played, where that was asked for.
+    /// The number of times that the trace is repeated, if the user gave one.
     repeat: Option<u32>,
     conditions: Run,
     limits: Limits,
-    /// Whether to count instructions as well.
+    /// True if instructions are counted as well.
     instructions: bool,
     subject: Subject,
 }
 
 impl Bench<'_> {
-    /// The row's own name, and the size where several were asked for.
+    /// Returns the row's own name, with the size if several were requested.
     fn variant(&self, workload: &Workload) -> String {
         match self.repeat {
             None => workload.variant().to_owned(),
@@ -238,14 +240,14 @@ impl Bench<'_> {
         }
     }
 
-    /// Id of the row, as in the suites.
+    /// Returns the id of the row, as in the suites.
     fn name(&self, workload: &Workload) -> String {
         let (suite, engine) = (self.suite.name, self.engine.name());
         let variant = self.variant(workload);
         format!("{suite}/{engine}/{}/{variant}", self.dataset)
     }
 
-    /// The record of a row, and whether one repetition alone spent the budget.
+    /// Returns the record of a row, and whether a single repetition used up the budget.
     fn measure(&self, workload: &Workload) -> anyhow::Result<(Record, bool)> {
         let mut cell = self.without_figures(workload);
         let name = self.name(workload);
@@ -273,14 +275,14 @@ impl Bench<'_> {
         }
     }
 
-    /// The record of a row that the engine or the data set has none of.
+    /// Returns the record of a row that does not exist for the engine or the data set.
     fn not_available(&self, mut cell: Cell, name: &str, reason: String) -> Record {
         eprintln!("n/a: {name}: {reason}");
         cell.unavailable = Some(reason);
         self.record(cell, Status::Ok, Vec::new())
     }
 
-    /// What to start this executable with so that it runs one timed part.
+    /// Returns the arguments with which this executable runs the timed part once.
     fn counting_args(&self, workload: &Workload) -> Vec<String> {
         let mut args: Vec<String> = [
             "cell",
@@ -299,8 +301,7 @@ impl Bench<'_> {
         args
     }
 
-    /// The place of a row in a series: among the sizes that were asked for, or
-    /// its own.
+    /// Returns the place of a row in a series: of the requested sizes, or of its own.
     fn scale(&self, workload: &Workload) -> Option<Scale> {
         match self.repeat {
             Some(_) => Some(Scale {
@@ -388,21 +389,21 @@ fn fill(cell: &mut Cell, measured: cell::Measured) {
     cell.finding = measured.outcome.finding;
 }
 
-/// The engine called `name`. One that this build lacks is answered with how to
-/// build it in.
+/// Returns the engine called `name`. The error for an engine that this build lacks says
+/// how to build with it.
 fn engine_named(name: &str, workload: &str) -> Result<&'static dyn Engine, BadInput> {
     let known = named("engine", name, EngineInfo::ALL.iter(), |known| known.name)?;
     engine(name).ok_or_else(|| {
         let feature = known.feature.unwrap_or_default();
         BadInput::new(format!(
             "this build does not have the engine `{name}`; build it in with `cargo run --release \
-             --features {feature} -- cell {workload} --engine {name}`"
+             --features syncbench-engines/{feature} -- cell {workload} --engine {name}`"
         ))
     })
 }
 
-/// The rows that `--variant` names.
-fn asked<'a>(
+/// Returns the rows that `--variant` selects.
+fn select<'a>(
     workloads: &'a [Workload],
     variant: Option<&str>,
 ) -> Result<Vec<&'a Workload>, BadInput> {
@@ -417,7 +418,7 @@ fn asked<'a>(
     named("variant", variant, workloads.iter(), Workload::variant).map(|row| vec![row])
 }
 
-/// The one of `choices` that is called `name`.
+/// Returns the one of `choices` that is called `name`.
 fn named<'a, T>(
     what: &str,
     name: &str,
@@ -430,7 +431,7 @@ fn named<'a, T>(
         .ok_or_else(|| {
             let known: Vec<&str> = choices.map(&name_of).collect();
             BadInput::new(format!(
-                "no {what} called `{name}`; there are {}",
+                "unknown {what} `{name}`; choose one of {}",
                 known.join(", ")
             ))
         })

@@ -24,14 +24,14 @@ use crate::stdout::say;
 
 /// Measure versions of a library side by side, to see what an upgrade changes.
 ///
-/// For each ENGINE@VERSION, builds the cell program from the sources of this
-/// syncbench with that version from the registry. An ENGINE alone is the one in
-/// this executable, and a program is any other build of syncbench. The programs
-/// then measure the cells in turns, each time in a new process. The first is the
-/// base; engines come before programs.
+/// For each ENGINE@VERSION, the cell program is built from the sources of this
+/// syncbench with that version from the registry. An ENGINE without a version is the
+/// one in this executable, and a PROGRAM is any other build of syncbench. The programs
+/// then take turns at measuring the cells, each time in a new process. The first
+/// contender is the base of the ratios; engines come before programs.
 ///
-/// Suites whose rows have no sizes of their own are measured on the trace played
-/// 1, 2, 4 and 8 times over, so that the table shows how time grows.
+/// Suites without sizes of their own are measured on the trace repeated 1, 2, 4 and 8
+/// times, so that the table shows how time grows.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -59,7 +59,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME|FILE")]
     dataset: Option<String>,
 
-    /// Sizes of the trace, for suites that have none of their own
+    /// Numbers of times to repeat the trace, for suites without sizes of their own
     #[arg(long, value_name = "N,N,...", value_delimiter = ',', default_value = "1,2,4,8", value_parser = clap::value_parser!(u32).range(1..))]
     repeat: Vec<u32>,
 
@@ -75,7 +75,8 @@ pub struct Args {
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = super::duration)]
     budget: Duration,
 
-    /// Checkout of syncbench to build from [default: the one this was built from]
+    /// Checkout of syncbench to build from [default: the one that this syncbench was
+    /// built from]
     #[arg(long, value_name = "DIR")]
     source: Option<PathBuf>,
 
@@ -91,7 +92,7 @@ pub struct Args {
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
 
-    /// Show no progress
+    /// Hide the progress display
     #[arg(short, long)]
     quiet: bool,
 }
@@ -100,7 +101,8 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<Status> {
     let jobs = jobs(&args)?;
     if args.engines.len() + args.programs.len() < 2 {
-        let message = "a comparison needs two engines or more: repeat --engine or --program";
+        let message =
+            "a comparison needs at least two engines or programs: repeat --engine or --program";
         return Err(BadInput::new(message).into());
     }
     let started = SystemTime::now();
@@ -158,7 +160,7 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
     Ok(Status::Ok)
 }
 
-/// The work of each process.
+/// Returns the work of each process.
 fn jobs(args: &Args) -> Result<Vec<Job>, BadInput> {
     let job = |name: &String| {
         let suite = Suite::named(name).ok_or_else(|| {
@@ -191,15 +193,15 @@ fn jobs(args: &Args) -> Result<Vec<Job>, BadInput> {
     args.workloads.iter().map(job).collect()
 }
 
-/// Returns true if a suite is measured on a trace that is played several times
-/// over: one whose rows have no sizes of their own.
+/// Returns true if a suite is measured on a repeated trace, because its rows have no
+/// sizes of their own.
 fn takes_repeats(suite: &Suite, dataset: &str) -> bool {
     let input = input_of(dataset).unwrap_or(Input::Sequential);
     let rows = suite.workloads();
     input == Input::Sequential && rows.iter().all(|row| row.scale_of().is_none())
 }
 
-/// The contenders, built if they have to be: engines, then programs.
+/// Returns the contenders, engines first, and builds them if necessary.
 fn contenders(args: &Args, watched: bool) -> anyhow::Result<Vec<Contender>> {
     let engines = args
         .engines

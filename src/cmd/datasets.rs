@@ -1,4 +1,4 @@
-//! `syncbench datasets`: the traces and documents to measure with.
+//! `syncbench datasets`: the traces and documents for measurements.
 
 mod fetch;
 mod list;
@@ -27,9 +27,10 @@ Examples:
 
 Data sets come from the executable (automerge-paper), from the folder that
 SYNCBENCH_DATASETS names, or from the cache folder that `fetch` fills
-(SYNCBENCH_CACHE, or the user's own). A path works wherever a name does.
+(SYNCBENCH_CACHE, or by default the user's cache folder). Wherever a name is
+accepted, the path of a trace file is too.
 
-Exit codes: 0 ok, 1 something could not be fetched or is wrong, 2 bad usage or input")]
+Exit codes: 0 ok, 1 a download or a check failed, 2 bad usage or input")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -44,7 +45,7 @@ enum Command {
     Convert(ConvertArgs),
 }
 
-/// Write a trace in another form: .json, .json.gz or .sbtrace (binary, loads fastest)
+/// Convert a trace to .json, .json.gz or .sbtrace (binary, loads fastest)
 #[derive(clap::Args)]
 #[command(after_help = "Example: syncbench datasets convert my-trace.json my-trace.sbtrace")]
 struct ConvertArgs {
@@ -52,11 +53,11 @@ struct ConvertArgs {
     #[arg(value_name = "NAME|FILE")]
     from: String,
 
-    /// File to write; its ending says in which form
+    /// File to write; its ending determines the format
     #[arg(value_name = "FILE")]
     to: PathBuf,
 
-    /// Print the outcome as JSON
+    /// Print the result as JSON
     #[arg(long)]
     json: bool,
 }
@@ -88,7 +89,7 @@ fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A table without lines; columns from `numbers` on are set to the right.
+/// Creates a table without lines, in which the columns `numbers` are right-aligned.
 fn table<const N: usize>(header: [&str; N], numbers: std::ops::Range<usize>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
@@ -101,7 +102,7 @@ fn table<const N: usize>(header: [&str; N], numbers: std::ops::Range<usize>) -> 
     table
 }
 
-/// A progress bar on a terminal, nothing elsewhere.
+/// Creates a progress bar, which is hidden unless standard error is a terminal.
 fn bar(template: &str) -> ProgressBar {
     let watched = std::io::stderr().is_terminal() && std::env::var_os("CI").is_none();
     let bar = if watched {
@@ -109,7 +110,8 @@ fn bar(template: &str) -> ProgressBar {
     } else {
         ProgressBar::hidden()
     };
-    // A constant template that indicatif accepts; its default otherwise.
+    // The templates are constants that indicatif accepts; if it does not, the bar
+    // has the default style.
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }

@@ -43,12 +43,12 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t = HistoryKind::Full)]
     history: HistoryKind,
 
-    /// End when stdin closes and ignore Ctrl-C: for a run that owns the relay
+    /// End when stdin closes, and ignore Ctrl-C: for a run that owns the relay
     #[arg(long, hide = true)]
     owned: bool,
 }
 
-/// The command that starts this program as the embedded relay of a run.
+/// Returns the command that starts this program as the embedded relay of a run.
 pub fn owned_command(settings: &RelaySettings) -> anyhow::Result<RelayCommand> {
     let program = std::env::current_exe().context("cannot find the syncbench executable")?;
     let mut args = vec!["relay".into(), "--owned".into()];
@@ -64,7 +64,7 @@ pub fn owned_command(settings: &RelaySettings) -> anyhow::Result<RelayCommand> {
     Ok(RelayCommand { program, args })
 }
 
-/// Serves until it is told to end.
+/// Serves until it is told to stop.
 pub fn run(args: Args) -> anyhow::Result<Status> {
     // One thread: what one core can relay is the figure people plan with.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -95,8 +95,8 @@ async fn until_told(owned: bool) {
     if !owned {
         return interrupted().await;
     }
-    // A terminal sends Ctrl-C to the relay as well as to the run that owns it;
-    // the run still needs it to end in order.
+    // A terminal sends Ctrl-C to the relay as well as to the run that owns it. The run
+    // still needs the relay to end in order.
     let ignored = tokio::spawn(async {
         loop {
             interrupted().await;
@@ -108,7 +108,7 @@ async fn until_told(owned: bool) {
     ignored.abort();
 }
 
-/// Completes at Ctrl-C, or when a service manager asks to end.
+/// Completes at Ctrl-C, or when a service manager asks the process to stop.
 async fn interrupted() {
     let Ok(mut term) = signal(SignalKind::terminate()) else {
         return std::future::pending().await;

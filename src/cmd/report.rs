@@ -49,7 +49,7 @@ pub struct Args {
     json: bool,
 }
 
-/// Reads the records, writes the tables, says where.
+/// Reads the records, writes the tables, and prints their paths.
 pub fn run(args: Args) -> anyhow::Result<Status> {
     let Collected { records, refused } = collect(&args.records);
     for error in &refused {

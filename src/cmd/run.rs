@@ -146,7 +146,7 @@ pub struct Args {
     quiet: bool,
 }
 
-/// The help of `--threshold`, with every metric that there is.
+/// Returns the help of `--threshold`, with every metric.
 fn threshold_help() -> String {
     format!(
         "Fail with exit code 99 unless this holds: `propagation.p99 < 100ms`; repeatable\n\n{}",
@@ -155,7 +155,7 @@ fn threshold_help() -> String {
 }
 
 impl Args {
-    /// The scenario as the file and the flags give it.
+    /// Returns the scenario that the file and the flags describe.
     fn scenario(&self) -> anyhow::Result<Scenario> {
         let (name, toml) = match &self.scenario {
             Some(name) => (name.as_str(), written(name)?),
@@ -170,7 +170,7 @@ impl Args {
         Ok(scenario)
     }
 
-    /// The flags as the settings of a scenario file.
+    /// Returns the flags as settings of a scenario file.
     fn flags(&self) -> anyhow::Result<toml::Table> {
         let mut flags = Flags::default();
         let time = |time: Duration| humantime::format_duration(time).to_string();
@@ -200,7 +200,7 @@ impl Args {
     }
 }
 
-/// The text of a built-in scenario, or of a file.
+/// Returns the text of a built-in scenario or of a file.
 fn written(name: &str) -> anyhow::Result<String> {
     if let Some(shipped) = Shipped::named(name) {
         return Ok(shipped.toml.to_owned());
@@ -235,7 +235,7 @@ fn list() -> anyhow::Result<Status> {
     Ok(Status::Ok)
 }
 
-/// Runs the scenario, writes record and report, prints the result.
+/// Runs the scenario, writes record and report, and prints the result.
 pub fn run(args: Args) -> anyhow::Result<Status> {
     if args.list {
         return list();

@@ -42,7 +42,7 @@ fn trace(txns: usize) -> tempfile::NamedTempFile {
     file
 }
 
-/// Everything about a cell that must not change from run to run.
+/// The figures of a cell that must not change from run to run.
 fn exact(cell: &Cell) -> (String, u64, [Option<u64>; 4], Option<i64>, String) {
     let counts = [
         cell.allocs,
@@ -55,8 +55,8 @@ fn exact(cell: &Cell) -> (String, u64, [Option<u64>; 4], Option<i64>, String) {
     (variant, cell.encoded_bytes, counts, cell.live_bytes, hash)
 }
 
-/// A run of one row: engines build their tables in an order of their own, which
-/// a row before may have changed.
+/// Runs one row twice. Engines build their tables in an order that an earlier row may
+/// have changed, so each run measures only this row.
 fn twice(engine: &dyn Engine, variant: &str, file: &str) -> [Cell; 2] {
     let args = ["import", "--engine", engine.name(), "--variant", variant];
     let limits = ["--dataset", file, "--repetitions", "1"];
@@ -154,8 +154,8 @@ fn instructions_are_counted_where_valgrind_is() {
         return;
     }
     let cell = cells(&args).remove(0);
-    // One import of 300 keystrokes: no less than one instruction for each, and
-    // far less than starting the process takes.
+    // One import of 300 keystrokes takes at least one instruction for each, and far
+    // fewer than starting the process.
     let instructions = cell.instructions.unwrap();
     assert!((300..20_000_000).contains(&instructions), "{instructions}");
 }

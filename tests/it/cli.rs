@@ -1,5 +1,5 @@
-//! What every command does: the help texts, which are part of the interface, and
-//! a reader that goes away.
+//! Properties of every command: the help texts, which are part of the interface, and a
+//! reader that closes the pipe.
 
 #[test]
 fn help_texts_are_as_documented() {

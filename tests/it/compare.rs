@@ -1,6 +1,6 @@
-//! `syncbench compare`: an executable against itself, and what cannot be
-//! compared. Building other versions takes minutes; its plan is tested where it
-//! is made.
+//! `syncbench compare`: an executable against itself, and what cannot be compared.
+//! Building other versions takes minutes; its plan is tested in the crate that makes
+//! it.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ fn compare(args: &[&str], folder: &Path) -> Output {
     command.output().unwrap()
 }
 
-/// A trace of 400 keystrokes at the end of the text.
+/// Writes a trace of 400 keystrokes at the end of the text.
 fn write_trace(folder: &Path) {
     let txn = |i: usize| serde_json::json!({ "patches": [[i, 0, "x"]] });
     let txns: Vec<_> = (0..400).map(txn).collect();
@@ -100,8 +100,8 @@ fn executables_are_compared_like_versions() {
 fn what_cannot_be_compared_is_answered_before_anything_runs() {
     let folder = tempfile::tempdir().unwrap();
     for (args, message) in [
-        (vec!["--engine", "loro", "import"], "two engines or more"),
-        (vec!["import"], "two engines or more"),
+        (vec!["--engine", "loro", "import"], "at least two engines"),
+        (vec!["import"], "at least two engines"),
         (
             vec!["--engine", "loro", "--program", "gone/syncbench"],
             "cannot find the program gone/syncbench",

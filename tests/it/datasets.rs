@@ -9,7 +9,7 @@ const TRACE: &str = r#"{"startContent":"","endContent":"hey!","txns":[
     {"time":"2024-01-01T00:00:00Z","patches":[[0,0,"hi"]]},
     {"time":"2024-01-01T00:00:01Z","patches":[[1,1,"ey"],[3,0,"!"]]}]}"#;
 
-/// `syncbench datasets ARGS` with an empty cache in `home` and no mirror.
+/// Runs `syncbench datasets ARGS` with an empty cache in `home` and no mirror.
 fn datasets(home: &Path, args: &[&str], proxy: Option<&str>) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_syncbench"));
     for variable in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
@@ -35,7 +35,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-/// A proxy that refuses everything and tells what it was asked for first.
+/// Starts a proxy that refuses everything and returns the first request.
 fn refusing_proxy() -> (String, std::thread::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

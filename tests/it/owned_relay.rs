@@ -1,4 +1,4 @@
-//! Relays that a run owns: it starts, disturbs and ends them.
+//! Relays that a run owns: the run starts, disturbs and ends them.
 
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output};
@@ -11,7 +11,7 @@ fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-/// A short run with these flags; its record, if it made one.
+/// Runs briefly with these flags, and returns the record, if there is one.
 fn run(flags: &[&str]) -> (Output, Option<Record>) {
     let folder = tempfile::tempdir().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_syncbench"))
@@ -62,7 +62,7 @@ fn a_relay_that_does_not_start_is_named_with_what_it_did() {
         assert_eq!(output.status.code(), Some(1), "{command}");
         assert!(stderr(&output).contains(message), "{}", stderr(&output));
         assert!(record.is_none());
-        // Far below the time that the command would have taken.
+        // This is far less than the time that the command would have taken.
         assert!(begun.elapsed() < Duration::from_secs(30));
     }
 }
@@ -78,7 +78,7 @@ fn clients_give_a_relay_back_what_it_forgot_when_it_was_killed() {
     assert_eq!(counts.visible, counts.expected);
     let convergence = record.convergence.unwrap();
     assert_eq!((convergence.converged, convergence.lost), (2, 0));
-    // The time without a relay is the relay's, and in the headline.
+    // The time without a relay counts as the relay's, also in the headline.
     assert!(record.latency["propagation"].max > 200_000.0);
     assert!(!record.latency.contains_key("delayed"));
     assert!(

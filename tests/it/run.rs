@@ -1,5 +1,5 @@
-//! `syncbench run` as a user meets it: the executable, its exit codes, its
-//! messages and the files it leaves.
+//! `syncbench run` as a user meets it: the executable, its exit codes, its messages and
+//! its files.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

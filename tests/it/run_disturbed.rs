@@ -1,5 +1,5 @@
-//! Runs that something happens to: the relay dies or freezes, the user ends
-//! them. Nothing measured is lost, and nothing bad is hidden.
+//! Disturbed runs: the relay dies or freezes, or the user interrupts them. No
+//! measurement is lost, and no problem is hidden.
 
 #![cfg(target_os = "linux")] // finds the relay process in /proc
 
@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use syncbench_reports::record::Record;
 
-/// A run that goes on for an hour unless something ends it.
+/// A run of one hour, unless something ends it.
 struct LongRun {
     child: Child,
     folder: tempfile::TempDir,
-    /// Where it serves its metrics.
+    /// The address at which it serves its metrics.
     metrics: SocketAddr,
 }
 
@@ -49,7 +49,7 @@ impl LongRun {
         run
     }
 
-    /// Whether its metrics tell of edits.
+    /// Returns true if its metrics count edits.
     fn is_editing(&self) -> bool {
         let Ok(mut connection) = TcpStream::connect(self.metrics) else {
             return false;
@@ -98,7 +98,7 @@ impl LongRun {
     }
 }
 
-/// A test that fails must not leave a run behind that goes on for an hour.
+/// A failing test must not leave a run of one hour behind.
 impl Drop for LongRun {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -123,7 +123,7 @@ fn ctrl_c_ends_the_run_in_order_and_its_relay_with_it() {
     let run = LongRun::start();
     let relay = run.relay();
     let generator = Pid::from_raw(run.child.id() as i32).unwrap();
-    // As a terminal does it: both get the signal.
+    // A terminal sends the signal to both.
     kill_process(relay, Signal::INT).unwrap();
     kill_process(generator, Signal::INT).unwrap();
     let (code, text, record) = run.finish();
@@ -138,10 +138,9 @@ fn ctrl_c_ends_the_run_in_order_and_its_relay_with_it() {
     );
 }
 
-/// The relay stands still for a second while 100 edits a second are intended.
-/// However the clients wait, those edits must show how long their readers
-/// waited: half of them more than half a second. (Coordinated omission would
-/// show one such edit a client.)
+/// The relay stops for a second, during which 100 edits are intended. However the
+/// clients wait, those edits must show how long their readers waited: half of them more
+/// than half a second. (Coordinated omission would show one such edit per client.)
 #[test]
 fn a_frozen_relay_shows_in_proportion_to_the_edits_that_fell_in() {
     let run = LongRun::start();
@@ -155,7 +154,7 @@ fn a_frozen_relay_shows_in_proportion_to_the_edits_that_fell_in() {
     let (_, text, record) = run.finish();
     let headline = record.latency["propagation"].histogram().unwrap();
     let slow = headline.count_between(500_000_000, u64::MAX);
-    // 50 edits for 2 others each, less the two at the edges.
+    // 50 edits for 2 others each, except for the two at the edges.
     assert!(slow >= 96, "{slow} deliveries took over 0.5 s: {text}");
     let slowest = headline.max();
     assert!(slowest >= 980_000_000, "{slowest} ns: {text}");

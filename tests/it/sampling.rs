@@ -1,4 +1,4 @@
-//! A relay that somebody else has started is found and sampled.
+//! A relay that was started elsewhere is found and sampled.
 #![cfg(target_os = "linux")] // only Linux tells
 
 use std::io::{BufRead, BufReader};
@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 use syncbench_loadgen::process::{Sampler, pid_listening_on};
 
-/// Ends the relay also where a test fails.
+/// Ends the relay even if a test fails.
 struct Relay(Child);
 
 impl Drop for Relay {

@@ -1,5 +1,5 @@
-//! Scenarios that come with the tool, run by name: short, and judged by their
-//! exit codes alone, since a busy machine may be slow.
+//! The built-in scenarios, run by name: short, and judged by their exit codes alone,
+//! since a busy machine may be slow.
 
 use std::process::{Command, Stdio};
 
@@ -59,7 +59,7 @@ fn a_relay_with_a_memory_brings_everyone_up_to_date() {
         let (code, record) = run(args);
         let verdict = &record.verdict;
         assert_eq!(code, i32::from(verdict.exit_code), "{args:?}");
-        // How fast it was depends on what else the machine does.
+        // The speed depends on the load of the machine.
         let on_time = matches!(
             verdict.status,
             Status::Ok | Status::Threshold | Status::Invalid

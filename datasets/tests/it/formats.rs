@@ -140,6 +140,17 @@ fn assert_survives_writing(trace: &Trace) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+#[test]
+fn a_converted_file_has_the_usual_permissions() {
+    let trace = load_bytes("empty", br#"{"startContent":"","endContent":"","txns":[]}"#).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let [ours, usual] = ["ours.json", "usual.json"].map(|name| dir.path().join(name));
+    convert(&trace, &ours).unwrap();
+    std::fs::write(&usual, b"text").unwrap();
+    let permissions = |path| std::fs::metadata(path).unwrap().permissions();
+    assert_eq!(permissions(ours), permissions(usual));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 

@@ -1,27 +1,28 @@
 //! Automerge.
 //!
-//! As its authors use it: `AutoCommit`, `splice_text`, a transaction for each
-//! commit with a fixed time, and `load` where a replica that holds nothing gets
-//! a saved document. Other imports are `apply_changes` (updates) and
-//! `load_incremental` (a saved document into one that is in use). What a
-//! replica without anything lacks is the saved document, as in Automerge's own
-//! sync protocol; what another lacks is a row of changes.
+//! The adapter uses it as its authors do: `AutoCommit`, `splice_text`, a transaction
+//! with a fixed time for each commit, and `load` if an empty replica receives a saved
+//! document. Other imports use `apply_changes` (updates) and `load_incremental` (a
+//! saved document into one that is in use). As in Automerge's own sync protocol, a
+//! replica that has nothing is sent the saved document, and any other a sequence of
+//! changes.
 //!
-//! Two peers that each make the object `text` would make two, as with the other
-//! containers. So every replica starts from the same first change, by an actor of its own that no version
-//! vector shows. A counter is the sequence number of a change, not of a
-//! character; actor ids are the eight bytes of the peer id.
+//! Two peers that each created the object `text` would create two different ones, and
+//! the same holds for the other containers. So every replica starts from the same first
+//! change, made by an actor of its own that no version vector shows. A counter is the
+//! sequence number of a change, not of a character. Actor ids are the eight bytes of
+//! the peer id.
 //!
-//! What the adapter adds:
+//! The adapter adds:
 //!
-//! - A walk over the chunks of an import, with their checksums:
-//!   `load_incremental` takes the sound beginning of damaged bytes and says
-//!   nothing. A row of changes that is cut between two is a shorter row.
-//! - `applied` costs one look-up a change while some wait for others, and none
-//!   otherwise; after a saved document, one for each of the latest changes, and
-//!   a walk over all where these do not account for every change.
-//! - Automerge is asked for what follows given heads, and a version vector has
-//!   none: they are found by a walk from the own heads back to what the vector
+//! - A walk over the chunks of an import, with their checksums: `load_incremental`
+//!   silently accepts the intact beginning of damaged bytes. A sequence of changes that
+//!   is cut between two changes is a shorter sequence.
+//! - `applied`. It costs one look-up per change while some are pending, and none
+//!   otherwise. After a saved document, it costs one for each of the latest changes,
+//!   and a walk over all changes if these do not account for every one.
+//! - Heads. Automerge exports what follows given heads, but a version vector has none:
+//!   they are found by a walk from the replica's own heads back to what the vector
 //!   contains. An export of a range walks over the whole history.
 
 mod containers;
@@ -46,7 +47,7 @@ use crate::{
     Versioned,
 };
 
-/// Automerge, as this build links it.
+/// Automerge, at the version of this build.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Automerge;
 
@@ -71,7 +72,7 @@ const VERIFIED: &str = "the hash of every change is verified";
 const NO_WATCHING: &str =
     "Automerge hands out no updates: a client asks for the last change after each commit";
 
-/// Who makes the first change, which all replicas share.
+/// The actor of the first change, which all replicas share.
 const ORIGIN: [u8; 8] = [0xff; 8];
 
 const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
@@ -157,13 +158,14 @@ struct AutomergeReplica {
     doc: AutoCommit,
     containers: Containers,
     peer: PeerId,
-    /// Automerge keeps sequence numbers to itself.
+    /// The version vector, kept here because Automerge does not expose sequence
+    /// numbers.
     version: BTreeMap<PeerId, Counter>,
-    /// Changes that came before those they build on.
+    /// Changes that arrived before those that they build on.
     waiting: Vec<Known>,
 }
 
-/// A change, as far as versions go.
+/// The part of a change that versions need.
 #[derive(Clone, Copy)]
 struct Known {
     hash: ChangeHash,
@@ -176,7 +178,8 @@ impl AutomergeReplica {
         self.version.is_empty() && self.waiting.is_empty()
     }
 
-    /// A saved document becomes this one, or is merged into it.
+    /// Loads a saved document into an empty replica, or merges it into the present
+    /// document.
     fn import_document(&mut self, bytes: &[u8]) -> Result<Vec<OpRange>, EngineError> {
         let before = self.version_vector();
         if self.is_untouched() {
@@ -193,7 +196,7 @@ impl AutomergeReplica {
         Ok(self.version_vector().missing_from(&before))
     }
 
-    /// The version vector, from the latest changes if these account for all.
+    /// Returns the version vector, from the latest changes if these account for all.
     fn count_changes(&mut self) -> Result<BTreeMap<PeerId, Counter>, EngineError> {
         let heads = self.doc.get_heads();
         let latest = heads
@@ -246,7 +249,7 @@ impl AutomergeReplica {
         })
     }
 
-    /// What a replica lacks that is at `since`.
+    /// Returns what a replica at `since` lacks.
     fn changes_since(&mut self, since: &VersionVector) -> Vec<u8> {
         let heads = self.heads_within(since);
         let changes = self.doc.get_changes(&heads);
@@ -254,8 +257,8 @@ impl AutomergeReplica {
         bytes.collect::<Vec<_>>().concat()
     }
 
-    /// The latest changes that `version` contains. Nothing older than these is
-    /// looked at: what a version contains, it contains with all before it.
+    /// Returns the latest changes that `version` contains. The search stops at these,
+    /// because a version that contains a change contains everything before it.
     fn heads_within(&mut self, version: &VersionVector) -> Vec<ChangeHash> {
         let mut heads = Vec::new();
         let mut seen = BTreeSet::new();
@@ -276,7 +279,7 @@ impl AutomergeReplica {
         heads
     }
 
-    /// The changes that fulfil a condition on their maker and its counter.
+    /// Returns the changes whose peer and counter satisfy a condition.
     fn changes(
         &mut self,
         wanted: impl Fn(PeerId, Counter) -> bool,
@@ -300,7 +303,7 @@ impl AutomergeReplica {
                 counters.start, counters.end,
             )));
         }
-        // What a client sends for each commit.
+        // This is what a client sends for each commit.
         if peer == self.peer && counters == (end.saturating_sub(1)..end) {
             let last = self.doc.get_last_local_change();
             return Ok(last.map_or_else(Vec::new, |change| change.raw_bytes().to_vec()));
@@ -451,7 +454,8 @@ fn actor(peer: PeerId) -> ActorId {
     ActorId::from(peer.to_be_bytes())
 }
 
-/// Who made a change, and its counter after it. None for the shared origin.
+/// Returns the peer that made a change, and its counter after the change; `None` for
+/// the shared first change.
 fn maker(actor: &ActorId, seq: u64) -> Result<Option<(PeerId, Counter)>, EngineError> {
     let bytes: [u8; 8] = actor
         .to_bytes()
@@ -476,8 +480,9 @@ fn version_of(changes: impl Iterator<Item = Known>) -> BTreeMap<PeerId, Counter>
     version
 }
 
-/// The chunks of an encoding with their types: magic bytes, four bytes of the
-/// SHA-256 of all that follows them, type, length in LEB128, content.
+/// Splits an encoding into its chunks with their types. A chunk consists of magic
+/// bytes, four bytes of the SHA-256 of all that follows them, type, length in LEB128,
+/// and content.
 fn chunks(mut bytes: &[u8]) -> Result<Vec<(u8, &[u8])>, EngineError> {
     let mut chunks = Vec::new();
     while !bytes.is_empty() {
@@ -492,7 +497,7 @@ fn chunks(mut bytes: &[u8]) -> Result<Vec<(u8, &[u8])>, EngineError> {
     Ok(chunks)
 }
 
-/// Whole length and type of the first chunk, if it is all there.
+/// Returns the whole length and the type of the first chunk, if it is complete.
 fn chunk_header(bytes: &[u8]) -> Option<(usize, u8)> {
     if !bytes.starts_with(&MAGIC) {
         return None;

@@ -1,9 +1,9 @@
-//! Peers, versions and history for libraries that have operations only, and
-//! leave these to the application.
+//! Peers, versions and history for libraries that have operations only and leave the
+//! rest to the application.
 //!
-//! Each commit carries what its peer had newly seen. It is applied when
-//! everything that it builds on is there, and kept, so that it can be sent on. A
-//! counter is a commit.
+//! Each commit carries what its peer had newly seen. It is applied once everything that
+//! it builds on has arrived, and kept, so that it can be sent on. A counter counts
+//! commits.
 
 mod encoding;
 
@@ -18,21 +18,21 @@ use crate::{Counter, EngineError, Imported, OpRange, PeerId, VersionVector};
 #[derive(Debug)]
 pub(crate) struct Commit<T> {
     pub peer: PeerId,
-    /// How many its peer had made before.
+    /// The number of commits that its peer had made before.
     pub counter: Counter,
-    /// What its peer had newly seen of others since its last commit: the end
-    /// of each.
+    /// The commits of others that its peer had seen since its own previous commit: the
+    /// end for each of those peers.
     seen: Box<[(PeerId, Counter)]>,
-    /// What the library made of it.
+    /// The library's encoding of the commit.
     pub payload: T,
 }
 
-/// What one peer has made.
+/// The commits of one peer.
 #[derive(Debug)]
 struct Log<T> {
-    /// Each commit, with its place among all that this replica contains.
+    /// Each commit, with its index among all that this replica contains.
     commits: Vec<(usize, Commit<T>)>,
-    /// What the peer had seen of others at its last commit.
+    /// The commits of others that the peer had seen at its last commit.
     seen: BTreeMap<PeerId, Counter>,
 }
 
@@ -49,21 +49,21 @@ impl<T> Log<T> {
     }
 }
 
-/// All commits that a replica contains, and those that wait.
+/// All commits that a replica contains, and those that are pending.
 #[derive(Debug)]
 pub(crate) struct History<T> {
     peer: PeerId,
     logs: BTreeMap<PeerId, Log<T>>,
-    /// Number of commits in all logs.
+    /// The number of commits in all logs.
     commits: usize,
-    /// The ends of others that changed since the own last commit.
+    /// The ends of others that changed since this replica's last commit.
     news: BTreeMap<PeerId, Counter>,
-    /// Commits that came too early, each at one (peer, end) that it lacks.
+    /// Pending commits, each under one (peer, end) that it lacks.
     waiting: BTreeMap<(PeerId, Counter), Vec<Commit<T>>>,
 }
 
 impl<T: Payload> History<T> {
-    /// The history of an empty replica of `peer`.
+    /// Creates the history of an empty replica of `peer`.
     pub fn new(peer: PeerId) -> Self {
         Self {
             peer,
@@ -78,7 +78,7 @@ impl<T: Payload> History<T> {
         self.peer
     }
 
-    /// Number of commits of `peer`.
+    /// Returns the number of commits of `peer`.
     pub fn end(&self, peer: PeerId) -> Counter {
         self.logs.get(&peer).map_or(0, Log::end)
     }
@@ -92,7 +92,7 @@ impl<T: Payload> History<T> {
         !self.waiting.is_empty()
     }
 
-    /// Adds a commit of this replica's own, which builds on everything here.
+    /// Adds a commit of this replica, which builds on everything that it contains.
     pub fn commit(&mut self, payload: T) {
         let log = self.logs.entry(self.peer).or_insert_with(Log::new);
         let news = std::mem::take(&mut self.news).into_iter();
@@ -107,8 +107,8 @@ impl<T: Payload> History<T> {
         self.add(commit);
     }
 
-    /// Takes commits that arrived. `execute` gets those that lack nothing, each
-    /// with what its peer had seen, before they are in the history.
+    /// Accepts commits that arrived. `execute` receives those that lack nothing, each
+    /// with what its peer had seen, before they are added to the history.
     pub fn deliver(
         &mut self,
         commits: Vec<Commit<T>>,
@@ -140,7 +140,7 @@ impl<T: Payload> History<T> {
         })
     }
 
-    /// The commit, if it is new and lacks nothing; else it waits.
+    /// Returns the commit if it is new and lacks nothing; otherwise it becomes pending.
     fn admit(&mut self, commit: Commit<T>) -> Option<Commit<T>> {
         if commit.counter < self.end(commit.peer) {
             return None;
@@ -187,7 +187,7 @@ impl<T: Payload> History<T> {
     /// Encodes commits of one peer.
     ///
     /// # Errors
-    /// When they are not all here.
+    /// Fails if this replica does not contain all of them.
     pub fn encode_range(&self, range: &OpRange) -> Result<Vec<u8>, EngineError> {
         let OpRange { peer, counters } = range;
         let commits = self.logs.get(peer).map_or(&[][..], |log| &log.commits);
@@ -201,13 +201,13 @@ impl<T: Payload> History<T> {
         }
     }
 
-    /// Decodes what any replica's history was encoded to.
+    /// Decodes commits that any replica's history encoded.
     pub fn decode(bytes: &[u8]) -> Result<Vec<Commit<T>>, EngineError> {
         encoding::decode(bytes)
     }
 }
 
-/// What the peer of a commit had seen when it made that.
+/// The commits that the peer of a commit had seen when it made it.
 #[cfg_attr(
     not(feature = "ot"),
     allow(dead_code, reason = "only OT transforms by it")
@@ -222,7 +222,7 @@ pub(crate) struct Seen<'a, T> {
     allow(dead_code, reason = "only OT transforms by it")
 )]
 impl<T> Seen<'_, T> {
-    /// Number of commits seen of `peer`.
+    /// Returns the number of commits seen of `peer`.
     pub fn of(&self, peer: PeerId) -> Counter {
         let (by, counter) = self.by;
         if peer == by {
@@ -233,7 +233,7 @@ impl<T> Seen<'_, T> {
         end.copied().unwrap_or(0)
     }
 
-    /// Number of commits here that it had not seen.
+    /// Returns the number of commits in this history that the peer had not seen.
     pub fn unseen(&self) -> usize {
         let logs = self.logs.iter();
         logs.map(|(&peer, log)| (log.end() - self.of(peer)) as usize)
@@ -241,7 +241,7 @@ impl<T> Seen<'_, T> {
     }
 }
 
-/// Commits as ranges, ascending.
+/// Returns commits as ranges in ascending order.
 fn ranges(mut commits: Vec<(PeerId, Counter)>) -> Vec<OpRange> {
     commits.sort_unstable();
     let runs = commits.chunk_by(|a, b| a.0 == b.0 && a.1 + 1 == b.1);

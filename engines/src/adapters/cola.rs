@@ -1,21 +1,19 @@
-//! cola, a CRDT of text that holds no text: it says where edits go, and whoever
-//! uses it keeps the content.
+//! cola, a text CRDT that holds no text: it computes where edits go, and its user keeps
+//! the content.
 //!
-//! As its README shows: `inserted` and `deleted` give an edit to send, and
-//! `integrate_insertion` and `integrate_deletion` say what it does to the text,
-//! here a rope. cola does not know what a unit of text is, so positions are
-//! Unicode scalar values.
+//! The adapter follows its README: `inserted` and `deleted` return an edit to send, and
+//! `integrate_insertion` and `integrate_deletion` return its effect on the text, here a
+//! rope. cola leaves the unit of text open, so positions are Unicode scalar values.
 //!
-//! What the adapter adds, as any application on top of cola has to: the text of
-//! each insertion, and the edits that were made, since cola can encode its state
-//! for a new replica, but not what an older one lacks. They travel in commits
-//! which say what their peer had seen. Early ones wait outside of cola: its own
-//! backlog panics when it is given the same edit twice.
+//! Like any application on top of cola, the adapter adds the text of each insertion,
+//! and the edits that were made: cola can encode its state for a new replica, but not
+//! what an older one lacks. Edits travel in commits that say what their peer had seen.
+//! Commits that arrive early wait outside of cola, whose own backlog panics if it is
+//! given the same edit twice.
 //!
-//! A replica that comes back under the id it had would count its characters
-//! from 0 again, and others would take them for known ones. So a peer has an id
-//! for each time that it comes back, which costs a copy of the state before the
-//! first edit then.
+//! A replica that returned under the same id would count its characters from 0 again,
+//! and others would take them for known ones. So a peer uses a new id each time that it
+//! returns, which costs a copy of the state before the first edit.
 
 use std::hint::black_box;
 
@@ -29,7 +27,7 @@ use crate::{
     Imported, PeerId, Replica, TextDocument, Undo, VersionVector, Versioned,
 };
 
-/// cola, as this build links it.
+/// cola, at the version of this build.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Cola;
 
@@ -42,10 +40,10 @@ const NO_EVENTS: &str = "cola has no subscriptions: each edit is what its call r
 const NO_DIFF: &str = "cola does not know the text";
 const KEPT: &str = "the adapter keeps the edits that cola returned, and sends those again";
 
-/// Peer ids take the lower bits of cola's.
+/// The number of lower bits of a cola id that hold the peer id.
 const PEER_BITS: u32 = 53;
 
-/// The empty document that all replicas are forks of.
+/// The empty document of which all replicas are forks.
 const ORIGIN: u64 = u64::MAX;
 
 impl Engine for Cola {
@@ -87,8 +85,8 @@ impl Engine for Cola {
             history: History::new(peer),
             document: Document {
                 crdt: Crdt::new(ORIGIN, 0).fork(id(peer, 0)),
-                // The rope draws the heights of its nodes: fixed, so that
-                // allocations repeat.
+                // The rope draws the heights of its nodes at random. The seed is fixed,
+                // so that allocations are the same in every run.
                 text: JumpRope::new_from_seed(1),
                 peer,
                 life: 0,
@@ -110,14 +108,14 @@ struct Document {
     crdt: Crdt,
     text: JumpRope,
     peer: PeerId,
-    /// How often this peer came back before, as far as is known.
+    /// The number of times that this peer has returned before, as far as is known.
     life: u64,
-    /// Whether edits of an earlier life are here and none of this one.
+    /// True if this replica has edits of an earlier life and none of this one.
     came_back: bool,
 }
 
 impl Document {
-    /// Makes sure that the next edit has an id of this life.
+    /// Ensures that the next edit has an id of this life.
     fn live(&mut self) {
         if self.came_back {
             self.life += 1;
@@ -154,7 +152,7 @@ impl Document {
 struct ColaReplica {
     history: History<Vec<Edit>>,
     document: Document,
-    /// Edits since the last commit; the document has them already.
+    /// Edits since the last commit; the document contains them already.
     open: Vec<Edit>,
 }
 
@@ -264,7 +262,7 @@ impl Cursors for ColaReplica {
 
 impl Replica for ColaReplica {}
 
-/// What cola calls a peer in one of its lives.
+/// Returns cola's id for a peer in one of its lives.
 fn id(peer: PeerId, life: u64) -> u64 {
     (life + 1) << PEER_BITS | peer
 }
@@ -272,7 +270,7 @@ fn id(peer: PeerId, life: u64) -> u64 {
 const INSERT: u64 = 0;
 const DELETE: u64 = 1;
 
-/// cola's own encoding of each edit, with the text of insertions.
+/// The payload is cola's own encoding of each edit, with the text of insertions.
 impl Payload for Vec<Edit> {
     const MAGIC: &[u8; 4] = b"COb1";
 

@@ -1,21 +1,21 @@
 //! diamond-types 1.0.0.
 //!
-//! This is the release of 2022, the only one that is published. The library
-//! has been rewritten since; figures of its repository's head, such as those of
-//! the Eg-walker paper, are of another program.
+//! This release of 2022 is the only published one. The library has been rewritten
+//! since, so figures of its repository, such as those of the Eg-walker paper, are of
+//! another program.
 //!
-//! Used as its documentation says: a `ListCRDT` (the operations, and a branch
-//! with the text), edits by `insert` and `delete_without_content`, the whole
-//! document as `ENCODE_FULL`, what another lacks as `ENCODE_PATCH` from a
-//! version, imports by `decode_and_add` of each update and one `merge` of the
-//! branch (which is what `merge_data_and_ff` does with a single one). Agents are named after peer ids; a
-//! counter is an agent's `seq`. Positions are Unicode scalar values already.
+//! The adapter follows its documentation: a `ListCRDT` (the operations, and a branch
+//! with the text), edits by `insert` and `delete_without_content`, the whole document
+//! as `ENCODE_FULL`, what another replica lacks as `ENCODE_PATCH` from a version, and
+//! imports by `decode_and_add` of each update and one `merge` of the branch, as
+//! `merge_data_and_ff` does for a single update. Agents are named after peer ids; a
+//! counter is an agent's `seq`. Positions are Unicode scalar values in the library too.
 //!
-//! What the adapter adds: before an import, the checksum that ends each file.
-//! The library looks at it last, after it has merged what it read, and panics
-//! on some damaged files before it comes that far. A new operation gets the
-//! next local time, so what an import applied is what stands after the old end:
-//! exact, and as cheap as the import is small.
+//! The adapter adds a check, before each import, of the checksum at the end of each
+//! file. The library checks it last, after merging, and panics on some damaged files
+//! before it gets that far. A new operation gets the next local time, so an import
+//! applied exactly the operations after the old end; to find them costs no more than
+//! the size of the import.
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -105,9 +105,9 @@ impl Engine for DiamondTypes {
 struct Mark {
     /// The latest operations.
     frontier: LocalVersion,
-    /// Number of operations, which is the next local time.
+    /// The number of operations, which is the next local time.
     len: usize,
-    /// The own counter.
+    /// The replica's own counter.
     own: Counter,
 }
 
@@ -115,11 +115,11 @@ struct DiamondReplica {
     doc: ListCRDT,
     peer: PeerId,
     agent: AgentId,
-    /// The library keeps next counters to itself.
+    /// The version vector, kept here because the library does not expose next counters.
     version: BTreeMap<PeerId, Counter>,
     /// The end of the last commit or import.
     committed: Mark,
-    /// Where the last commit began, until something is imported.
+    /// The start of the last commit, until something is imported.
     last: Option<Mark>,
 }
 
@@ -136,7 +136,7 @@ impl DiamondReplica {
         *self.version.entry(self.peer).or_default() += operations as Counter;
     }
 
-    /// The latest operations of a version, as far as this replica has them.
+    /// Returns the latest operations of a version, as far as this replica has them.
     fn frontier(&self, version: &VersionVector) -> Result<LocalVersion, EngineError> {
         let oplog = &self.doc.oplog;
         let mut frontier = LocalVersion::new();
@@ -156,7 +156,7 @@ impl DiamondReplica {
         Ok(frontier)
     }
 
-    /// What was added to the operations from local time `start` on.
+    /// Returns the operations that were added from local time `start` on.
     fn added_since(&self, start: usize) -> Result<Vec<OpRange>, EngineError> {
         let oplog = &self.doc.oplog;
         if start == oplog.len() {
@@ -310,8 +310,8 @@ impl Cursors for DiamondReplica {}
 
 impl Replica for DiamondReplica {}
 
-/// A file ends with a chunk of type 100 and length 4 that holds the CRC-32C of
-/// all bytes before the chunk, little-endian.
+/// Verifies the checksum of a file. A file ends with a chunk of type 100 and length 4
+/// that holds the CRC-32C of all bytes before the chunk, little-endian.
 fn check_sum(bytes: &[u8]) -> Result<(), EngineError> {
     let Some((content, [100, 4, a, b, c, d])) = bytes.split_last_chunk() else {
         return Err(EngineError::Import("the checksum is missing".to_owned()));

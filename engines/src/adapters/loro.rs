@@ -1,8 +1,8 @@
 //! Loro 1.x.
 //!
-//! Uses only calls that exist from 1.12 to 1.17, so that several versions can
-//! be compared. One call of the trait is one call of Loro, save for the bounds
-//! that Loro would clip without a word: those are refused here.
+//! The adapter uses only calls that exist from 1.12 to 1.17, so that several versions
+//! can be compared. One call of the trait is one call of Loro. The exception are bounds
+//! that Loro would silently clip: those are refused here.
 
 mod containers;
 mod detached;
@@ -27,7 +27,7 @@ use crate::{
     Pace, PeerId, Replica, Span, VersionVector,
 };
 
-/// Loro, as this build links it.
+/// Loro, at the version of this build.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Loro;
 
@@ -82,7 +82,7 @@ impl Engine for Loro {
     fn ranges_of(&self, export: &[u8]) -> Result<Vec<OpRange>, EngineError> {
         let meta = LoroDoc::decode_import_blob_meta(export, true).map_err(import_error)?;
         let end = version(&meta.partial_end_vv);
-        // A snapshot stands for all that it covers, also without the history.
+        // A snapshot stands for everything that it covers, with or without the history.
         let start = match meta.mode.is_snapshot() {
             true => VersionVector::new(),
             false => version(&meta.partial_start_vv),
@@ -106,11 +106,11 @@ fn is_tail_of_snapshot(variant: &str) -> bool {
 
 struct LoroReplica {
     doc: LoroDoc,
-    /// A handle to the one text; looking it up by name for each edit would
-    /// cost as much as a small edit.
+    /// A handle to the text, because looking it up by name for each edit would cost as
+    /// much as a small edit.
     text: LoroText,
     containers: Containers,
-    /// What was reported as pending, until the version vector covers it.
+    /// Operations that were reported as pending, until the version vector covers them.
     waiting: Waiting,
     watched: Option<Watched>,
     undo: Option<UndoManager>,
@@ -119,7 +119,7 @@ struct LoroReplica {
 /// The updates of local commits, while they are watched.
 struct Watched {
     updates: Arc<Mutex<Vec<Vec<u8>>>>,
-    /// Ends with this value.
+    /// Ends the subscription when it is dropped.
     _subscription: Subscription,
 }
 
@@ -136,8 +136,9 @@ impl LoroReplica {
         }
     }
 
-    /// Loro leaves out what a shallow document does not have any more; the
-    /// receiver would then wait for it until someone else sends it.
+    /// Refuses a range that starts before the history of a shallow document. Loro would
+    /// leave out the dropped part, and the receiver would wait for it until another
+    /// replica sends it.
     fn refuse_below_shallow_root(
         &self,
         known: impl Fn(PeerId) -> Counter,
@@ -212,7 +213,7 @@ impl Exchange for LoroReplica {
         let mode = match what {
             Export::Snapshot => ExportMode::Snapshot,
             Export::ShallowSnapshot => {
-                // Splices not committed yet belong to the latest version.
+                // Splices that are not committed yet belong to the latest version.
                 self.doc.commit();
                 ExportMode::shallow_snapshot_owned(self.doc.oplog_frontiers())
             }
@@ -282,8 +283,8 @@ impl Exchange for LoroReplica {
     }
 }
 
-/// What `export_json_updates` gives: the updates themselves in 1.12, and a
-/// `Result` of them in 1.17.
+/// The result of `export_json_updates`: the updates themselves in 1.12, and a `Result`
+/// of them in 1.17.
 trait JsonUpdates {
     fn schema(self) -> Result<JsonSchema, EngineError>;
 }
@@ -300,7 +301,7 @@ impl<E: std::fmt::Display> JsonUpdates for Result<JsonSchema, E> {
     }
 }
 
-/// Sorted by peer, since Loro's own order is that of a hash map.
+/// Returns the ranges sorted by peer, since Loro's own order is that of a hash map.
 fn op_ranges(range: &VersionRange) -> Vec<OpRange> {
     let mut ranges: Vec<_> = range
         .iter()
@@ -318,7 +319,7 @@ fn export_error(e: library::LoroEncodeError) -> EngineError {
     EngineError::Export(e.to_string())
 }
 
-/// The runs of a text as Loro gives them.
+/// Returns the runs of a text as Loro reports them.
 fn spans(text: &LoroText) -> Vec<Span> {
     let runs = text.to_delta().into_iter();
     runs.filter_map(|run| match run {
@@ -349,7 +350,7 @@ fn redo(manager: &mut UndoManager, _: &LoroDoc) -> Result<bool, LoroError> {
     manager.redo()
 }
 
-/// What a node is below, or `None` if there is no such node.
+/// Returns the parent of a node, or `None` if there is no such node.
 fn parent(tree: &LoroTree, node: TreeID) -> Option<Option<TreeID>> {
     match tree.parent(node)? {
         TreeParentId::Node(parent) => Some(Some(parent)),

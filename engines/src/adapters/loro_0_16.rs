@@ -1,11 +1,11 @@
 //! Loro 0.16, the last release with the encoding before 1.0.
 //!
-//! Calls as in its own documentation: `export_snapshot`, `export_from`,
-//! `import`. Its `import` does not say what it did. What was applied is the
-//! difference of the version vectors before and after, one copy of each: cheap
-//! while peers are few. What waits is read from the header of an update, which
-//! costs a second checksum and a walk over its changes; a snapshot waits for
-//! nothing and is not read again.
+//! The adapter follows its documentation: `export_snapshot`, `export_from`, `import`.
+//! This `import` does not report its result. What it applied is the difference between
+//! the version vectors before and after, of which one copy each is made: cheap while
+//! peers are few. What is pending is read from the header of an update, which costs a
+//! second checksum and a walk over its changes; a snapshot leaves nothing pending and
+//! is not read again.
 
 #[path = "loro/containers.rs"]
 #[allow(clippy::duplicate_mod, reason = "the same calls of another version")]
@@ -40,7 +40,7 @@ const NO_RANGE: &str = "Loro 0.16 exports all that follows a version, not a rang
 
 const NO_WATCHING: &str = "Loro hands out the updates of commits since 1.0 only";
 
-/// What stands behind the magic bytes and the checksum of a snapshot.
+/// The bytes after the magic bytes and the checksum of a snapshot, with their position.
 const SNAPSHOT_MODE: (std::ops::Range<usize>, &[u8]) = (20..22, &[0, 2]);
 
 impl Engine for Loro016 {
@@ -104,7 +104,7 @@ impl LoroReplica {
         }
     }
 
-    /// JSON tells of no version; what it left waiting stays unknown.
+    /// Imports JSON. It names no version, so what it left pending is unknown.
     fn import_json(&mut self, bytes: &[u8]) -> Result<Imported, EngineError> {
         let before = self.version_vector();
         let json = str::from_utf8(bytes).map_err(|e| EngineError::Import(e.to_string()))?;
@@ -115,7 +115,7 @@ impl LoroReplica {
         })
     }
 
-    /// The operations of an update that this document does not contain.
+    /// Returns the operations of an update that this document does not contain.
     fn outside(&self, update: &[u8]) -> Result<Vec<OpRange>, EngineError> {
         let meta = LoroDoc::decode_import_blob_meta(update).map_err(import_error)?;
         let start = version(&meta.partial_start_vv);
@@ -129,7 +129,7 @@ impl LoroReplica {
             .collect())
     }
 
-    /// What an import did to a document that was at `before`.
+    /// Returns the effect of an import on a document that was at `before`.
     fn imported(
         &mut self,
         before: &VersionVector,
@@ -171,7 +171,7 @@ impl Exchange for LoroReplica {
                 if peer != self.peer() || counters.end != end || counters.start > end {
                     return Err(EngineError::Unsupported(NO_RANGE));
                 }
-                // All that follows a version that has everything else.
+                // The export is everything that follows a version that has all else.
                 let mut since = self.doc.oplog_vv();
                 since.insert(peer, loro_counter(counters.start));
                 Ok(self.doc.export_from(&since))
@@ -200,7 +200,7 @@ impl Exchange for LoroReplica {
     }
 }
 
-/// The runs of a text as Loro gives them, which is as a value.
+/// Returns the runs of a text, which Loro reports as a value.
 fn spans(text: &LoroText) -> Vec<Span> {
     let runs = text.to_delta().to_json_value();
     let runs = runs.as_array().into_iter().flatten();
@@ -228,7 +228,7 @@ fn redo(manager: &mut UndoManager, doc: &LoroDoc) -> Result<bool, LoroError> {
     manager.redo(doc)
 }
 
-/// What a node is below, or `None` if there is no such node.
+/// Returns the parent of a node, or `None` if there is no such node.
 fn parent(tree: &LoroTree, node: TreeID) -> Option<Option<TreeID>> {
     tree.parent(&node)
 }

@@ -1,6 +1,6 @@
 //! The adapters, one module for each library, and the list of their engines.
 //!
-//! A new engine is one line in each of the three lists below.
+//! A new engine adds a line to each of the three lists below.
 
 #[cfg(feature = "automerge")]
 mod automerge;
@@ -44,7 +44,7 @@ pub(crate) const BUILT: &[&dyn Engine] = &[
     &ot::OperationalTransformation,
 ];
 
-/// All engines, in the same order: name, dependency of the workspace, feature.
+/// All engines in the same order: name, dependency of this crate, feature.
 pub(crate) const ALL: &[EngineInfo] = &[
     EngineInfo {
         published_together: &["loro-internal", "loro-common", "loro-kv-store"],

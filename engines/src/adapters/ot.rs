@@ -1,28 +1,28 @@
-//! Operational transformation (OT), the way before CRDTs, as a baseline.
+//! Operational transformation (OT), which preceded CRDTs, as a baseline.
 //!
-//! The crate `operational-transform` transforms and composes operations; it has
-//! no documents and no peers. Those are here, as in the literature on OT without
-//! a server: each commit is an operation, composed of its splices, that carries
-//! what its peer had seen, and a replica transforms an operation that arrives
-//! over each concurrent one (SOCT2). Where branches diverged by n commits each,
-//! that is n² transformations, which is what this engine is here to show.
+//! The crate `operational-transform` transforms and composes operations, but has no
+//! documents and no peers. The adapter adds these, following the literature on OT
+//! without a server: each commit is one operation, composed of its splices, that
+//! carries what its peer had seen, and a replica transforms each arriving operation
+//! over every concurrent one (SOCT2). If branches diverged by n commits each, that is
+//! n² transformations, which is what this engine is here to show.
 //!
-//! - **What converges.** Transformations that agree for any two operations
-//!   (TP1) are enough for two writers, or with a server that orders everything.
-//!   The library guarantees no more. For three writers the result must not
-//!   depend on the order of transformations either (TP2), and with positions in
-//!   the visible text it does. So operations here count deleted characters as
-//!   well (tombstone transformation functions): a deletion then moves nothing.
-//!   Where two insert at one place, the text of the lower peer comes first.
-//! - **Op by op.** All commits of a branch could be composed to one operation,
-//!   and two of them transformed once, in linear time. Then the commits are
-//!   gone: nobody who has seen half of them could be merged with. What the
-//!   literature compares with transforms them one by one, and so does this.
-//! - **History.** Any operation may turn out to be concurrent with one that
-//!   still comes, so all are kept, as they were made (to be sent) and as they
-//!   follow each other (to be transformed over).
-//! - **Updates** are operations as they were made, with what their peer had
-//!   newly seen. A counter is a commit.
+//! - **What converges.** Transformations that agree for any two operations (TP1) are
+//!   enough for two writers, or with a server that orders everything. The library
+//!   guarantees no more. With three writers, the result must not depend on the order of
+//!   transformations either (TP2), and with positions in the visible text it does. So
+//!   operations here count deleted characters as well (tombstone transformation
+//!   functions): a deletion then moves nothing. If two insert at one place, the text of
+//!   the lower peer comes first.
+//! - **One operation at a time.** All commits of a branch could be composed into one
+//!   operation, and two of them transformed once, in linear time. But then the commits
+//!   are gone, and nobody who has seen half of them could be merged with. What the
+//!   literature compares with transforms them one by one, and so does this engine.
+//! - **History.** Any operation may turn out to be concurrent with one that is still to
+//!   arrive, so all are kept, both as they were made (to be sent) and as they follow
+//!   each other (to be transformed over).
+//! - **Updates** are operations as they were made, with what their peer had newly seen.
+//!   A counter counts commits.
 //!
 //! The text is a rope, since the library's `apply` copies all of it.
 
@@ -102,8 +102,8 @@ impl Engine for OperationalTransformation {
         Box::new(OtReplica {
             history: History::new(peer),
             document: Document {
-                // The rope draws the heights of its nodes: fixed, so that
-                // allocations repeat.
+                // The rope draws the heights of its nodes at random. The seed is fixed,
+                // so that allocations are the same in every run.
                 text: JumpRope::new_from_seed(1),
                 tombstones: Tombstones::default(),
                 executed: Executed::default(),
@@ -113,7 +113,7 @@ impl Engine for OperationalTransformation {
     }
 }
 
-/// What the operations so far have made.
+/// The document that the operations so far have made.
 struct Document {
     text: JumpRope,
     tombstones: Tombstones,
@@ -171,7 +171,7 @@ impl Document {
 struct OtReplica {
     history: History<Rc<Operation>>,
     document: Document,
-    /// Splices since the last commit; the document has them already.
+    /// Splices since the last commit; the document contains them already.
     open: Vec<Operation>,
 }
 

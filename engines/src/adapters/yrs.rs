@@ -1,31 +1,30 @@
-//! Yrs, the Rust port of Yjs: both encodings, with and without garbage
-//! collection.
+//! Yrs, the Rust port of Yjs: both encodings, with and without garbage collection.
 //!
-//! As its authors use it: one transaction a commit, which makes one update
-//! (what a client sends), and a state vector to ask for what is missing. A
-//! transaction borrows its document, so splices are kept until the commit and
-//! applied then.
+//! The adapter uses it as its authors do: one transaction per commit, which makes one
+//! update (what a client sends), and a state vector to ask for what is missing. A
+//! transaction borrows its document, so splices are collected and applied at the
+//! commit.
 //!
-//! - **Positions.** Yrs counts UTF-8 bytes or UTF-16 units, the adapter lets it
-//!   count the latter. They are scalar values as long as no character is beyond
-//!   U+FFFF; from the first such character on (or from the first import whose
-//!   bytes look like one), each splice also reads the text up to its position.
-//! - **Counters** are clocks: UTF-16 units inserted. A deletion moves no clock;
-//!   it travels as a set of deleted clocks, whole in what another replica lacks
-//!   and alone in the update of a commit. So neither version vectors nor
-//!   `applied` tell of deletions.
-//! - **Applied** is the difference of the state vectors before and after: one
-//!   step for each client that ever wrote.
-//! - **Pending** is what the state vector does not cover. Yrs integrates, and
-//!   shows, an item whose neighbours are there even if earlier items of its
-//!   client are not; its state vector stops at that gap, and so do we. The
-//!   update is decoded again while anything is missing, and only then.
-//! - **Damage.** There is no checksum. The decoder panics on some damaged bytes;
-//!   that is caught, since decoding touches no document.
-//! - **Batches** are applied in one transaction, one update after another, as the
-//!   Yjs documentation advises; to merge the updates first takes longer.
-//! - The update of a commit is encoded in the commit, whether or not it is
-//!   asked for: Yrs can do it in no other place.
+//! - **Positions.** Yrs counts UTF-8 bytes or UTF-16 units; the adapter chooses the
+//!   latter. They equal scalar values as long as no character is beyond U+FFFF. From
+//!   the first such character on (or from the first import whose bytes look like one),
+//!   each splice also reads the text up to its position.
+//! - **Counters** are clocks: the number of UTF-16 units inserted. A deletion does not
+//!   advance a clock. Deletions travel as a set of deleted clocks: all of them in an
+//!   update for another replica, and only the new ones in the update of a commit. So
+//!   neither version vectors nor `applied` show deletions.
+//! - **Applied** is the difference between the state vectors before and after: one step
+//!   for each client that ever wrote.
+//! - **Pending** is what the state vector does not cover. Yrs integrates, and shows, an
+//!   item whose neighbours are present even if earlier items of its client are not; its
+//!   state vector stops at that gap, and so does ours. The update is decoded a second
+//!   time only while something is missing.
+//! - **Damage.** There is no checksum. The decoder panics on some damaged bytes; the
+//!   panic is caught, which is safe because decoding touches no document.
+//! - **Batches** are applied in one transaction, one update after another, as the Yjs
+//!   documentation advises; merging the updates first takes longer.
+//! - The update of a commit is encoded in the commit, whether or not it is used: Yrs
+//!   can encode it nowhere else.
 
 mod containers;
 mod editor;
@@ -70,8 +69,7 @@ enum Encoding {
 }
 
 impl Yrs {
-    /// The first encoding, which most of its users have; deleted text is
-    /// dropped.
+    /// The first encoding, which most of its users have; deleted text is dropped.
     pub const V1: Self = Self {
         name: "yrs",
         encoding: Encoding::V1,
@@ -193,7 +191,7 @@ impl Engine for Yrs {
     }
 }
 
-/// What the next commit applies.
+/// A change that the next commit applies.
 enum Open {
     Text(Splice),
     Other(containers::Open),
@@ -212,21 +210,21 @@ struct YrsReplica {
     containers: Containers,
     client: ClientID,
     encoding: Encoding,
-    /// Whether characters beyond U+FFFF may be in the text.
+    /// True if the text may contain characters beyond U+FFFF.
     wide: bool,
-    /// What the next commit applies, and the length of the text with it.
+    /// The changes that the next commit applies, and the length of the text with them.
     open: Vec<Open>,
     open_len: Option<usize>,
-    /// What the last commit made: its clocks, and its update.
+    /// The result of the last commit: its clocks, and its update.
     last: Option<(Range<Counter>, Vec<u8>)>,
-    /// What came before what its peer made earlier.
+    /// Operations that arrived before earlier ones of the same peer.
     waiting: Waiting,
     /// The updates of local commits, while they are watched.
     watched: Option<Arc<Mutex<Vec<Vec<u8>>>>>,
     undo: Option<UndoManager<()>>,
 }
 
-/// Origin of the transactions that import.
+/// The origin of the transactions that import.
 const REMOTE: &str = "remote";
 
 impl YrsReplica {
@@ -251,7 +249,7 @@ impl YrsReplica {
         }
     }
 
-    /// What an update has and `version` has not.
+    /// Returns the operations of an update that `version` does not contain.
     fn outside(&self, update: &[u8], version: &VersionVector) -> Result<Vec<OpRange>, EngineError> {
         let ids = self.decode(update)?.insertions(true);
         let mut outside = Vec::new();

@@ -1,5 +1,5 @@
-//! One document for all agents, checked out at the version that each step was
-//! made on.
+//! Replay with one document for all agents, which is checked out at the version that
+//! each step was made on.
 
 use super::{Merged, ReplayError, Steps, UpdateStream, peer, types_anything};
 use crate::{DetachedDocument, EngineError, OpRange};
@@ -58,8 +58,8 @@ fn stream(
     Ok(stream)
 }
 
-/// Returns the text that a fresh replica shows after all updates. They are
-/// imported as one batch, since one by one takes as long as the replay.
+/// Returns the text that an empty replica shows after all updates. They are imported as
+/// one batch, since one by one would take as long as the replay.
 fn text_of(steps: &Steps<'_>, stream: &UpdateStream) -> Result<String, EngineError> {
     let updates: Vec<&[u8]> = stream.iter().map(|(_, bytes)| bytes).collect();
     let mut fresh = steps.engine.replica(peer(steps.trace.agent_count()));

@@ -1,4 +1,4 @@
-//! One replica per agent: each imports what its agent had seen, then types.
+//! Replay with one replica per agent: each imports what its agent had seen, then types.
 
 use syncbench_datasets::visit_versions;
 
@@ -9,7 +9,7 @@ pub(super) fn replay(steps: &mut Steps<'_>) -> Result<Merged, ReplayError> {
     session(steps)?.finish(steps)
 }
 
-/// What the agents did while they were at it, each at its own replica.
+/// Replays the edits of all agents, each at its own replica.
 pub(super) fn session(steps: &mut Steps<'_>) -> Result<Live, ReplayError> {
     let mut live = Live::new(steps);
     let mut unit = 0;
@@ -28,13 +28,13 @@ pub(super) fn session(steps: &mut Steps<'_>) -> Result<Live, ReplayError> {
 /// An agent's replica and what it has seen.
 struct Agent {
     replica: Box<dyn Replica>,
-    /// By agent, how many of its updates are known here.
+    /// By agent, the number of its updates that are known here.
     known: Vec<usize>,
 }
 
 pub(super) struct Live {
     agents: Vec<Option<Agent>>,
-    /// By agent, its updates: how many of its txns there are with each, and the
+    /// By agent, its updates: the number of its txns up to and including each, and the
     /// update's place in the stream.
     sent: Vec<Vec<(u32, usize)>>,
     stream: UpdateStream,
@@ -94,7 +94,7 @@ impl Live {
         Ok(())
     }
 
-    /// Brings the replica of the first agent up to date, and a fresh one.
+    /// Brings the replica of the first agent and an empty replica up to date.
     pub(super) fn finish(mut self, steps: &Steps<'_>) -> Result<Merged, ReplayError> {
         let last = steps.trace.txn_count().saturating_sub(1);
         let failed = |error| steps.failed(last, error);
@@ -118,8 +118,8 @@ impl Live {
     }
 }
 
-/// The updates of others that a version contains and the agent has not seen, in
-/// the order of the stream; counts them as seen.
+/// Returns the updates of others that a version contains and the agent has not seen, in
+/// the order of the stream, and marks them as seen.
 fn missing(
     own: &mut Agent,
     agent: usize,

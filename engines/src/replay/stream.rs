@@ -2,21 +2,22 @@
 
 use std::path::{Path, PathBuf};
 
-use syncbench_datasets::{Trace, cache_dir, write_atomically};
+use syncbench_datasets::{DatasetError, Trace, cache_dir, write_atomically};
 
 use super::{ReplayError, Unit};
 use crate::Engine;
 
 const MAGIC: &[u8; 8] = b"SBUPDAT1";
 
-/// Part of the names of kept streams. To be changed when an adapter makes other
-/// updates of the same edits, as when it starts from another document.
+/// A part of the names of cached streams. Change it if an adapter makes different
+/// updates of the same edits, for example because it starts from another document.
 const EDITION: u32 = 2;
 
-/// The updates of a trace in causal order, each with the agent who sent it.
+/// The updates of a trace in causal order, each with the agent that sent it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UpdateStream {
-    /// Agent, and where its bytes end; they start where the one before ends.
+    /// The agent and the end of its bytes, which start at the end of the previous
+    /// update.
     index: Vec<(u32, u32)>,
     bytes: Vec<u8>,
 }
@@ -26,32 +27,32 @@ impl UpdateStream {
         Self::default()
     }
 
-    /// Adds an update and gives its place.
+    /// Adds an update and returns its place.
     pub(super) fn push(&mut self, agent: usize, update: &[u8]) -> usize {
         self.bytes.extend_from_slice(update);
         self.index.push((agent as u32, self.bytes.len() as u32));
         self.index.len() - 1
     }
 
-    /// Number of updates.
+    /// Returns the number of updates.
     pub fn len(&self) -> usize {
         self.index.len()
     }
 
-    /// Whether there are none.
+    /// Returns true if there are no updates.
     pub fn is_empty(&self) -> bool {
         self.index.is_empty()
     }
 
-    /// Size of all updates together, in bytes.
+    /// Returns the size of all updates together, in bytes.
     pub fn byte_len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// The agent and the bytes of the update at `place`.
+    /// Returns the agent and the bytes of the update at `place`.
     ///
     /// # Panics
-    /// If `place` is not below [`UpdateStream::len`].
+    /// Panics if `place` is not below [`UpdateStream::len`].
     pub fn get(&self, place: usize) -> (usize, &[u8]) {
         let start = if place == 0 {
             0
@@ -62,7 +63,7 @@ impl UpdateStream {
         (agent as usize, &self.bytes[start as usize..end as usize])
     }
 
-    /// All updates in causal order: agent and bytes.
+    /// Returns all updates in causal order, as agent and bytes.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (usize, &[u8])> {
         (0..self.len()).map(|place| self.get(place))
     }
@@ -70,16 +71,20 @@ impl UpdateStream {
     /// Reads a stream that [`UpdateStream::write`] wrote.
     ///
     /// # Errors
-    /// When there is none or it is damaged.
+    /// Fails if the file cannot be read or is damaged.
     pub fn read(path: &Path) -> Result<Self, ReplayError> {
-        let bytes = std::fs::read(path).map_err(|_| ReplayError::Stream("no such file"))?;
-        Self::decode(&bytes).ok_or(ReplayError::Stream("damaged or of another version"))
+        let bytes = std::fs::read(path).map_err(|source| DatasetError::Io {
+            action: "read",
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::decode(&bytes).ok_or_else(|| ReplayError::Stream(path.to_owned()))
     }
 
-    /// Writes the stream; the file is there whole or not at all.
+    /// Writes the stream to a file, atomically.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// Fails if the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), ReplayError> {
         write_atomically(path, &self.encode())?;
         Ok(())
@@ -125,7 +130,7 @@ fn row(bytes: &[u8; 8]) -> (u32, u32) {
     )
 }
 
-/// Where the stream of a trace is kept.
+/// Returns the path at which the stream of a trace is cached.
 pub(super) fn cache_path(
     engine: &dyn Engine,
     trace: &Trace,

@@ -1,8 +1,8 @@
-//! An edit as a client makes it: with a commit, and an update to send.
+//! An edit as a client makes it: committed, and exported as an update.
 
 use crate::{EngineError, Export, OpRange, Replica};
 
-/// Edits, commits, and gives the update that a client sends for it.
+/// Makes an edit, commits it, and returns the update that a client sends for it.
 pub fn commit(
     replica: &mut dyn Replica,
     edit: impl FnOnce(&mut dyn Replica) -> Result<(), EngineError>,

@@ -1,5 +1,5 @@
-//! A document that is stored, and goes on: loaded, brought up to date, stored
-//! again, or loaded for one purpose only.
+//! The life of a stored document: loaded, brought up to date and stored again, or
+//! loaded for a single purpose.
 
 use std::rc::Rc;
 
@@ -9,17 +9,17 @@ use crate::{
     Capabilities, Capability, Engine, EngineError, Export, Imported, PeerId, Replica, VersionVector,
 };
 
-/// Who loads the document.
+/// The peer that loads the document.
 const HOLDER: PeerId = 2;
 
-/// Where the history of a shallow document starts that is to serve peers who
-/// are behind, in per cent of the txns.
+/// The start of the history of a shallow document that is to serve peers that are
+/// behind, in per cent of the txns.
 const SHALLOW_FROM: usize = 50;
 
-/// What a peer has that is behind, in per cent of the txns.
+/// The share of the txns that a peer has that is behind, in per cent.
 const PEER_HAS: usize = 90;
 
-/// The article's example of what a shallow snapshot saves.
+/// The number of inserts in the article's example of what a shallow snapshot saves.
 const EXAMPLE_INSERTS: u64 = 10_000;
 const EXAMPLE_TEXT: &str = "Hello, world!";
 
@@ -62,7 +62,7 @@ fn each_form(name: &str, input: Input, prepare: Prepare) -> [Workload; 3] {
     })
 }
 
-/// A document that was stored before the last txns of a trace, and these as the
+/// A document that was stored before the last txns of a trace, and these txns as the
 /// updates that clients sent for them.
 struct Behind {
     stored: Vec<u8>,
@@ -78,7 +78,7 @@ fn behind(form: Form, subject: &Subject) -> Result<Behind, WorkloadError> {
     Ok(Behind { stored, updates })
 }
 
-/// Imports that must each bring something.
+/// Imports, each of which must apply operations.
 struct Imports {
     capabilities: Capabilities,
     idle: usize,
@@ -102,7 +102,7 @@ impl Imports {
         Ok(())
     }
 
-    /// Applies updates in one call where the engine has such a call.
+    /// Applies updates in one call if the engine has such a call, otherwise one by one.
     fn apply(&mut self, replica: &mut dyn Replica, updates: &[Vec<u8>]) -> Result<(), EngineError> {
         if self.capabilities.has(Capability::Batch) {
             let updates: Vec<&[u8]> = updates.iter().map(Vec::as_slice).collect();
@@ -120,13 +120,13 @@ impl Imports {
     fn verify(&self) -> Result<(), WorkloadError> {
         match self.idle {
             0 => Ok(()),
-            idle => Err(check::wrong(format!("{idle} imports brought nothing"))),
+            idle => Err(check::wrong(format!("{idle} imports applied nothing"))),
         }
     }
 }
 
-/// Loads the stored document, applies a share of the updates, stores it again;
-/// as often as `cycles` says, until all updates are in.
+/// Loads the stored document, applies a share of the updates and stores it again,
+/// `cycles` times, until all updates are applied.
 fn compact(form: Form, cycles: usize, subject: &Subject) -> Prepared<'_> {
     struct Compaction {
         replicas: Vec<Box<dyn Replica>>,
@@ -162,7 +162,7 @@ fn compact(form: Form, cycles: usize, subject: &Subject) -> Prepared<'_> {
     )
 }
 
-/// Stored bytes must load into the document of the whole trace.
+/// Checks that stored bytes load into the document of the whole trace.
 fn holds_all(stored: &[u8], subject: &Subject) -> Result<Outcome, WorkloadError> {
     let whole = subject.whole()?;
     let mut copy = subject.engine().replica(HOLDER + 1);
@@ -174,8 +174,7 @@ fn holds_all(stored: &[u8], subject: &Subject) -> Result<Outcome, WorkloadError>
     })
 }
 
-/// A server: a stored document and what clients sent since give the latest
-/// state.
+/// A server brings a stored document up to date with what clients have sent since.
 fn bring_up_to_date(form: Form, subject: &Subject) -> Prepared<'_> {
     let Behind { stored, updates } = behind(form, subject)?;
     let whole = subject.whole()?;
@@ -196,7 +195,7 @@ fn bring_up_to_date(form: Form, subject: &Subject) -> Prepared<'_> {
     )
 }
 
-/// Somebody who reads: the document is loaded and shown.
+/// A reader loads the document and shows it.
 fn open(form: Form, subject: &Subject) -> Prepared<'_> {
     let whole = subject.whole()?;
     let stored = whole.bytes(form)?.to_vec();
@@ -231,8 +230,8 @@ fn serve_from_shallow(subject: &Subject) -> Prepared<'_> {
     serve(stored.to_vec(), subject)
 }
 
-/// A peer is behind: the stored document is loaded only to send what it lacks,
-/// and nobody reads it.
+/// A server loads the stored document only to send a peer what it lacks; nobody reads
+/// the document.
 fn serve(stored: Vec<u8>, subject: &Subject) -> Prepared<'_> {
     struct Service {
         replica: Box<dyn Replica>,
@@ -265,7 +264,7 @@ fn serve(stored: Vec<u8>, subject: &Subject) -> Prepared<'_> {
     )
 }
 
-/// Storing a document whose history is longer than its state is rich.
+/// Stores a document with a long history and a small state.
 fn example(form: Form, subject: &Subject) -> Prepared<'_> {
     let engine = subject.engine();
     let updates = subject.cached("example", || written_example(engine))?;

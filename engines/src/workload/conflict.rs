@@ -1,8 +1,8 @@
 //! The rows of dmonad's crdt-benchmarks, with its parameters.
 //!
-//! B1 has one writer and one reader, B2 two writers, B3 very many, and B4 plays
-//! a real trace. Every row has a seed of its own, so that what else is run does
-//! not change its edits.
+//! B1 has one writer and one reader, B2 two writers, B3 a great many, and B4 plays a
+//! real trace. Every row has its own seed, so that its edits do not depend on which
+//! other rows are run.
 
 mod input;
 
@@ -21,22 +21,22 @@ use crate::{
     VersionVector,
 };
 
-/// Edits of each writer in B1 and B2, as published.
+/// The number of edits of each writer in B1 and B2, as published.
 const N: usize = 6000;
 
 /// The same in small rows.
 const SMALL_N: usize = 300;
 
-/// Writers in B3: 20 times the whole root of N.
+/// The number of writers in B3: 20 times the integer square root of N.
 const CLIENTS: u64 = 1540;
 
 /// The same in small rows.
 const SMALL_CLIENTS: u64 = 77;
 
-/// Fewer of them, for how time grows where all insert at one place.
+/// Smaller numbers of writers, which show how time grows if all insert at one place.
 const FEWER: [u64; 4] = [48, 96, 192, 385];
 
-/// Characters that the documents of B2 start with.
+/// The number of characters in the initial documents of B2.
 const BASE: usize = 100;
 
 const READER: PeerId = 2;
@@ -78,7 +78,7 @@ pub fn workloads(size: Size) -> Vec<Workload> {
         many_writers("B3.2-map-objects", clients, map_object).needs([Capability::Maps]),
         many_writers("B3.3-map-strings", clients, map_string).needs([Capability::Maps]),
     ]);
-    // Before the two that some engines do not end within minutes.
+    // Smaller numbers come before the last two rows, which take some engines minutes.
     for fewer in FEWER {
         all.push(many_texts(format!("B3.5-text/clients-{fewer}"), fewer));
     }
@@ -125,21 +125,21 @@ impl OneWriter {
 
     fn check(&mut self, end: &Model) -> Result<Outcome, WorkloadError> {
         check::same_text(&self.reader.text(), &end.text())?;
-        // A text that is empty again would not tell that nothing was done.
+        // An empty text would not show that the writer did nothing.
         if self.writer.own_counter() == 0 {
             return Err(check::wrong("the writer made no operation"));
         }
         let list = end.list();
         if !list.is_empty() && self.reader.deep_value()["list"] != serde_json::json!(list) {
-            return Err(check::wrong("the list is not what the writer made it"));
+            return Err(check::wrong("the list differs from the writer's"));
         }
         let outcome = check::same(&*self.writer, &*self.reader, self.bytes)?;
         with_document(outcome, &mut *self.writer)
     }
 }
 
-/// B2: two replicas with the same text change it in one transaction each, then
-/// each imports the other's update.
+/// B2: two replicas with the same text change it in one transaction each, then each
+/// imports the other's update.
 fn two_writers(variant: &'static str, seed: u64, changes: usize, step: Step) -> Workload {
     let row = Workload::new(Input::Synthetic, variant, move |subject| {
         let base = word(&mut Xoshiro256PlusPlus::seed_from_u64(seed), BASE..=BASE);
@@ -187,11 +187,11 @@ impl TwoWriters {
     }
 }
 
-/// What client number `i` of B3 does.
+/// The edit that client number `i` of B3 makes.
 type ClientEdit = fn(&mut dyn Replica, u64) -> Result<(), EngineError>;
 
-/// B3: many replicas have made one edit each, and one of them imports all the
-/// others' updates.
+/// B3: many replicas have made one edit each, and one of them imports the updates of
+/// all others.
 fn many_writers(variant: impl Into<String>, clients: u64, edit: ClientEdit) -> Workload {
     let variant = variant.into();
     let name = variant.clone();
@@ -208,12 +208,12 @@ fn many_writers(variant: impl Into<String>, clients: u64, edit: ClientEdit) -> W
     }
 }
 
-/// B3.5, with as many clients as there or fewer.
+/// B3.5, with the original number of clients or fewer.
 fn many_texts(variant: String, clients: u64) -> Workload {
     many_writers(variant, clients, text).scale("B3.5-text", clients, "clients")
 }
 
-/// The updates of all clients but the first, and what they come to.
+/// The updates of all clients but the first, and the document that they lead to.
 struct Clients {
     updates: Vec<Vec<u8>>,
     version: VersionVector,
@@ -221,7 +221,7 @@ struct Clients {
 }
 
 impl Clients {
-    /// The reference imports the updates in the opposite order.
+    /// Prepares the clients. The reference imports the updates in the opposite order.
     fn new(engine: &dyn Engine, clients: u64, edit: ClientEdit) -> Result<Self, WorkloadError> {
         let mut updates = Vec::new();
         for i in 0..clients {
@@ -262,7 +262,7 @@ impl Reader {
         let state_hash = self.reader.state_hash();
         if state_hash != self.clients.state_hash {
             return Err(check::wrong(
-                "another order of the updates shows another document",
+                "another order of the updates gives another document",
             ));
         }
         let bytes = self.clients.updates.iter().map(Vec::len).sum();
@@ -321,7 +321,7 @@ fn trace(subject: &Subject) -> Prepared<'_> {
     })
 }
 
-/// Adds the size of the whole document, as the engine stores it.
+/// Adds the size of the whole document, as the engine stores it, to an outcome.
 fn with_document(
     mut outcome: Outcome,
     replica: &mut dyn Replica,

@@ -1,25 +1,25 @@
-//! What a workload works on.
+//! The data that workloads work on.
 
 use syncbench_datasets::{DatasetError, Entry, Kind, Trace, TraceKind, catalog, read_entry};
 
-/// Name of the data set of workloads that make their own edits. They are
-/// seeded, so that they are the same in every run.
+/// The name of the data set of workloads that make their own edits. These are seeded,
+/// so that they are the same in every run.
 pub const SYNTHETIC: &str = "synthetic";
 
 /// The kind of data that a workload works on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Input {
-    /// A trace of one writer after another.
+    /// A trace without concurrency.
     Sequential,
     /// A trace whose txns form a graph.
     Concurrent,
-    /// A document that some engine has stored.
+    /// A document that an engine has stored.
     Document,
-    /// Nothing: the workload makes its own edits.
+    /// No data: the workload makes its own edits.
     Synthetic,
 }
 
-/// The kind of the data set called `name`, without loading it; `None` when the
+/// Returns the kind of the data set called `name` without loading it, or `None` if the
 /// catalog does not have it.
 pub fn input_of(name: &str) -> Option<Input> {
     if name == SYNTHETIC {
@@ -33,32 +33,32 @@ pub fn input_of(name: &str) -> Option<Input> {
     })
 }
 
-/// A data set, loaded.
+/// A loaded data set.
 #[derive(Debug, Clone)]
 pub enum Data {
     /// An editing trace.
     Trace(Box<Trace>),
     /// A stored document.
     Document(StoredDocument),
-    /// None: see [`SYNTHETIC`].
+    /// No data, see [`SYNTHETIC`].
     Synthetic,
 }
 
-/// A document as some engine has stored it.
+/// A document as an engine has stored it.
 #[derive(Debug, Clone)]
 pub struct StoredDocument {
-    /// Its entry in the catalog.
+    /// The entry in the catalog.
     pub entry: &'static Entry,
-    /// Its bytes.
+    /// The bytes of the document.
     pub bytes: Vec<u8>,
 }
 
 impl Data {
-    /// Loads a data set by its name in the catalog, a trace also by its path;
-    /// [`SYNTHETIC`] is there without loading.
+    /// Loads a data set by its name in the catalog; a trace also by its path.
+    /// [`SYNTHETIC`] needs no loading.
     ///
     /// # Errors
-    /// When there is none, or it is damaged.
+    /// Fails if there is no such data set, or if it is damaged.
     pub fn load(name_or_path: &str) -> Result<Self, DatasetError> {
         if name_or_path == SYNTHETIC {
             return Ok(Self::Synthetic);
@@ -72,7 +72,7 @@ impl Data {
         }
     }
 
-    /// Its kind.
+    /// Returns the kind of the data.
     pub fn input(&self) -> Input {
         match self {
             Self::Trace(trace) => match trace.kind() {
@@ -84,7 +84,7 @@ impl Data {
         }
     }
 
-    /// Its name.
+    /// Returns the name of the data set.
     pub fn name(&self) -> &str {
         match self {
             Self::Trace(trace) => trace.name(),
@@ -93,7 +93,8 @@ impl Data {
         }
     }
 
-    /// SHA-256 of the file that it came from; `None` where there is no file.
+    /// Returns the SHA-256 of the file that the data comes from, or `None` if there is
+    /// no file.
     pub fn sha256(&self) -> Option<&str> {
         match self {
             Self::Trace(trace) => Some(trace.sha256()),
@@ -102,7 +103,8 @@ impl Data {
         }
     }
 
-    /// Characters inserted and deleted, of a trace.
+    /// Returns the number of characters that a trace inserts and deletes, and 0 for
+    /// other data.
     pub fn operations(&self) -> u64 {
         match self {
             Self::Trace(trace) => {

@@ -1,14 +1,14 @@
 //! Saving and sending a document that is in use.
 //!
-//! `first`: nothing was exported from this replica before. `warm`: the same
-//! export again, with whatever the engine kept from the one before.
+//! For `first`, nothing was exported from this replica before. `warm` is the same
+//! export again, with everything that the engine cached the first time.
 
 use std::fmt;
 
 use super::{Form, Input, Outcome, Prepared, Repetition, Subject, Workload, WorkloadError, check};
 use crate::{Capability, EngineError, Export, PeerId, Replica, VersionVector};
 
-/// Who holds the document.
+/// The peer that holds the document.
 const HOLDER: PeerId = 2;
 
 pub fn workloads() -> Vec<Workload> {
@@ -38,15 +38,15 @@ fn row(what: What, warm: bool) -> Workload {
     row.needs(what.needs())
 }
 
-/// What is exported. A percentage stands for the version that a replica has
+/// The content of an export. A percentage stands for the version that a replica has
 /// with that share of the txns.
 #[derive(Debug, Clone, Copy)]
 enum What {
     Whole(Form),
-    /// The state, and the history from there on.
+    /// The state, and the history from that version on.
     ShallowAt(usize),
     StateOnly,
-    /// What a replica lacks that is there.
+    /// The updates that a replica at that version lacks.
     UpdatesSince(usize),
     Json,
     JsonSince(usize),
@@ -62,7 +62,7 @@ impl What {
         }
     }
 
-    /// The version that it is about, in per cent of the txns.
+    /// Returns the version of the export, in per cent of the txns.
     fn percent(self) -> usize {
         match self {
             Self::ShallowAt(percent) | Self::UpdatesSince(percent) | Self::JsonSince(percent) => {
@@ -72,7 +72,7 @@ impl What {
         }
     }
 
-    /// Whether the receiver must have that version already.
+    /// Returns true if the receiver must have that version already.
     fn continues(self) -> bool {
         matches!(self, Self::UpdatesSince(_) | Self::JsonSince(_))
     }
@@ -108,7 +108,7 @@ impl fmt::Display for What {
 struct Save<'a> {
     what: What,
     subject: &'a Subject,
-    /// Txns up to the version that the export is about, and that version.
+    /// The number of txns up to the version of the export, and that version.
     txns: usize,
     version: VersionVector,
     replica: Box<dyn Replica>,
@@ -152,7 +152,7 @@ impl Repetition for Save<'_> {
         let imported = receiver.import(&self.exported)?;
         check::brought_all(&imported, self.subject.engine().capabilities())?;
         if let What::ShallowAt(_) = self.what {
-            // It must still have the history since then.
+            // The receiver must still have the history since that version.
             let since = &self.version;
             receiver.export(Export::Updates { since })?;
         }

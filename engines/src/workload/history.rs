@@ -1,15 +1,15 @@
-//! Going back in time: reading, copying, undoing and editing what was.
+//! Time travel: reading, copying, undoing and editing the past.
 
 use super::{Form, Input, Outcome, Prepared, Subject, Workload, WorkloadError, check, timed};
 use crate::{Capability, EngineError, History, Moment, PeerId, Replica};
 
-/// Who holds the document.
+/// The peer that holds the document.
 const HOLDER: PeerId = 2;
 
-/// Edits that are made in the past.
+/// The number of edits that are made in the past.
 const EDITS: usize = 100;
 
-/// The version of the rows that are about one, in per cent of the txns.
+/// The past version of the rows that need one, in per cent of the txns.
 const THEN: usize = 50;
 
 pub fn workloads() -> Vec<Workload> {
@@ -39,11 +39,11 @@ pub fn workloads() -> Vec<Workload> {
 }
 
 fn past(replica: &mut dyn Replica) -> Result<&mut dyn History, EngineError> {
-    let none = EngineError::Unsupported("the engine has no powers over the past");
+    let none = EngineError::Unsupported("the engine gives no access to past versions");
     replica.history().ok_or(none)
 }
 
-/// A replica that holds the whole, and a moment in its past.
+/// Returns a replica that holds the whole document, and a moment in its past.
 fn holder(percent: usize, subject: &Subject) -> Result<(Box<dyn Replica>, Moment), WorkloadError> {
     let then = subject.document(txns(percent, subject))?;
     let mut replica = subject.replica(HOLDER, subject.txns(), Form::Updates)?;
@@ -55,7 +55,7 @@ fn txns(percent: usize, subject: &Subject) -> usize {
     subject.txns() * percent / 100
 }
 
-/// A replica must show the first txns of the trace.
+/// Checks that a replica shows the first txns of the trace.
 fn shows_txns(
     replica: &dyn Replica,
     percent: usize,
@@ -79,7 +79,7 @@ fn checkout(percent: usize, back: bool, subject: &Subject) -> Prepared<'_> {
         },
         move |(replica, moment)| {
             if back {
-                // The text alone would not tell that nothing happened.
+                // The text alone would not show that nothing happened.
                 past(&mut **replica)?.checkout(moment)?;
                 shows_txns(&**replica, percent, subject)?;
                 past(&mut **replica)?.checkout_latest()?;
@@ -121,7 +121,8 @@ fn fork_at(subject: &Subject) -> Prepared<'_> {
     )
 }
 
-/// What leads from then to now; it must make the one of the other.
+/// Computes the difference from then to now; applied to the old text, it must give the
+/// new one.
 fn diff(subject: &Subject) -> Prepared<'_> {
     let (mut replica, then) = holder(THEN, subject)?;
     let now = past(&mut *replica)?.moment(&subject.whole()?.version)?;
@@ -162,7 +163,7 @@ fn revert(subject: &Subject) -> Prepared<'_> {
         holder(THEN, subject)?,
         |(replica, moment)| past(&mut **replica)?.revert_to(moment),
         |(replica, _)| {
-            // By new edits, so that others follow.
+            // The change is made by new edits, so that it reaches other replicas.
             let mut other = subject.replica(HOLDER + 1, subject.txns(), Form::Updates)?;
             other.import(&Form::Updates.export(&mut **replica)?)?;
             check::same(&**replica, &*other, 0)?;
@@ -171,7 +172,7 @@ fn revert(subject: &Subject) -> Prepared<'_> {
     )
 }
 
-/// Edits at the start of the text as it was, then back to the latest.
+/// Edits the start of the text in the past, then returns to the latest version.
 fn edit_in_the_past(subject: &Subject) -> Prepared<'_> {
     timed(
         holder(THEN, subject)?,

@@ -1,7 +1,7 @@
 //! Opening a document: import it, read it, edit it, save it.
 //!
-//! Engines decode lazily, so what an import costs shows only in what comes
-//! after it. Each stage contains the ones before.
+//! Engines decode lazily, so part of the cost of an import shows only in later calls.
+//! Each stage therefore contains the stages before it.
 
 mod stored;
 
@@ -12,10 +12,10 @@ use super::subject::Document;
 use super::{Form, Input, Outcome, Prepared, Repetition, Subject, Workload, WorkloadError, check};
 use crate::{EngineError, HeavyWork, Imported, PeerId, Replica};
 
-/// Who opens the document.
+/// The peer that opens the document.
 const READER: PeerId = 2;
 
-/// What the first edit types, at the start of the text.
+/// The text that the first edit types at the start of the text.
 const FIRST_EDIT: &str = "Hello world!";
 
 pub fn workloads() -> Vec<Workload> {
@@ -40,7 +40,7 @@ pub fn workloads() -> Vec<Workload> {
     all
 }
 
-/// How far the opening goes.
+/// The last step of the opening.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
     Import,

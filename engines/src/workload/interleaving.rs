@@ -1,7 +1,7 @@
-//! What becomes of edits that meet at one place: correctness as data.
+//! The result of edits that meet at one place: correctness as data.
 //!
-//! The times are incidental. What a row shows is its finding; that all
-//! replicas show the same is checked, as everywhere.
+//! The times are incidental. What a row shows is its finding. As everywhere, it is
+//! checked that all replicas show the same.
 
 use super::commit::commit;
 use super::repetition::{Prepared, timed};
@@ -42,14 +42,14 @@ struct Meeting {
     updates: Vec<Vec<Vec<u8>>>,
 }
 
-/// How a replica edits before it hears of the others.
+/// Edits a replica before it has seen the edits of the others.
 type Edits<'a> = dyn Fn(&mut dyn Replica, usize) -> Result<Vec<Vec<u8>>, EngineError> + 'a;
 
-/// What all of them show in the end.
+/// Describes what all replicas show in the end.
 type Finding = fn(&dyn Replica) -> Result<String, WorkloadError>;
 
 impl Meeting {
-    /// Replicas that start with what `base` makes, and edit concurrently.
+    /// Makes replicas that start with the content of `base` and edit concurrently.
     fn new(
         subject: &Subject,
         count: usize,
@@ -68,7 +68,7 @@ impl Meeting {
         Ok(Self { replicas, updates })
     }
 
-    /// Everybody hears of everybody, in the order of peers.
+    /// Sends every replica the edits of all others, in the order of peers.
     fn exchange(&mut self) -> Result<(), EngineError> {
         for (to, replica) in self.replicas.iter_mut().enumerate() {
             let others = self.updates.iter().enumerate();
@@ -92,7 +92,7 @@ impl Meeting {
                 return Err(check::wrong(format!("one shows {found}, another {other}")));
             }
         }
-        let mut outcome = outcome.ok_or_else(|| check::wrong("nobody to meet"))?;
+        let mut outcome = outcome.ok_or_else(|| check::wrong("there are no replicas"))?;
         outcome.finding = Some(found);
         Ok(outcome)
     }
@@ -107,17 +107,18 @@ fn prepared<'a>(meeting: Meeting, finding: Finding) -> Prepared<'a> {
 /// Types a run into a replica: each character with its position.
 type Typing = fn(&str) -> Vec<(usize, char)>;
 
-/// Behind what was typed before: left to right.
+/// Types left to right, each character after the one typed before.
 fn forward(run: &str) -> Vec<(usize, char)> {
     run.chars().enumerate().collect()
 }
 
-/// Before what was typed before, so that the run reads as given.
+/// Types each character before the one typed before, so that the run reads as given.
 fn backward(run: &str) -> Vec<(usize, char)> {
     run.chars().rev().map(|c| (0, c)).collect()
 }
 
-/// The second half left to right, then, with the cursor moved back, the first.
+/// Types the second half left to right, moves the cursor back, and types the first
+/// half.
 fn cursor_back(run: &str) -> Vec<(usize, char)> {
     let half = run.chars().count() / 2;
     let second = run.chars().skip(half).enumerate();
@@ -136,14 +137,16 @@ fn texts<'a>(subject: &Subject, runs: &'static [&'static str], typing: Typing) -
         let mut outcome = meeting.check(|replica| Ok(replica.text()))?;
         let text = meeting.replicas[0].text();
         if text.chars().count() != runs.iter().map(|run| run.chars().count()).sum::<usize>() {
-            return Err(check::wrong(format!("{text}: characters lost or doubled")));
+            return Err(check::wrong(format!(
+                "{text}: characters are lost or duplicated"
+            )));
         }
         outcome.finding = Some(verdict(&text, runs));
         Ok(outcome)
     })
 }
 
-/// Whether each run stands together.
+/// Says whether each run stayed in one piece.
 fn verdict(text: &str, runs: &[&str]) -> String {
     match runs.iter().all(|run| text.contains(run)) {
         true => format!("{text}: runs kept"),
@@ -151,7 +154,8 @@ fn verdict(text: &str, runs: &[&str]) -> String {
     }
 }
 
-/// One makes `bold` of "a bold text" bold; the other types `x` into it.
+/// One replica makes the word `bold` of "a bold text" bold; the other types `x` into
+/// it.
 fn bold<'a>(subject: &Subject, offset: usize) -> Prepared<'a> {
     const START: usize = 2;
     const END: usize = 6;
@@ -178,7 +182,7 @@ fn bold<'a>(subject: &Subject, offset: usize) -> Prepared<'a> {
     })
 }
 
-/// Bold text between asterisks.
+/// Returns the text with bold parts between asterisks.
 fn marked(spans: &[Span]) -> String {
     let runs = spans.iter().map(|span| match span.bold {
         true => format!("*{}*", span.text),
@@ -187,7 +191,7 @@ fn marked(spans: &[Span]) -> String {
     runs.collect()
 }
 
-/// Two replicas move the first of four elements to two places.
+/// Two replicas move the first of four elements to different places.
 fn move_element(subject: &Subject) -> Prepared<'_> {
     let base = |replica: &mut dyn Replica| {
         ["a", "b", "c", "d"]
@@ -218,7 +222,7 @@ fn move_element(subject: &Subject) -> Prepared<'_> {
     })
 }
 
-/// Two nodes at the root; each replica moves one below the other.
+/// Two nodes are at the root, and each replica moves one below the other.
 fn move_nodes(subject: &Subject) -> Prepared<'_> {
     let mut nodes = Vec::new();
     let base = |replica: &mut dyn Replica| {
@@ -227,7 +231,7 @@ fn move_nodes(subject: &Subject) -> Prepared<'_> {
         }
         Ok(())
     };
-    // The nodes are known once the first replica has made them.
+    // The ids of the nodes are known once the first replica has created them.
     let mut first = subject.engine().replica(1);
     let start = commit(&mut *first, base)?;
     let (a, b) = (nodes[0], nodes[1]);
@@ -247,7 +251,7 @@ fn move_nodes(subject: &Subject) -> Prepared<'_> {
         };
         let found = parents(&*meeting.replicas[0])?;
         if found != parents(&*meeting.replicas[1])? {
-            return Err(check::wrong("the replicas show two trees"));
+            return Err(check::wrong("the replicas show different trees"));
         }
         let mut outcome = meeting.check(|_| Ok(String::new()))?;
         outcome.finding = Some(below(found, a, b).to_owned());

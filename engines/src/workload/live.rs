@@ -1,11 +1,10 @@
-//! Replicas that edit at the same time: what an import costs as the history
-//! grows, and what real sessions cost.
+//! Replicas that edit at the same time: what an import costs as the history grows, and
+//! what real sessions cost.
 //!
-//! In a round every replica makes its edits, each with a commit and an update
-//! of its own, before it sees those of the others. Then each imports the
-//! others' updates one by one, in the order in which they were made. So there
-//! is never a moment at which all replicas stand at one latest operation: no
-//! one pauses.
+//! In a round, every replica makes its edits, each with its own commit and update,
+//! before it sees those of the others. Then each replica imports the others' updates
+//! one by one, in the order in which they were made. So at no time do all replicas have
+//! one common latest operation, since nobody pauses.
 
 mod trace;
 
@@ -24,11 +23,11 @@ use crate::{
     VersionVector,
 };
 
-/// Rounds that the replicas live through after loading the history, before the
-/// timed one: nothing is left to be decoded, and all caches are those of use.
+/// The number of rounds between loading the history and the timed round. After them,
+/// nothing is left to decode, and all caches are in the state of normal use.
 const SETTLING: usize = 2;
 
-/// Number of keys that the map's edits set.
+/// The number of keys that the edits of the map set.
 const KEYS: u32 = 100;
 
 pub fn workloads() -> Vec<Workload> {
@@ -55,7 +54,7 @@ pub fn workloads() -> Vec<Workload> {
     all
 }
 
-/// The rows of a session that differ in the rounds before the timed one.
+/// Adds the rows of a session that differ in the number of rounds before the timed one.
 fn series(all: &mut Vec<Workload>, session: Session, rounds: [usize; 4]) {
     for before in rounds {
         let variant = format!("{session}/history-{before}");
@@ -68,8 +67,8 @@ fn series(all: &mut Vec<Workload>, session: Session, rounds: [usize; 4]) {
     }
 }
 
-/// The imports of one round after `before` others. Replicas load the history,
-/// live through a few rounds, and make their edits of the timed one.
+/// Times the imports of one round after `before` others. The replicas load the history,
+/// take part in a few rounds, and make their edits of the timed round.
 fn round<'a>(
     session: Session,
     before: usize,
@@ -110,7 +109,7 @@ fn round<'a>(
     )
 }
 
-/// What is edited.
+/// The container that is edited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Container {
     Text,
@@ -127,7 +126,7 @@ impl Container {
         }
     }
 
-    /// One edit, somewhere among the `len` elements that are there.
+    /// Makes one edit at a random place among the `len` elements.
     fn edit(
         self,
         replica: &mut dyn Replica,
@@ -149,7 +148,7 @@ impl Container {
         }
     }
 
-    /// As many elements must be there as were inserted.
+    /// Checks that the number of elements is the number of inserts.
     fn check(self, replica: &dyn Replica, edits: usize) -> Result<(), WorkloadError> {
         let elements = match self {
             Self::Text => replica.text_len(),
@@ -165,7 +164,8 @@ impl Container {
     }
 }
 
-/// Who edits what, and how much before they see each other's edits.
+/// The edited container, and the number of replicas and of edits that each makes before
+/// it sees those of the others.
 #[derive(Debug, Clone, Copy)]
 struct Session {
     container: Container,
@@ -189,7 +189,7 @@ impl fmt::Display for Session {
 }
 
 impl Session {
-    /// Imports of a round.
+    /// Returns the number of imports in a round.
     fn imports(self) -> usize {
         self.replicas * (self.replicas - 1) * self.overlap
     }
@@ -203,8 +203,8 @@ impl Session {
         peers.map(|peer| engine.replica(peer)).collect()
     }
 
-    /// Every replica makes its edits of a round. Which ones depends on the
-    /// number of the round alone.
+    /// Makes every replica's edits of a round. They depend on the number of the round
+    /// alone.
     fn edit(self, replicas: &mut [Box<dyn Replica>], round: usize) -> Result<Sent, EngineError> {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(round as u64);
         let len = self.edits(round);
@@ -226,14 +226,14 @@ impl Session {
     }
 }
 
-/// Replicas that live through a session once, and the whole history after some
-/// numbers of rounds. They import the updates of a round as one batch where the
-/// engine can: that gives the same history, sooner.
+/// Replicas that take part in a session once, and the whole history after some numbers
+/// of rounds. They import the updates of a round as one batch if the engine can: this
+/// gives the same history in less time.
 struct Past {
     session: Session,
     engine: &'static dyn Engine,
     replicas: Vec<Box<dyn Replica>>,
-    /// Rounds that were lived through.
+    /// The number of completed rounds.
     rounds: usize,
     histories: BTreeMap<usize, Rc<[u8]>>,
 }
@@ -249,7 +249,7 @@ impl Past {
         }
     }
 
-    /// The history after `rounds`; keeps those of other `sizes` on the way.
+    /// Returns the history after `rounds`, and keeps that of other `sizes` on the way.
     fn at(&mut self, rounds: usize, sizes: &[usize]) -> Result<Rc<[u8]>, EngineError> {
         loop {
             if let Some(history) = self.histories.get(&rounds) {
@@ -276,16 +276,16 @@ impl Past {
     }
 }
 
-/// Updates with the place of the replica that made each, in the order in which
-/// they were made.
+/// Updates in the order in which they were made, each with the index of the replica
+/// that made it.
 type Sent = Vec<(usize, Vec<u8>)>;
 
 fn bytes_of(sent: &Sent) -> usize {
     sent.iter().map(|(_, update)| update.len()).sum()
 }
 
-/// Every replica imports what the others sent, one by one. Counts the imports
-/// that did not bring what they hold.
+/// Makes every replica import what the others sent, one by one, and counts the imports
+/// that did not apply all of their operations.
 fn deliver(
     replicas: &mut [Box<dyn Replica>],
     sent: &Sent,
@@ -312,7 +312,7 @@ fn deliver_batches(replicas: &mut [Box<dyn Replica>], sent: &Sent) -> Result<(),
 
 fn all_equal(replicas: &[Box<dyn Replica>], bytes: usize) -> Result<Outcome, WorkloadError> {
     let [first, others @ ..] = replicas else {
-        return Err(check::wrong("there is no replica"));
+        return Err(check::wrong("there are no replicas"));
     };
     let mut outcome = Outcome::new(bytes, first.state_hash());
     for other in others {

@@ -1,9 +1,9 @@
-//! Typing: a whole trace as local edits into an empty replica.
+//! Typing: a whole trace as local edits in an empty replica.
 
 use super::{Form, Input, Outcome, Prepared, Subject, Workload, WorkloadError, check, timed};
 use crate::{Capability, Engine, EngineError, HeavyWork, PeerId, Replica};
 
-/// Who types.
+/// The peer that types.
 const TYPIST: PeerId = 1;
 
 pub fn workloads() -> Vec<Workload> {
@@ -21,12 +21,12 @@ pub fn workloads() -> Vec<Workload> {
     .collect()
 }
 
-/// What is committed at a time.
+/// The content of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Commits {
-    /// Each txn of the trace.
+    /// One txn of the trace.
     Txns,
-    /// Everything.
+    /// The whole trace.
     One,
 }
 
@@ -64,8 +64,8 @@ fn typed(commits: Commits, subject: &Subject) -> Prepared<'_> {
     )
 }
 
-/// The text must be the trace's, and what was typed must be committed, so that
-/// another replica can have it.
+/// Checks that the text is the trace's, and that it was committed, so that another
+/// replica can get it.
 fn verify(replica: &mut dyn Replica, subject: &Subject) -> Result<Outcome, WorkloadError> {
     check::same_text(&replica.text(), subject.trace()?.end_content())?;
     let saved = most_complete(replica, subject.engine())?;
@@ -78,8 +78,8 @@ fn verify(replica: &mut dyn Replica, subject: &Subject) -> Result<Outcome, Workl
     })
 }
 
-/// The document in the form that holds most: history and state where there is
-/// such a form, and all updates where there is not.
+/// Exports the most complete form of the document: history and state if the engine has
+/// such a form, and otherwise all updates.
 fn most_complete(replica: &mut dyn Replica, engine: &dyn Engine) -> Result<Vec<u8>, EngineError> {
     let form = match engine.capabilities().has(Capability::Snapshot) {
         true => Form::Snapshot,

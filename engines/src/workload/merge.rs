@@ -1,4 +1,4 @@
-//! Remote operations into a replica that has others, or none.
+//! Merging remote operations into a replica that is empty or has operations of its own.
 
 mod concurrent;
 mod order;
@@ -14,17 +14,17 @@ use crate::{
     VersionVector,
 };
 
-/// Who receives, and edits on its own side.
+/// The peer that receives, and edits on its own side.
 const RECEIVER: PeerId = 2;
 
-/// Edits on each side of two branches.
+/// The numbers of edits on each of two branches.
 pub(super) const DIVERGED: [usize; 4] = [10, 100, 1000, 10_000];
 
-/// With more edits than these on each side, what takes time with their product
+/// The number of edits on each side above which work that grows with their product
 /// takes minutes.
 pub(super) const QUADRATIC: usize = 1000;
 
-/// Txns that a replica makes on its own before the others arrive.
+/// The number of txns that a replica makes on its own before the others arrive.
 const LOCAL: usize = 100;
 
 pub fn workloads() -> Vec<Workload> {
@@ -81,8 +81,8 @@ fn txns(subject: &Subject) -> Prepared<'_> {
     Delivery::prepare(subject, receiver, subject.txn_updates(0)?, subject.whole()?)
 }
 
-/// The last txns of the trace, one by one, into a replica that loaded the rest
-/// in `form`.
+/// The last txns of the trace, one by one, into a replica that loaded the rest in
+/// `form`.
 fn tail(form: Form, subject: &Subject) -> Prepared<'_> {
     let Some(start) = subject.txns().checked_sub(TAIL) else {
         return Err(subject.unsuitable(format!("it has fewer than {TAIL} txns")));
@@ -96,7 +96,7 @@ fn tail(form: Form, subject: &Subject) -> Prepared<'_> {
     )
 }
 
-/// Each of two branches sends what the other lacks.
+/// Two branches, each of which sends what the other lacks.
 fn diverged(txns: usize, subject: &Subject) -> Prepared<'_> {
     let [a, b] = branches(txns, subject)?;
     Ok(Box::new(Exchange {
@@ -110,8 +110,8 @@ fn diverged(txns: usize, subject: &Subject) -> Prepared<'_> {
     }))
 }
 
-/// Two replicas share the first half of the trace; one goes on with the next
-/// txns, the other with those after them.
+/// Makes two replicas that share the first half of the trace. One continues with the
+/// next txns, the other with those after them.
 pub(super) fn branches(
     txns: usize,
     subject: &Subject,
@@ -129,8 +129,8 @@ pub(super) fn branches(
     Ok([a, b])
 }
 
-/// Remote edits arrive at a replica that loaded the first half of the trace in
-/// `loaded`, and has edits of its own.
+/// Remote edits arrive at a replica that loaded the first half of the trace in `loaded`
+/// and has edits of its own.
 fn into_edited(arrives: Arriving, loaded: Form, subject: &Subject) -> Prepared<'_> {
     let half = subject.txns() / 2;
     let since = &subject.document(half)?.version;
@@ -156,7 +156,7 @@ pub(super) struct Delivery {
     updates: Rc<[Vec<u8>]>,
     end: Rc<Document>,
     capabilities: Capabilities,
-    /// Imports that applied nothing, or left something pending.
+    /// The number of imports that applied nothing, or left something pending.
     idle: usize,
 }
 
@@ -198,7 +198,7 @@ impl Repetition for Delivery {
     }
 }
 
-/// The same updates in one batch.
+/// Imports the same updates in one batch.
 pub(super) fn batch(
     receiver: Box<dyn Replica>,
     updates: Rc<[Vec<u8>]>,
@@ -220,7 +220,7 @@ pub(super) fn batch(
     )
 }
 
-/// The receiver of updates must show the document that they lead to.
+/// Checks that the receiver of updates shows the document that they lead to.
 fn arrived(
     receiver: &dyn Replica,
     updates: &[Vec<u8>],
@@ -260,8 +260,9 @@ impl Repetition for Exchange {
     }
 }
 
-/// What arrives. A shallow snapshot is not among it: Loro takes one into an
-/// empty document only, and elsewhere sets its last operation aside for ever.
+/// The form of the arriving edits. A shallow snapshot is not among them: Loro imports
+/// one into an empty document only, and in any other keeps its last operation pending
+/// forever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Arriving {
     /// The whole document as a snapshot.

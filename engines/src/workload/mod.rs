@@ -1,9 +1,9 @@
-//! What the suites measure, apart from how it is timed.
+//! The workloads of the suites, independent of how they are timed.
 //!
-//! A [`Workload`] makes [`Repetition`]s on a [`Subject`] (one data set in one
-//! engine). Whoever measures starts the clock, calls [`Repetition::run`],
-//! stops the clock, and calls [`Repetition::check`]: all preparation lies
-//! before, all verification and the release of memory after the timed part.
+//! A [`Workload`] makes [`Repetition`]s on a [`Subject`], which is one data set in one
+//! engine. The caller starts the clock, calls [`Repetition::run`], stops the clock, and
+//! calls [`Repetition::check`]. All preparation precedes the timed part; all
+//! verification and the release of memory follow it.
 
 mod check;
 mod commit;

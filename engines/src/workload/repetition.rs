@@ -1,42 +1,43 @@
-//! One prepared repetition: a timed part, and the check of what it did.
+//! One prepared repetition: a timed part, and the check of its result.
 
 use super::error::WorkloadError;
 use crate::{EngineError, StateHash};
 
 /// One prepared repetition.
 pub trait Repetition {
-    /// The timed part; called once.
+    /// Runs the timed part; called once.
     ///
     /// # Errors
-    /// When the engine fails.
+    /// Fails if the engine fails.
     fn run(&mut self) -> Result<(), EngineError>;
 
-    /// Verifies what [`Repetition::run`] did.
+    /// Verifies the result of [`Repetition::run`].
     ///
     /// # Errors
-    /// When the result is wrong; its time must not be shown then.
+    /// Fails if the result is wrong; its time must not be shown then.
     fn check(&mut self) -> Result<Outcome, WorkloadError>;
 }
 
-/// A repetition, or why there is none.
+/// A repetition, or the reason why there is none.
 pub type Prepared<'a> = Result<Box<dyn Repetition + 'a>, WorkloadError>;
 
-/// What a verified repetition came to, besides its time.
+/// The result of a verified repetition, besides its time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
-    /// Bytes that the timed part read as updates or wrote as an export; 0
-    /// where it did neither.
+    /// Bytes that the timed part read as updates or wrote as an export; 0 if it did
+    /// neither.
     pub encoded_bytes: u64,
     /// The visible value at the end.
     pub state_hash: StateHash,
-    /// Bytes of the document at the end, where the row is about them.
+    /// Bytes of the document at the end, for rows that are about them.
     pub document_bytes: Option<u64>,
-    /// What the engine showed, where the row asks for behaviour and not speed.
+    /// The behaviour of the engine, for rows that are about behaviour and not about
+    /// speed.
     pub finding: Option<String>,
 }
 
 impl Outcome {
-    /// An outcome that is about bytes and time.
+    /// Creates an outcome without a document size or a finding.
     pub fn new(encoded_bytes: usize, state_hash: StateHash) -> Self {
         Self {
             encoded_bytes: encoded_bytes as u64,
@@ -47,7 +48,7 @@ impl Outcome {
     }
 }
 
-/// A repetition from a state, a timed part and a check.
+/// Makes a repetition from a state, a timed part and a check.
 pub fn timed<'a, S: 'a>(
     state: S,
     run: impl FnMut(&mut S) -> Result<(), EngineError> + 'a,

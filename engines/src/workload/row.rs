@@ -5,7 +5,7 @@ use super::repetition::Prepared;
 use super::subject::Subject;
 use crate::{Capability, Engine, HeavyWork, Pace};
 
-/// One row of a suite: something that is done with a data set in an engine.
+/// One row of a suite: a piece of work on a data set in an engine.
 pub struct Workload {
     variant: String,
     input: Input,
@@ -17,7 +17,8 @@ pub struct Workload {
     prepare: Box<Prepare>,
 }
 
-/// A reason against a row, for an engine and a data set by its name.
+/// Returns the reason why a row does not exist for an engine and a data set (by its
+/// name), if there is one.
 type Unless = fn(&dyn Engine, &str) -> Option<String>;
 
 /// A kind of heavy work, on one data set or on all.
@@ -37,33 +38,33 @@ impl Heavy {
 
 type Prepare = dyn for<'a> Fn(&'a Subject) -> Prepared<'a>;
 
-/// Like parts that the timed part consists of.
+/// The equal parts of the timed part.
 #[derive(Debug, Clone, Copy)]
 enum Elements {
-    /// None: the work does not grow in proportion to anything, as in a lazy
+    /// There are none: the work does not grow in proportion to anything, as in a lazy
     /// load. A throughput would mislead.
     None,
-    /// The operations of the data set, which are integrated one and all.
+    /// The operations of the data set, all of which are integrated.
     Operations,
-    /// This many.
+    /// A fixed number.
     Fixed(u64),
 }
 
-/// The place of a row among rows that differ in size alone.
+/// The place of a row among rows that differ only in size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scale {
-    /// Name that those rows share within their suite.
+    /// The name that those rows share within their suite.
     pub series: String,
-    /// The size of this one.
+    /// The size of this row.
     pub size: u64,
-    /// What the size counts, in the plural.
+    /// The thing that the size counts, in the plural.
     pub unit: &'static str,
 }
 
 impl Workload {
-    /// A row called `variant` that works on data sets of one kind. `prepare`
-    /// makes one repetition from fresh replicas; what is the same for every
-    /// repetition is kept in the subject.
+    /// Creates a row called `variant` that works on data sets of one kind. `prepare`
+    /// makes one repetition from fresh replicas; the subject keeps what is the same for
+    /// every repetition.
     pub(super) fn new(
         input: Input,
         variant: impl Into<String>,
@@ -81,25 +82,25 @@ impl Workload {
         }
     }
 
-    /// Names what an engine must be able to do for it.
+    /// Adds capabilities that the row requires of an engine.
     pub(super) fn needs(mut self, capabilities: impl IntoIterator<Item = Capability>) -> Self {
         self.needs.extend(capabilities);
         self
     }
 
-    /// The timed part integrates every operation of the data set.
+    /// Declares that the timed part integrates every operation of the data set.
     pub(super) fn per_operation(mut self) -> Self {
         self.elements = Elements::Operations;
         self
     }
 
-    /// The timed part consists of `count` like parts.
+    /// Declares that the timed part consists of `count` equal parts.
     pub(super) fn per(mut self, count: u64) -> Self {
         self.elements = Elements::Fixed(count);
         self
     }
 
-    /// It is one size of a series.
+    /// Declares that the row is one size of a series.
     pub(super) fn scale(
         mut self,
         series: impl Into<String>,
@@ -114,14 +115,14 @@ impl Workload {
         self
     }
 
-    /// It has no row for an engine on a data set when `reason` gives one.
+    /// Leaves the row out for an engine on a data set if `reason` returns one.
     pub(super) fn unless(mut self, reason: Unless) -> Self {
         self.unless = Some(reason);
         self
     }
 
-    /// Names the heavy work in a repetition or its preparation. The engine
-    /// answers whether that is slow or hopeless for it.
+    /// Names the heavy work in a repetition or its preparation. The engine answers
+    /// whether that is slow or hopeless for it.
     pub(super) fn heavy(mut self, work: HeavyWork) -> Self {
         self.heavy = Some(Heavy {
             work,
@@ -130,7 +131,7 @@ impl Workload {
         self
     }
 
-    /// The same for one data set only.
+    /// Does the same as [`Workload::heavy`], for one data set only.
     pub(super) fn heavy_on(mut self, dataset: &'static str, work: HeavyWork) -> Self {
         self.heavy = Some(Heavy {
             work,
@@ -139,17 +140,18 @@ impl Workload {
         self
     }
 
-    /// Last part of the benchmark id, such as `snapshot+edit`.
+    /// Returns the last part of the benchmark id, such as `snapshot+edit`.
     pub fn variant(&self) -> &str {
         &self.variant
     }
 
-    /// The kind of data set that it works on.
+    /// Returns the kind of data that the row works on.
     pub fn input(&self) -> Input {
         self.input
     }
 
-    /// Why it has no row for an engine on a data set, if it has none.
+    /// Returns the reason why the row does not exist for an engine on a data set, if
+    /// there is one.
     pub fn unsupported_because(&self, engine: &dyn Engine, dataset: &str) -> Option<String> {
         let capabilities = engine.capabilities();
         let lacking = self
@@ -166,8 +168,8 @@ impl Workload {
         }
     }
 
-    /// Whether it takes so long that it is for cells alone, which measure one
-    /// repetition if need be, and not for a benchmark that wants many.
+    /// Returns true if the row takes so long that only cells run it, which can measure
+    /// a single repetition, and Criterion does not, which needs many.
     pub fn is_slow(&self, engine: &dyn Engine, dataset: &str) -> bool {
         self.pace(engine, dataset) == Pace::Slow
     }
@@ -177,8 +179,8 @@ impl Workload {
         heavy.map_or(Pace::Usual, |heavy| heavy.pace(engine, dataset))
     }
 
-    /// Number of like parts that the timed part consists of, given that the
-    /// data set has `operations`; the time of one is the whole time by it.
+    /// Returns the number of equal parts of the timed part, for a data set of
+    /// `operations` operations. The time of one part is the whole time divided by it.
     pub fn elements(&self, operations: u64) -> Option<u64> {
         match self.elements {
             Elements::None => None,
@@ -187,7 +189,7 @@ impl Workload {
         }
     }
 
-    /// Its place among rows that differ in size alone.
+    /// Returns the row's place among rows that differ only in size.
     pub fn scale_of(&self) -> Option<&Scale> {
         self.scale.as_ref()
     }
@@ -195,7 +197,7 @@ impl Workload {
     /// Prepares one repetition.
     ///
     /// # Errors
-    /// When the engine fails, or the data set does not suit the workload.
+    /// Fails if the engine fails, or if the data set does not suit the workload.
     pub fn repetition<'a>(&self, subject: &'a Subject) -> Prepared<'a> {
         (self.prepare)(subject)
     }

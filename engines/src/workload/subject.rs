@@ -1,4 +1,4 @@
-//! One data set in one engine, with what the workloads derive from it.
+//! One data set in one engine, with the documents that workloads derive from it.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -17,11 +17,12 @@ use crate::{Capability, Engine, EngineError, Export, OpRange, PeerId, Replica, V
 /// The peer that wrote the trace.
 pub(super) const WRITER: PeerId = 1;
 
-/// Txns that are the end of a trace, where a row is about its end.
+/// The number of txns at the end of a trace, for rows that are about its end.
 pub(super) const TAIL: usize = 1000;
 
-/// Txns from which on a trace is written with one commit in all, as the articles
-/// did with the hundredfold trace: so many commits are more history than text.
+/// The number of txns from which a trace is written in a single commit, as the articles
+/// did with the hundredfold trace: with a commit for each txn, the document would hold
+/// more history than text.
 const ONE_COMMIT_FROM: usize = 10_000_000;
 
 /// A form in which a whole document is stored or sent.
@@ -29,9 +30,9 @@ const ONE_COMMIT_FROM: usize = 10_000_000;
 pub enum Form {
     /// History and state.
     Snapshot,
-    /// State, and no history before it.
+    /// The state, without the history before it.
     Shallow,
-    /// History alone.
+    /// The history alone.
     Updates,
 }
 
@@ -39,7 +40,7 @@ impl Form {
     /// Every form.
     pub const ALL: [Self; 3] = [Self::Snapshot, Self::Shallow, Self::Updates];
 
-    /// What an engine must be able to do for it.
+    /// Returns the capabilities that an engine needs for the form.
     pub(super) fn needs(self) -> Vec<Capability> {
         match self {
             Self::Snapshot => vec![Capability::Snapshot],
@@ -51,7 +52,7 @@ impl Form {
     /// Exports a whole document.
     ///
     /// # Errors
-    /// When the engine cannot.
+    /// Fails if the engine cannot export it.
     pub fn export(self, replica: &mut dyn Replica) -> Result<Vec<u8>, EngineError> {
         let nothing = VersionVector::new();
         replica.export(match self {
@@ -72,8 +73,8 @@ impl fmt::Display for Form {
     }
 }
 
-/// A data set and the engine it is measured in. Documents that are derived
-/// from them are made once, when first asked for.
+/// A data set and the engine in which it is measured. Documents derived from them are
+/// made once, when first requested.
 pub struct Subject {
     engine: &'static dyn Engine,
     data: Data,
@@ -82,8 +83,7 @@ pub struct Subject {
     made: RefCell<BTreeMap<String, Rc<dyn Any>>>,
 }
 
-/// The document that the first txns of a trace make, in every form that the
-/// engine has.
+/// The document that the first txns of a trace make, in every form that the engine has.
 pub(super) struct Document {
     forms: Vec<(Form, Vec<u8>)>,
     pub version: VersionVector,
@@ -91,8 +91,10 @@ pub(super) struct Document {
 }
 
 impl Document {
+    /// Returns the bytes of the document.
+    ///
     /// # Errors
-    /// When the engine does not have that form.
+    /// Fails if the engine does not have that form.
     pub fn bytes(&self, form: Form) -> Result<&[u8], EngineError> {
         let mut forms = self.forms.iter();
         match forms.find(|(present, _)| *present == form) {
@@ -103,7 +105,7 @@ impl Document {
 }
 
 impl Subject {
-    /// A subject; nothing is computed yet.
+    /// Creates a subject; nothing is computed yet.
     pub fn new(engine: &'static dyn Engine, data: impl Into<Data>) -> Self {
         Self {
             engine,
@@ -114,8 +116,8 @@ impl Subject {
         }
     }
 
-    /// What a suite needs for every repetition and what is costly to make: made
-    /// when first asked for by this name, and kept.
+    /// Returns the value called `name`, which is made once, when first requested, and
+    /// kept. It is for what is costly and the same for every repetition of a suite.
     pub(super) fn cached<T: 'static>(
         &self,
         name: &str,
@@ -131,7 +133,7 @@ impl Subject {
         Ok(made)
     }
 
-    /// The data set.
+    /// Returns the data set.
     pub fn data(&self) -> &Data {
         &self.data
     }
@@ -140,19 +142,19 @@ impl Subject {
         self.engine
     }
 
-    /// The document that some engine has stored.
+    /// Returns the document that an engine has stored.
     pub(super) fn stored(&self) -> Result<&StoredDocument, WorkloadError> {
         match &self.data {
             Data::Document(stored) => Ok(stored),
-            _ => Err(self.unsuitable("it is no stored document")),
+            _ => Err(self.unsuitable("it is not a stored document")),
         }
     }
 
-    /// The trace, of one writer after another.
+    /// Returns the trace, which has no concurrency.
     pub(super) fn trace(&self) -> Result<&Trace, WorkloadError> {
         match &self.data {
             Data::Trace(trace) if self.data.input() == Input::Sequential => Ok(trace),
-            _ => Err(self.unsuitable("it is no sequential trace")),
+            _ => Err(self.unsuitable("it is not a sequential trace")),
         }
     }
 
@@ -170,19 +172,19 @@ impl Subject {
         }
     }
 
-    /// The document of the whole trace.
+    /// Returns the document of the whole trace.
     pub(super) fn whole(&self) -> Result<Rc<Document>, WorkloadError> {
         self.document(self.txns())
     }
 
-    /// The document of the first `txns` txns, written with one commit a txn,
-    /// or with one in all: see [`ONE_COMMIT_FROM`].
+    /// Returns the document of the first `txns` txns, written with one commit per txn,
+    /// or with a single one: see [`ONE_COMMIT_FROM`].
     pub(super) fn document(&self, txns: usize) -> Result<Rc<Document>, WorkloadError> {
         if let Some(document) = self.documents.borrow().get(&txns) {
             return Ok(Rc::clone(document));
         }
-        // Writing takes an engine seconds, so one writing serves all the parts
-        // that are usually asked for. The whole is written without stops.
+        // Writing takes an engine seconds, so one pass serves all the parts that are
+        // usually requested. The whole is written without interruption.
         let whole = self.txns();
         let mut stops = vec![txns];
         if txns != whole {
@@ -207,7 +209,7 @@ impl Subject {
         Ok(Rc::clone(&self.documents.borrow()[&txns]))
     }
 
-    /// The document that a replica holds, in every form that the engine has.
+    /// Returns the document that a replica holds, in every form that the engine has.
     pub(super) fn encode(&self, replica: &mut dyn Replica) -> Result<Document, WorkloadError> {
         let mut forms = Vec::new();
         for form in Form::ALL {
@@ -226,8 +228,8 @@ impl Subject {
         })
     }
 
-    /// A new replica that loaded the first `txns` txns. Loaded from updates
-    /// its state is live; from a snapshot it may still be encoded.
+    /// Returns a new replica that has loaded the first `txns` txns. Loaded from
+    /// updates, its state is in use; loaded from a snapshot, it may still be encoded.
     pub(super) fn replica(
         &self,
         peer: PeerId,
@@ -241,7 +243,7 @@ impl Subject {
         Ok(replica)
     }
 
-    /// What a replica lacks that has the first `txns` txns, as one blob.
+    /// Returns what a replica with the first `txns` txns lacks, as one blob.
     pub(super) fn updates_since(&self, txns: usize) -> Result<Vec<u8>, WorkloadError> {
         let since = &self.document(txns)?.version;
         let mut whole = self.replica(WRITER, self.txns(), Form::Updates)?;
@@ -261,8 +263,8 @@ impl Subject {
         Ok(())
     }
 
-    /// Applies txns to a replica, one commit each. A replica that differs from
-    /// the trace at that point gets positions cut to its length.
+    /// Applies txns to a replica, one commit each. If the replica differs from the
+    /// trace at that point, positions are cut to its length.
     pub(super) fn play(
         &self,
         replica: &mut dyn Replica,
@@ -278,7 +280,7 @@ impl Subject {
         Ok(())
     }
 
-    /// The txns from `start` on, each as the update that a client sends for it.
+    /// Returns the txns from `start` on, each as the update that a client sends for it.
     pub(super) fn txn_updates(&self, start: usize) -> Result<Rc<[Vec<u8>]>, WorkloadError> {
         if let Some(updates) = self.txn_updates.borrow().get(&start) {
             return Ok(Rc::clone(updates));

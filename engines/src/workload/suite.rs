@@ -1,20 +1,20 @@
-//! The suites: workloads that belong together, and their data sets.
+//! The suites, which group related workloads, and their data sets.
 
 use super::{
     SYNTHETIC, Workload, compaction, conflict, export, history, import, interleaving, live, local,
     merge, sync, types,
 };
 
-/// Workloads that belong together.
+/// A group of related workloads.
 #[derive(Debug, Clone, Copy)]
 pub struct Suite {
-    /// First part of the benchmark ids.
+    /// The first part of the benchmark ids.
     pub name: &'static str,
-    /// What it measures, in a line.
+    /// A one-line description of what the suite measures.
     pub about: &'static str,
-    /// Data sets that it runs on by default, the first of them in cells.
+    /// The data sets on which it runs by default. Cells use the first of them.
     pub datasets: &'static [&'static str],
-    /// Data sets that take minutes: for cells alone.
+    /// Data sets that take minutes, for cells only.
     pub large: &'static [&'static str],
     workloads: fn(Size) -> Vec<Workload>,
 }
@@ -122,12 +122,12 @@ impl Suite {
         },
     ];
 
-    /// The suite called `name`.
+    /// Returns the suite called `name`.
     pub fn named(name: &str) -> Option<&'static Self> {
         Self::ALL.iter().find(|suite| suite.name == name)
     }
 
-    /// Its rows, in the order in which tables show them.
+    /// Returns the rows of the suite, in the order in which tables show them.
     pub fn workloads(&self) -> Vec<Workload> {
         self.workloads_of(Size::Published)
     }

@@ -1,5 +1,5 @@
-//! The ways in which two replicas come to agree, and in which a client turns
-//! what its user does into updates: time, and bytes on the wire.
+//! The ways in which two replicas synchronise, and in which a client turns the edits of
+//! its user into updates: time, and bytes on the wire.
 
 use std::fmt;
 use std::rc::Rc;
@@ -12,10 +12,10 @@ use crate::{
     Capability, EngineError, Export, HeavyWork, Imported, OpRange, PeerId, Replica, VersionVector,
 };
 
-/// Who receives.
+/// The peer that receives.
 const RECEIVER: PeerId = 2;
 
-/// States of a text field that a client sees.
+/// The number of states of a text field that a client sees.
 const KEYSTROKES: usize = 10;
 
 pub fn workloads() -> Vec<Workload> {
@@ -60,12 +60,12 @@ pub fn workloads() -> Vec<Workload> {
     all
 }
 
-/// How often messages cross.
+/// The number of round trips of an exchange.
 #[derive(Debug, Clone, Copy)]
 enum Rounds {
-    /// Each sends everything.
+    /// Each replica sends everything.
     One,
-    /// Each sends its version, then what the other lacks.
+    /// Each replica sends its version, then what the other lacks.
     Two,
 }
 
@@ -78,7 +78,7 @@ impl fmt::Display for Rounds {
     }
 }
 
-/// Two replicas that diverged, and what they send and apply.
+/// Two replicas that diverged, and the messages that they exchange.
 struct Exchange {
     replicas: [Box<dyn Replica>; 2],
     sent: usize,
@@ -122,13 +122,13 @@ fn exchange(rounds: Rounds, edits: usize, subject: &Subject) -> Prepared<'_> {
     )
 }
 
-/// Where the last txns of the trace begin.
+/// Returns the index of the first of the last txns of the trace.
 fn tail(subject: &Subject) -> Result<usize, WorkloadError> {
     let start = subject.txns().checked_sub(TAIL);
     start.ok_or_else(|| subject.unsuitable(format!("it has fewer than {TAIL} txns")))
 }
 
-/// The last txns into a replica that has the rest, an import for each.
+/// The last txns into a replica that has the rest, with an import for each.
 fn one_by_one(subject: &Subject) -> Prepared<'_> {
     let start = tail(subject)?;
     let receiver = subject.replica(RECEIVER, start, Form::Updates)?;
@@ -136,7 +136,7 @@ fn one_by_one(subject: &Subject) -> Prepared<'_> {
     Delivery::prepare(subject, receiver, updates, subject.whole()?)
 }
 
-/// The same as one batch.
+/// The last txns into a replica that has the rest, as one batch.
 fn in_a_batch(subject: &Subject) -> Prepared<'_> {
     let start = tail(subject)?;
     let receiver = subject.replica(RECEIVER, start, Form::Updates)?;
@@ -149,12 +149,12 @@ fn in_a_batch(subject: &Subject) -> Prepared<'_> {
     )
 }
 
-/// How a client learns what to send for a commit.
+/// The way in which a client gets the update of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sending {
-    /// It exports the operations since the commit before.
+    /// The client exports the operations since the previous commit.
     Export,
-    /// The library hands them out.
+    /// The library passes them to a subscriber.
     Subscription,
 }
 
@@ -167,7 +167,7 @@ impl fmt::Display for Sending {
     }
 }
 
-/// A replica that has all but the last txns types these, and has an update for
+/// A replica that has all but the last txns types these, and must have an update for
 /// each in the end.
 fn send(how: Sending, subject: &Subject) -> Prepared<'_> {
     let start = tail(subject)?;
@@ -213,14 +213,14 @@ fn export_commit(writer: &mut dyn Replica, before: u32) -> Result<Vec<u8>, Engin
     writer.export(Export::Range(range))
 }
 
-/// How a client that sees a text field's content turns it into an update.
+/// The way in which a client turns the content of a text field into an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Field {
     /// Replaces the whole text, and sends the whole document.
     ReplaceSendAll,
     /// Replaces the whole text, and sends the operations.
     Replace,
-    /// Lets the library find what differs, and sends the operations.
+    /// Lets the library find the difference, and sends the operations.
     Difference,
 }
 
@@ -234,8 +234,8 @@ impl fmt::Display for Field {
     }
 }
 
-/// The first keystrokes of the last txns, each seen as the new content of the
-/// field, and imported by another replica before the next.
+/// The first keystrokes of the last txns, each as the new content of the field,
+/// imported by another replica before the next one.
 fn field(how: Field, subject: &Subject) -> Prepared<'_> {
     let start = tail(subject)?;
     let contents = contents(subject, start)?;
@@ -272,7 +272,7 @@ fn field(how: Field, subject: &Subject) -> Prepared<'_> {
     )
 }
 
-/// The text after each of some txns from `start` on.
+/// Returns the text after each of some txns from `start` on.
 fn contents(subject: &Subject, start: usize) -> Result<Rc<Vec<String>>, WorkloadError> {
     subject.cached("sync/contents", || {
         let mut writer = subject.replica(WRITER, start, Form::Updates)?;

@@ -1,8 +1,8 @@
-//! What documents hold besides plain text: local edits, and the merge of those
-//! of two replicas that edited at the same time. Then what editors do with a
-//! text besides typing: undo, and keep the places of cursors.
+//! The contents of documents besides plain text: local edits, and the merge of those of
+//! two replicas that edited at the same time. Also what editors do with a text besides
+//! typing: undo, and keeping track of cursors.
 //!
-//! All start from a document of a given size, which is made once. Edits are
+//! All rows start from a document of a given size, which is made once. Edits are
 //! seeded, so that they are the same in every run.
 
 mod cursor;
@@ -18,13 +18,13 @@ use crate::{
     Capability, Edit, EngineError, Export, HeavyWork, Imported, NodeId, PeerId, Replica, Value,
 };
 
-/// Edits that are timed, in one commit; as many on each side of a merge.
+/// The number of edits that are timed, in one commit; in a merge, on each side.
 const EDITS: usize = 1000;
 
-/// Elements, keys or characters of the document before.
+/// The number of elements, keys or characters of the initial document.
 const BASE: usize = 1000;
 
-/// Nodes of the trees that nodes are moved in.
+/// The sizes of the trees in which nodes are moved.
 const TREES: [usize; 3] = [1_000, 10_000, 100_000];
 
 pub fn workloads() -> Vec<Workload> {
@@ -42,7 +42,7 @@ pub fn workloads() -> Vec<Workload> {
 
 type Work = fn(Kind, usize, &Subject) -> Prepared<'_>;
 
-/// Both rows of a kind of edit, on a document of that size.
+/// Adds both rows of a kind of edit, on a document of that size.
 fn row(all: &mut Vec<Workload>, kind: Kind, size: usize) {
     let works: [(&str, Work); 2] = [("edit", local), ("merge", merge)];
     for (work, prepare) in works {
@@ -81,7 +81,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// Those whose documents have one size.
+    /// The kinds whose documents have a single size.
     const ALL: [Self; 7] = [
         Self::RichText,
         Self::List,
@@ -116,7 +116,7 @@ impl Kind {
         }
     }
 
-    /// Fills an empty document, without a commit. Gives the nodes that it made,
+    /// Fills an empty document without a commit, and returns the nodes that it created,
     /// if any.
     fn fill(self, replica: &mut dyn Replica, size: usize) -> Result<Vec<NodeId>, EngineError> {
         let mut nodes = Vec::new();
@@ -150,7 +150,7 @@ impl Kind {
         Ok(nodes)
     }
 
-    /// One edit of a document that was filled to `size` and edited `done` times.
+    /// Makes one edit in a document that was filled to `size` and edited `done` times.
     fn edit(
         self,
         replica: &mut dyn Replica,
@@ -211,8 +211,8 @@ impl Kind {
                 let parent = Some(base.nodes[rng.random_range(0..size)]);
                 replica.tree_create(parent).map(drop)
             }
-            // Below a node that was made before it: no move closes a cycle,
-            // whatever the other replica moves.
+            // Nodes move only below nodes that were created before them, so no move
+            // closes a cycle, whatever the other replica moves.
             Self::TreeMove => {
                 let node = rng.random_range(1..size);
                 let parent = rng.random_range(0..node);
@@ -221,7 +221,7 @@ impl Kind {
         }
     }
 
-    /// All edits of a replica.
+    /// Makes all edits of a replica.
     fn edits(self, replica: &mut dyn Replica, base: &Base) -> Result<(), EngineError> {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(replica.peer());
         (0..EDITS).try_for_each(|done| self.edit(replica, &mut rng, base, done))
@@ -256,7 +256,7 @@ impl Base {
         })
     }
 
-    /// A replica that has it, and nothing left to decode.
+    /// Returns a replica that holds the document and has decoded all of it.
     fn replica(&self, subject: &Subject, peer: PeerId) -> Result<Box<dyn Replica>, EngineError> {
         let mut replica = subject.engine().replica(peer);
         replica.import(&self.update)?;
@@ -264,7 +264,7 @@ impl Base {
     }
 }
 
-/// Edits of one replica, with the commit that ends them.
+/// Times the edits of one replica, with the commit that ends them.
 fn local(kind: Kind, size: usize, subject: &Subject) -> Prepared<'_> {
     let base = Base::cached(kind, size, subject)?;
     let replica = base.replica(subject, 2)?;
@@ -279,7 +279,7 @@ fn local(kind: Kind, size: usize, subject: &Subject) -> Prepared<'_> {
             Ok(())
         },
         move |replica| {
-            // Bold is no part of the visible value everywhere.
+            // Not every engine shows bold in the visible value.
             if kind != Kind::RichText && replica.state_hash() == before {
                 return Err(check::wrong("the edits changed nothing"));
             }
@@ -293,7 +293,8 @@ fn local(kind: Kind, size: usize, subject: &Subject) -> Prepared<'_> {
     )
 }
 
-/// Two replicas have edited; each imports what the other did.
+/// Times the merge of two replicas that have edited, each of which imports the edits of
+/// the other.
 fn merge(kind: Kind, size: usize, subject: &Subject) -> Prepared<'_> {
     let base = Base::cached(kind, size, subject)?;
     let mut replicas = [base.replica(subject, 2)?, base.replica(subject, 3)?];
@@ -321,7 +322,7 @@ fn merge(kind: Kind, size: usize, subject: &Subject) -> Prepared<'_> {
     )
 }
 
-/// What the value of a document does not tell: marks.
+/// Checks the marks, which the value of a document does not show.
 fn same_shown(kind: Kind, a: &dyn Replica, b: &dyn Replica) -> Result<(), WorkloadError> {
     if kind != Kind::RichText {
         return Ok(());
@@ -329,6 +330,6 @@ fn same_shown(kind: Kind, a: &dyn Replica, b: &dyn Replica) -> Result<(), Worklo
     let spans = a.spans()?;
     match spans.iter().any(|span| span.bold) && spans == b.spans()? {
         true => Ok(()),
-        false => Err(check::wrong("the marks are not there, or not the same")),
+        false => Err(check::wrong("the marks are missing or differ")),
     }
 }

@@ -1,11 +1,11 @@
-//! Updates in batches, updates that a library hands out, and edits that it
+//! Updates in batches, updates that a library passes to subscribers, and edits that it
 //! finds by comparing texts.
 
 use syncbench_engines::{
     Capability, Engine, EngineError, Export, OpRange, Replica, VersionVector, engines,
 };
 
-/// What a replica types; the third step only deletes.
+/// The edits that a replica makes; the third step only deletes.
 const STEPS: [(usize, usize, &str); 5] = [
     (0, 0, "The quick "),
     (10, 0, "brown 😀 fox"),
@@ -14,7 +14,7 @@ const STEPS: [(usize, usize, &str); 5] = [
     (0, 3, "A"),
 ];
 
-/// Types the steps, each with a commit and its update.
+/// Types the steps, each with its own commit and update.
 fn typed(replica: &mut dyn Replica) -> Vec<Vec<u8>> {
     let mut updates = Vec::new();
     for (pos, del, ins) in STEPS {

@@ -1,5 +1,5 @@
-//! What every engine promises of marks, moves, counters, trees, undo and
-//! cursors, where it has them.
+//! The contract of every engine for marks, moves, counters, trees, undo and cursors, as
+//! far as it has them.
 
 use serde_json::json;
 use syncbench_engines::{
@@ -16,14 +16,14 @@ fn everything(replica: &mut dyn Replica) -> Vec<u8> {
     replica.export(Export::Updates { since }).unwrap()
 }
 
-/// A replica of another peer with the same document.
+/// Returns a replica of another peer with the same document.
 fn copy(engine: &dyn Engine, replica: &mut dyn Replica, peer: u64) -> Box<dyn Replica> {
     let mut copy = engine.replica(peer);
     copy.import(&everything(replica)).unwrap();
     copy
 }
 
-/// Each of two imports what the other has.
+/// Makes each of two replicas import what the other has.
 fn exchange(a: &mut dyn Replica, b: &mut dyn Replica) {
     let (from_a, from_b) = (everything(a), everything(b));
     a.import(&from_b).unwrap();

@@ -1,4 +1,5 @@
-//! What every engine promises of maps, lists and the rest besides plain text.
+//! The contract of every engine for maps, lists and the other containers besides plain
+//! text.
 
 use proptest::prelude::*;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! What every engine promises through the trait, whichever library it is.
+//! The contract of every engine, tested through the trait.
 
 use proptest::prelude::*;
 use syncbench_engines::{
@@ -138,8 +138,8 @@ impl Room {
         }
     }
 
-    /// A replica contains nothing that it was not given, and knows whether it
-    /// waits for something.
+    /// Checks that a replica contains nothing that it was not given, and knows whether
+    /// it has something pending.
     fn check_given(&self, who: usize) {
         let replica = &self.replicas[who];
         let version = replica.version_vector();
@@ -155,8 +155,8 @@ impl Room {
         assert!(replica.has_pending() || !waits);
     }
 
-    /// A replica contains an update exactly if it was given it and all that
-    /// it builds on.
+    /// Checks that a replica contains an update exactly if it was given the update and
+    /// everything that it builds on.
     fn check_version(&self, who: usize) {
         let mut contained = VersionVector::new();
         let mut waiting = self.given[who].clone();
@@ -239,7 +239,7 @@ proptest! {
     }
 }
 
-/// A document with history by two peers, concurrent edits and deletions.
+/// Returns a document with history by two peers, concurrent edits and deletions.
 fn written(engine: &dyn Engine) -> Box<dyn Replica> {
     let mut a = engine.replica(1);
     let mut b = engine.replica(2);
@@ -264,7 +264,7 @@ fn transfer(from: &mut dyn Replica, to: &mut dyn Replica) -> Imported {
     to.import(&bytes).unwrap()
 }
 
-/// Every export of the whole document that the engine has.
+/// Returns every export of the whole document that the engine supports.
 fn all_exports(
     replica: &mut dyn Replica,
     capabilities: Capabilities,
@@ -284,7 +284,7 @@ fn all_exports(
     exports
 }
 
-/// The engines that have what a test is about.
+/// Returns the engines that have the capability that a test is about.
 fn engines_with(capability: Capability) -> impl Iterator<Item = &'static dyn Engine> {
     let all = engines().iter().copied();
     all.filter(move |engine| engine.capabilities().has(capability))
@@ -430,7 +430,7 @@ fn damaged_bytes_are_refused_and_change_nothing() {
                 flipped[bit / 8] ^= 1 << (bit % 8);
                 accepted += usize::from(accepts(*engine, &flipped, &bytes));
             }
-            // Loro's header has 12 bytes that mean nothing.
+            // Loro's header has 12 bytes without a meaning.
             assert!(
                 accepted <= 12 * 8 || !detects,
                 "{} {kind}: {accepted} of {}",
@@ -441,9 +441,9 @@ fn damaged_bytes_are_refused_and_change_nothing() {
     }
 }
 
-/// Whether a replica takes the damaged bytes; then they must have meant the
-/// same as the sound ones, where the engine detects damage. Else the replica
-/// must be as before.
+/// Returns true if a replica accepts the damaged bytes. If the engine detects damage,
+/// they must then have the same meaning as the intact ones. Otherwise the replica must
+/// be unchanged.
 fn accepts(engine: &dyn Engine, damaged: &[u8], sound: &[u8]) -> bool {
     let mut replica = engine.replica(9);
     let own = splice(&mut *replica, 0, 0, "mine");

@@ -2,7 +2,7 @@
 
 use syncbench_engines::{Capability, Engine, EngineError, Export, Replica, VersionVector, engines};
 
-/// A document of thirty commits, and its version after twenty.
+/// Returns a document of thirty commits, and its version after twenty.
 fn written(engine: &dyn Engine) -> (Box<dyn Replica>, VersionVector) {
     let mut replica = engine.replica(1);
     let mut early = VersionVector::new();
@@ -16,8 +16,8 @@ fn written(engine: &dyn Engine) -> (Box<dyn Replica>, VersionVector) {
     (replica, early)
 }
 
-/// Tries an export, and imports it into a replica of its own; says why not
-/// where the engine's capabilities say so too.
+/// Tries an export, and imports it into another replica. Returns `None` if the engine
+/// does not support it, in agreement with its capabilities.
 fn through(
     engine: &dyn Engine,
     capability: Capability,

@@ -1,4 +1,4 @@
-//! Powers over the past: they do what they say, and who lacks them says so.
+//! Access to past versions: engines do what they claim, and refuse the rest.
 
 use std::fmt::Write as _;
 
@@ -36,7 +36,7 @@ fn every_row_is_right_and_sees_when_nothing_was_done() {
             repetition.run().unwrap_or_else(|e| panic!("{id}: {e}"));
             repetition.check().unwrap_or_else(|e| panic!("{id}: {e}"));
 
-            // There and back is where it began.
+            // These rows end in the version in which they began.
             if !row.variant().ends_with("+back") {
                 let mut idle = row.repetition(&subject).unwrap();
                 assert!(idle.check().is_err(), "{id}");

@@ -1,4 +1,4 @@
-//! Documents that an application has stored, where they are on this machine.
+//! Documents that applications have stored, as far as they are on this machine.
 
 use syncbench_datasets::{catalog, locate};
 use syncbench_engines::workload::{Data, Subject, Suite};
@@ -6,7 +6,7 @@ use syncbench_engines::{EngineError, engines};
 
 const DOCUMENTS: [&str; 3] = ["latch-v016", "latch-snapshot", "latch-shallow"];
 
-/// The stored documents that are here.
+/// Returns the stored documents on this machine.
 fn here() -> Vec<(&'static str, Data)> {
     let (here, absent): (Vec<_>, Vec<_>) = DOCUMENTS
         .into_iter()
@@ -24,7 +24,7 @@ fn here() -> Vec<(&'static str, Data)> {
 fn an_engine_refuses_the_documents_that_it_says_it_cannot_open_and_shows_the_others() {
     for (name, data) in here() {
         let Data::Document(stored) = &data else {
-            panic!("{name} is no document");
+            panic!("{name} is not a document");
         };
         let format = stored.entry.format.as_deref().unwrap();
         let mut opened = 0;

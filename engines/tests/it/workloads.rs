@@ -1,5 +1,4 @@
-//! The workloads do what they say, and their checks see when an engine does
-//! not.
+//! The workloads do what they claim, and their checks notice an engine that does not.
 
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -9,10 +8,10 @@ use syncbench_datasets::{Trace, load_bytes};
 use syncbench_engines::workload::{Data, Input, Size, Subject, Suite, Workload, WorkloadError};
 use syncbench_engines::{
     Containers, Cursors, Edit, Engine, EngineError, Exchange, Export, Imported, Loro, NodeId,
-    PeerId, Replica, Span, TextDocument, Undo, VersionVector, Versioned, engines,
+    PeerId, Replica, Span, TextDocument, Undo, VersionVector, Versioned, engine, engines,
 };
 
-/// Types words, and sometimes deletes a character somewhere before.
+/// Types words, and sometimes deletes a character before the cursor.
 fn trace(txns: usize) -> Trace {
     let mut text = Vec::new();
     let mut json = String::new();
@@ -35,14 +34,14 @@ fn trace(txns: usize) -> Trace {
     load_bytes("typed", json.as_bytes()).unwrap()
 }
 
-/// Two writers who type at their own ends of a text, and see each other's words
-/// now and then.
+/// Two writers who type at their own ends of a text, and see each other's words now and
+/// then.
 fn concurrent(words: usize) -> Trace {
     let root = r#"{"parents":[],"numChildren":2,"agent":0,"patches":[[0,0,"."]]}"#;
     let (mut left, mut right) = (String::new(), ".".to_owned());
     let mut txns = root.to_owned();
     for word in 0..words {
-        // Both start where they last saw each other, and merge at once.
+        // Both start where they last saw each other, and merge immediately.
         let (base, a, b) = (3 * word, 3 * word + 1, 3 * word + 2);
         let (ours, theirs) = (format!("l{word} "), format!("r{word} "));
         let end = left.chars().count() + right.chars().count();
@@ -103,8 +102,8 @@ fn every_workload_of(engine: &'static dyn Engine) {
     }
 }
 
-/// Whether it is one of the larger rows of its series. Rows of a series do the
-/// same at each size: the benchmarks, which are built with optimizations, run all.
+/// Returns true for the larger rows of a series, all of which do the same work. The
+/// benchmarks, which are built with optimizations, run them.
 fn is_large(workload: &Workload, all: &[Workload]) -> bool {
     workload.scale_of().is_some_and(|scale| {
         let others = all.iter().filter_map(Workload::scale_of);
@@ -133,7 +132,7 @@ fn ids_of_a_suite_are_unique() {
     }
 }
 
-/// Engines name rows, so a row that is renamed must not lose its reason.
+/// Engines identify rows by name, so a renamed row must not lose its reason.
 #[test]
 fn rows_of_unequal_work_say_so_and_others_do_not() {
     let rows = |suite: &'static str| {
@@ -144,7 +143,7 @@ fn rows_of_unequal_work_say_so_and_others_do_not() {
         .into_iter()
         .flat_map(rows)
         .collect();
-    for (engine, row, unequal) in [
+    for (name, row, unequal) in [
         ("loro", "import/snapshot", true),
         ("loro", "import/snapshot+edit", false),
         ("loro", "import/shallow+edit", true),
@@ -161,7 +160,7 @@ fn rows_of_unequal_work_say_so_and_others_do_not() {
         ("automerge", "merge/blob", true),
     ] {
         assert!(rows.iter().any(|known| known == row), "no row {row}");
-        let Some(engine) = engines().iter().find(|known| known.name() == engine) else {
+        let Some(engine) = engine(name) else {
             continue;
         };
         let (suite, variant) = row.split_once('/').unwrap();
@@ -183,7 +182,7 @@ fn a_trace_that_is_too_short_is_refused_with_its_name() {
     }
 }
 
-/// The rows of a suite that work on a sequential trace.
+/// Returns the rows of a suite that work on a sequential trace.
 fn sequential(suite: &str) -> Vec<Workload> {
     let workloads = Suite::named(suite).unwrap().workloads().into_iter();
     workloads
@@ -192,20 +191,20 @@ fn sequential(suite: &str) -> Vec<Workload> {
 }
 
 thread_local! {
-    /// Whether [`Faulty`] replicas fail just now.
+    /// True while [`Faulty`] replicas fail.
     static ARMED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// How a [`Faulty`] engine fails in the timed part.
+/// The fault of a [`Faulty`] engine in the timed part.
 #[derive(Clone, Copy, PartialEq)]
 enum Fault {
-    /// Imports do nothing, and say that they did nothing.
+    /// Imports do nothing, and report that they did nothing.
     ImportsNothing,
-    /// Imports do nothing, and say that they applied what was asked.
+    /// Imports do nothing, and report that they applied everything.
     LiesAboutImports,
     /// Exports are those of a document that lacks everything.
     ExportsNothing,
-    /// Edits, and steps to undo, are taken and not made.
+    /// Edits and undo steps are accepted and not made.
     EditsNothing,
 }
 
@@ -214,8 +213,8 @@ impl Fault {
         matches!(self, Self::ImportsNothing | Self::LiesAboutImports)
     }
 
-    /// Whether the timed part of a row that a suite mixes with others makes
-    /// the calls that fail.
+    /// Returns true if the timed part of a row, in a suite of different rows, makes the
+    /// calls that fail.
     fn concerns(self, variant: &str) -> bool {
         let is = |kinds: &[&str]| kinds.iter().any(|kind| variant.starts_with(kind));
         match self {
@@ -256,7 +255,7 @@ impl Engine for Faulty {
 }
 
 impl FaultyReplica {
-    /// Whether edits are made.
+    /// Returns true if edits are made.
     fn edits(&self) -> bool {
         !(ARMED.get() && self.fault == Fault::EditsNothing)
     }
@@ -323,7 +322,7 @@ impl Exchange for FaultyReplica {
         }
         if self.fault == Fault::LiesAboutImports {
             self.last = Loro.replica(99).import(bytes)?;
-            // What an update builds on is missing there.
+            // The updates on which it builds are missing.
             let waits = std::mem::take(&mut self.last.pending);
             self.last.applied.extend(waits);
         }
@@ -450,7 +449,7 @@ fn every_check_sees_an_engine_that_does_not_do_the_work() {
             if !engine.0.concerns(workload.variant()) || workload.is_slow(&Loro, name) {
                 continue;
             }
-            // The sizes of a series are checked alike.
+            // All sizes of a series have the same check.
             let scale = workload.scale_of();
             if scale.is_some_and(|scale| !series.insert(scale.series.clone())) {
                 continue;
@@ -462,7 +461,7 @@ fn every_check_sees_an_engine_that_does_not_do_the_work() {
             ARMED.set(true);
             let ran = repetition.run();
             ARMED.set(false);
-            // It may stumble over what it did not do: that is seen, too.
+            // It may fail because of what it did not do, which counts as noticed.
             if ran.is_err() {
                 continue;
             }

@@ -24,39 +24,39 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A client's open WebSocket.
 pub type Socket = WebSocketStream<Wire>;
 
-/// Why a client could not connect.
+/// A reason why a client could not connect.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// No TCP connection.
     #[error("cannot connect to {url}: {error}; is the relay running there?")]
     Tcp {
-        /// Where to.
+        /// The address.
         url: Uri,
-        /// What the system says.
+        /// The error of the system.
         error: io::Error,
     },
-    /// The process ran out of descriptors or ports half-way.
+    /// The process ran out of descriptors or ports.
     #[error("cannot connect to {url}: {error}; use fewer clients, or raise the limit (ulimit -n)")]
     Exhausted {
-        /// Where to.
+        /// The address.
         url: Uri,
-        /// What the system says.
+        /// The error of the system.
         error: io::Error,
     },
-    /// Someone listens, but does not speak WebSocket there.
+    /// The server at the address does not speak WebSocket.
     #[error("{url} is not a WebSocket server: {reason}; check the address and the path")]
     NotWebSocket {
-        /// Where to.
+        /// The address.
         url: Uri,
-        /// What was wrong with the answer.
+        /// The fault of its answer.
         reason: String,
     },
     /// A header of the scenario cannot be sent.
     #[error("header `{name}`: {reason}")]
     Header {
-        /// Its name.
+        /// The name of the header.
         name: String,
-        /// What is wrong with it.
+        /// The fault of the header.
         reason: String,
     },
     /// No answer.
@@ -65,9 +65,9 @@ pub enum ConnectError {
     /// The relay opened the WebSocket, and then did not let the client in.
     #[error("{url}: {reason}")]
     NotJoined {
-        /// Where to.
+        /// The address.
         url: Uri,
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
@@ -172,7 +172,7 @@ fn handshake_error(url: &Uri, error: WsError) -> ConnectError {
     }
 }
 
-/// Why a worker could not connect its clients.
+/// A reason why a worker could not connect its clients.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectFailure {
     /// The URL does not work for this room or client.

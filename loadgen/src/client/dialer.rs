@@ -35,7 +35,7 @@ pub struct Endpoint {
     pub room: String,
     /// The client's number in the run.
     pub client: ClientId,
-    /// Where the arrival time of the bytes read last is noted.
+    /// Receives the arrival time of the bytes read last.
     pub arrival: ArrivalStamp,
     /// The link that the client is behind, if any.
     pub link: Option<(LinkConditions, Rc<LinkHandle>)>,

@@ -42,7 +42,7 @@ pub struct Client {
     pub rooms: Rc<Rooms>,
     /// The signals of the run.
     pub signals: Rc<RunSignals>,
-    /// What opens the client's connections.
+    /// Opens the client's connections.
     pub dialer: Rc<Dialer>,
     /// The timer of the worker.
     pub timer: Timer,
@@ -143,7 +143,7 @@ impl Client {
         self.timer.sleep_until(clock.absolute(at)).await;
     }
 
-    /// Whether the client's departure was planned for a time that has passed.
+    /// Returns true if the client's departure was planned for a time that has passed.
     fn should_have_left(&self) -> bool {
         self.plan()
             .leaves

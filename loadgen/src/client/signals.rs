@@ -1,4 +1,4 @@
-//! What the clients of a worker are told about the run, and what they report.
+//! Signals between a run and the clients of a worker.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -39,7 +39,7 @@ impl RunSignals {
         }
     }
 
-    /// Whether the run has started.
+    /// Returns true if the run has started.
     pub fn has_started(&self) -> bool {
         self.clock.borrow().is_some()
     }

@@ -25,7 +25,7 @@ const START_DELAY: Nanos = 20_000_000;
 pub struct RelaySide<'a> {
     /// The relay's process, where the run owns it.
     pub owned: Option<&'a mut OwnedRelay>,
-    /// What happens to it.
+    /// The faults that the scenario inflicts on it.
     pub faults: &'a [RelayFault],
     /// The processes to look at once a second.
     pub processes: Processes,

@@ -151,7 +151,7 @@ async fn respond(stream: &mut TcpStream, answer: Answer<'_>) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    /// What the server answers to the bytes `request`.
+    /// Returns the answer of the server to the bytes `request`.
     async fn answer_to(request: &[u8]) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();

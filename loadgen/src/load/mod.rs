@@ -33,36 +33,36 @@ pub use tally::Tally;
 
 /// Everything a run needs besides its scenario.
 pub struct Inputs {
-    /// What the clients type.
+    /// The trace that the clients type.
     pub trace: Arc<Trace>,
-    /// What their replicas are made of.
+    /// The engine of their replicas.
     pub engine: &'static dyn Engine,
-    /// How to start the embedded relay, where the scenario wants it.
+    /// The command that starts the embedded relay, if the scenario uses it.
     pub embedded_relay: RelayCommand,
 }
 
-/// Where a run stands, for whoever watches.
+/// The progress of a run, for its observers.
 #[derive(Debug, Clone, Copy)]
 pub enum Progress<'a> {
     /// Clients connect.
     Connecting {
-        /// Clients of the start that are live.
+        /// The number of initial clients that are live.
         connected: usize,
-        /// How many there are.
+        /// The number of initial clients.
         of: usize,
     },
     /// Another second is over.
     Running {
-        /// What it came to.
+        /// The measurements of that second.
         second: &'a Row,
-        /// The sum of all so far.
+        /// The sum of all seconds so far.
         total: &'a Metrics,
     },
     /// The schedule is over; the last deliveries are awaited.
     Draining,
 }
 
-/// Why a run came to nothing.
+/// A reason why a run has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// Too few descriptors.

@@ -1,4 +1,4 @@
-//! What the generator and the relay use, second by second and in all.
+//! The resources that the generator and the relay use, second by second and in total.
 
 use std::net::SocketAddr;
 
@@ -15,7 +15,7 @@ pub struct Processes {
     generator: Option<Sampler>,
     relay: Option<Sampler>,
     relay_pid: Option<u32>,
-    /// What relays used that were killed.
+    /// The resources that killed relays had used.
     ended: Option<ProcessUse>,
 }
 
@@ -72,7 +72,7 @@ impl Processes {
         }
     }
 
-    /// What both have used until the last look.
+    /// Returns the resources that both had used at the last sample.
     pub fn used(&self) -> Usage {
         Usage {
             generator: self.generator.as_ref().map(Sampler::used),

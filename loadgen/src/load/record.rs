@@ -13,8 +13,8 @@ use super::verdict::{JUDGED, verdict};
 use crate::metrics::{Latency, Metrics};
 use crate::outcome::{Outcome, Row};
 
-/// What a run has measured so far, and in its last second, as a record without
-/// a verdict of its own: for those who watch.
+/// Returns the measurements of a run so far, and of its last second, for observers: a
+/// record without a verdict of its own.
 pub fn so_far(total: &Metrics, last: &Row, run: Run) -> Record {
     Record {
         schema: SCHEMA.to_owned(),
@@ -170,7 +170,7 @@ fn distribution(latency: &Latency) -> Distribution {
     Distribution::from_histogram(&latency.trimmed())
 }
 
-/// What was counted while the run went on.
+/// Returns the counts of a run in progress.
 fn counted(total: &Metrics) -> Counts {
     Counts {
         sent: total.sent,

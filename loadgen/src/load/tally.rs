@@ -43,28 +43,28 @@ impl Tally {
         }
     }
 
-    /// Whether every worker is done.
+    /// Returns true if every worker is done.
     pub fn is_finished(&self) -> bool {
         self.ended == self.live.len()
     }
 
-    /// Whether every initial client is live.
+    /// Returns true if every initial client is live.
     pub fn is_connected(&self) -> bool {
         self.live.iter().sum::<usize>() == self.initial_clients
     }
 
-    /// Whether no client has reached the relay for too long, against the
-    /// scenario: nothing more will come of the run.
+    /// Returns true if no client has reached the relay for too long, against the
+    /// scenario, so that the run cannot yield anything more.
     pub fn cannot_recover(&self) -> bool {
         self.unreachable_for >= UNREACHABLE_FOR
     }
 
-    /// Whether the run's own relay has ended by itself.
+    /// Returns true if the run's own relay has ended by itself.
     pub fn relay_is_gone(&self) -> bool {
         self.outcome.course.relay_ended.is_some()
     }
 
-    /// Whether a worker has failed.
+    /// Returns true if a worker has failed.
     pub fn has_failed_worker(&self) -> bool {
         self.outcome.course.worker_failed.is_some()
     }

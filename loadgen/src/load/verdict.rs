@@ -64,7 +64,7 @@ pub fn verdict(record: &Record) -> Verdict {
     }
 }
 
-/// What a verdict rests on.
+/// The facts on which a verdict is based.
 struct Case<'a> {
     record: &'a Record,
     convergence: Convergence,
@@ -162,7 +162,7 @@ impl<'a> Case<'a> {
         reasons
     }
 
-    /// Why the generator, not the relay, was the limit.
+    /// Returns the reasons why the generator, not the relay, was the limit.
     fn invalid(&self) -> Vec<String> {
         let mut reasons = Vec::new();
         let sent = self.counts.sent as f64;
@@ -204,7 +204,7 @@ impl<'a> Case<'a> {
         })
     }
 
-    /// Why the run ended before its schedule did, if it was stopped.
+    /// Returns the reason why the run ended before its schedule did, if it was stopped.
     fn early_end(&self) -> impl Iterator<Item = String> {
         let aborted = self.course.aborted.as_ref().map(|incident| {
             let at = seconds(incident.at_ns);

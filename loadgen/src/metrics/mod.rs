@@ -1,4 +1,4 @@
-//! What a worker measures, second by second, and how it adds up.
+//! The measurements of a worker, second by second, and how they add up.
 
 mod latency;
 #[cfg(test)]
@@ -25,8 +25,8 @@ pub enum Group {
     Link(Option<usize>),
 }
 
-/// Where the time of all deliveries went, in nanoseconds. The parts add up to
-/// the sum of the propagation latencies.
+/// The parts of the time of all deliveries, in nanoseconds. They add up to the sum of
+/// the propagation latencies.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LatencyBreakdown {
     /// From the intended time until the edit began: the generator was busy.
@@ -84,7 +84,7 @@ pub struct Staleness {
 /// and never over time, so they are apart from [`Metrics`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gauges {
-    /// How far the replicas were behind.
+    /// The number of edits and the time by which the replicas were behind.
     pub staleness: Staleness,
     /// Clients that were caught up.
     pub live: u64,
@@ -117,9 +117,9 @@ macro_rules! metrics {
             /// Propagation latency by part of the deliveries.
             #[serde(with = "pairs")]
             pub groups: BTreeMap<Group, Latency>,
-            /// Where the time of the deliveries went.
+            /// The parts of the time of the deliveries.
             pub breakdown: LatencyBreakdown,
-            /// What went wrong, by kind.
+            /// The errors, by kind.
             pub errors: BTreeMap<String, u64>,
         }
 

@@ -29,9 +29,9 @@ const KEPT_LOSSES: usize = 100;
 pub struct Outcome {
     /// The size of the run, and the names of its parts.
     pub layout: Layout,
-    /// What was measured in each second since the schedule's start.
+    /// The measurements of each second since the schedule's start.
     pub rows: Vec<Row>,
-    /// What was measured in all.
+    /// The measurements of the whole run.
     pub total: Metrics,
     /// Edits that the schedule intended until the run ended.
     pub scheduled: u64,
@@ -41,9 +41,9 @@ pub struct Outcome {
     pub expected: u64,
     /// The check of all rooms.
     pub convergence: Convergence,
-    /// How long it took to connect the initial clients.
+    /// The time that it took to connect the initial clients.
     pub connecting: Duration,
-    /// What happened in the run.
+    /// The incidents of the run.
     pub course: Course,
     /// Sum of the fingerprints of all scheduled edits, wrapping; `None` if the
     /// schedule was not played to its end.

@@ -27,7 +27,7 @@ pub struct Row {
     pub bytes_in: u64,
     /// Payload bytes sent in it.
     pub bytes_out: u64,
-    /// What went wrong in it.
+    /// The number of errors in it.
     pub errors: u64,
     /// The use of both processes, by the name of the column.
     pub processes: BTreeMap<String, f64>,
@@ -114,7 +114,7 @@ pub struct Rows {
     /// workers that have.
     open: BTreeMap<u64, (usize, Row)>,
     done: Vec<Row>,
-    /// What the processes use now.
+    /// The resources that the processes use now.
     processes: BTreeMap<String, f64>,
 }
 

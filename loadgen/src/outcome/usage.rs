@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use syncbench_reports::record::ProcessUse;
 
-/// What both sides of a run have used.
+/// The resources that both sides of a run have used.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
     /// The generator's process, or the sum of its processes.

@@ -1,5 +1,5 @@
-//! What rooms contain before the first edit: a part of the data set, typed, or
-//! a document from a file.
+//! The content of rooms before the first edit: a part of the data set, typed, or a
+//! document from a file.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::scenario::{DocumentForm, EditKind, ReplicaKind, Scenario};
 /// The peer that has typed what was in the rooms before the first edit.
 const SEEDER: PeerId = 1 << 52;
 
-/// Why rooms cannot contain what they should.
+/// A reason why rooms cannot contain what they should.
 #[derive(Debug, thiserror::Error)]
 pub enum InitialDocumentError {
     /// It cannot be typed or stored.
@@ -26,12 +26,12 @@ pub enum InitialDocumentError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         reason: std::io::Error,
     },
-    /// The file is no document.
+    /// The file is not a document of the engine.
     #[error(
-        "{} is no document that {engine} can open: {reason}; document.file takes an export of it: \
+        "{} is not a document that {engine} can open: {reason}; document.file takes an export of it: \
          snapshot, shallow snapshot or updates",
         path.display()
     )]
@@ -40,7 +40,7 @@ pub enum InitialDocumentError {
         path: PathBuf,
         /// The engine's name.
         engine: &'static str,
-        /// What it says.
+        /// The error of the engine.
         reason: EngineError,
     },
     /// The file lacks something.
@@ -60,10 +60,10 @@ pub enum InitialDocumentError {
     Shallow {
         /// The file.
         path: PathBuf,
-        /// Who needs the history.
+        /// The reason why the history is needed.
         why: &'static str,
     },
-    /// Somebody of the run has written in it already.
+    /// A client of the run has edited it already.
     #[error(
         "{} was edited by peer {peer}, which is a client of this run: use another document",
         path.display()
@@ -71,7 +71,7 @@ pub enum InitialDocumentError {
     Taken {
         /// The file.
         path: PathBuf,
-        /// Whose operations it contains.
+        /// The peer whose operations it contains.
         peer: PeerId,
     },
 }

@@ -19,9 +19,9 @@ pub struct Member {
     pub client: ClientId,
     /// The client's number among the room's writers, if it is one.
     pub writer: Option<usize>,
-    /// Whether its replica is a document, and not a version alone.
+    /// True if its replica is a document, and not only a version.
     pub is_full: bool,
-    /// Whether it takes part from the start of the run.
+    /// True if it takes part from the start of the run.
     pub is_initial: bool,
     /// The class of its link among those of the scenario, if it has one.
     pub link_class: Option<usize>,
@@ -38,8 +38,8 @@ pub struct Member {
     away: Vec<(Nanos, Nanos)>,
 }
 
-/// What exists of a client only while it takes part. Boxed, so that a client
-/// that is yet to arrive costs next to nothing.
+/// The state that a client needs only while it takes part. It is boxed, so that a
+/// client that has yet to arrive costs next to nothing.
 enum Attendance {
     Absent,
     Present(Box<PresentMember>),
@@ -119,12 +119,12 @@ impl Member {
         }
     }
 
-    /// Whether the client is caught up.
+    /// Returns true if the client is caught up.
     pub fn is_live(&self) -> bool {
         self.state() == MemberState::Live
     }
 
-    /// Whether the scenario keeps the client away now.
+    /// Returns true if the scenario keeps the client away now.
     pub fn is_away(&self) -> bool {
         self.away.last().is_some_and(|away| away.1 == Nanos::MAX)
     }
@@ -137,13 +137,13 @@ impl Member {
         }
     }
 
-    /// Whether the client arrived late, or was without a connection after it
-    /// had arrived.
+    /// Returns true if the client arrived late, or lost its connection after it had
+    /// arrived.
     pub fn was_ever_absent(&self) -> bool {
         self.missed_some
     }
 
-    /// Whether the scenario kept the client away at any time from `from` to
+    /// Returns true if the scenario kept the client away at any time from `from` to
     /// `to`.
     pub(super) fn was_away(&self, from: Nanos, to: Nanos) -> bool {
         let latest = self.away.iter().rev();
@@ -178,8 +178,8 @@ impl Member {
         Rc::clone(&self.link)
     }
 
-    /// Whether everything that the client edited has been written, and
-    /// acknowledged where relays do that.
+    /// Returns true if everything that the client edited has been written, and
+    /// acknowledged by relays that do that.
     pub fn has_sent_all(&self) -> bool {
         self.present().is_none_or(PresentMember::has_sent_all)
     }

@@ -1,4 +1,4 @@
-//! What the rooms of one worker measure with.
+//! The instruments with which the rooms of one worker measure.
 
 use std::cell::{Cell, RefCell};
 

@@ -57,7 +57,7 @@ pub struct Room {
     pub index: RoomIndex,
     /// Its clients by slot: the initial ones and all who arrive later.
     pub members: Vec<Member>,
-    /// What was edited, and where it is visible.
+    /// The edits, and the replicas at which they are visible.
     pub ledger: Ledger,
     context: Rc<RoomContext>,
     meter: Rc<Meter>,
@@ -539,7 +539,7 @@ impl Room {
     }
 }
 
-/// What becomes of an edit.
+/// The outcome of an edit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EditOutcome {
     /// The edit was sent, or will be with those before it.
@@ -551,9 +551,9 @@ pub enum EditOutcome {
 /// The consequences of a message for the client's session.
 #[derive(Debug, Default)]
 pub struct Received {
-    /// Why the session cannot go on.
+    /// The reason why the session cannot continue.
     pub ended: Option<String>,
-    /// Why the relay rejected an update.
+    /// The relay's reason for rejecting an update.
     pub rejected: Option<String>,
     /// The number of updates that wait to be imported.
     pub to_import: usize,

@@ -74,7 +74,7 @@ pub struct PresentMember {
     /// When the current attempt to join was due to begin.
     joining_since: Nanos,
     has_been_live: bool,
-    /// Whether edits wait for their batch to leave.
+    /// True if edits wait until their batch is sent.
     pub(super) batching: bool,
 }
 
@@ -206,7 +206,7 @@ impl PresentMember {
         self.doc.export_own(self.queued_end, end)
     }
 
-    /// Whether an update can be queued now.
+    /// Returns true if an update can be queued now.
     pub(super) fn may_send(&self) -> bool {
         let joined = match &self.connection {
             Connection::Live => true,
@@ -264,7 +264,7 @@ impl PresentMember {
         self.queue_frame(frame);
     }
 
-    /// Whether edits that were due to leave found the queue full.
+    /// Returns true if edits that were due to be sent found the queue full.
     pub fn has_unsent_edits(&self) -> bool {
         !self.batching && self.created_end > self.queued_end
     }
@@ -305,7 +305,7 @@ impl PresentMember {
             completes: None,
         });
         self.outgoing.extend(queue);
-        // What a lost connection had not taken goes out again.
+        // Edits that were not written to the lost connection are sent again.
         self.queued_end = self.written_end;
         self.wake.notify_one();
     }
@@ -318,8 +318,8 @@ impl PresentMember {
         };
     }
 
-    /// Whether the client has been let in and now has all that the relay had
-    /// then.
+    /// Returns true if the client has been admitted and has everything that the relay
+    /// had then.
     pub(super) fn has_caught_up(&self) -> bool {
         let Connection::Joining {
             awaited: Some(awaited),

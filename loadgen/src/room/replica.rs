@@ -133,7 +133,7 @@ impl ClientDoc {
         }
     }
 
-    /// Whether received operations wait for others that have not arrived.
+    /// Returns true if received operations wait for others that have not arrived.
     pub fn has_pending(&self) -> bool {
         match self {
             Self::Full(replica) => replica.has_pending(),
@@ -168,7 +168,7 @@ pub struct VersionOnly {
 struct PreparedEdit {
     counters: Range<Counter>,
     update: Vec<u8>,
-    /// Whether its time has come; until then it does not count.
+    /// True if its time has come; until then it does not count.
     is_due: bool,
 }
 

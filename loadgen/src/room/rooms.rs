@@ -20,9 +20,9 @@ use crate::time::clock::Nanos;
 /// The rooms of one worker. Tasks of its thread borrow a room for one edit or
 /// one frame at a time, never across an await.
 pub struct Rooms {
-    /// What all rooms have in common.
+    /// The settings that all rooms share.
     pub context: Rc<RoomContext>,
-    /// What the rooms measure with.
+    /// The instruments with which the rooms measure.
     pub meter: Rc<Meter>,
     /// Notified when an edit has become visible, or a client changes its state.
     pub progress: Rc<Notify>,
@@ -41,9 +41,9 @@ pub struct Rooms {
 /// The first errors of their kind.
 #[derive(Debug, Default)]
 pub struct FirstErrors {
-    /// Why an engine refused an edit.
+    /// The engine's reason for refusing an edit.
     pub engine: Option<EngineError>,
-    /// Why the relay rejected an update.
+    /// The relay's reason for rejecting an update.
     pub rejected: Option<String>,
 }
 
@@ -103,7 +103,7 @@ impl Rooms {
         with(&mut self.rooms.borrow_mut()[member.room.0].members[member.slot])
     }
 
-    /// Does something in the room of `member`, and tells whoever waits for
+    /// Does something in the room of `member`, and notifies those that wait for
     /// progress when an edit became visible or the member changed its state.
     fn room<T>(&self, member: MemberRef, with: impl FnOnce(&mut Room) -> T) -> T {
         let mut rooms = self.rooms.borrow_mut();
@@ -285,7 +285,7 @@ impl Rooms {
         self.member(member, |member| member.go_away(now));
     }
 
-    /// Whether the client has nothing left to send.
+    /// Returns true if the client has nothing left to send.
     pub fn has_sent_all(&self, member: MemberRef) -> bool {
         self.member(member, |member| member.has_sent_all())
     }
@@ -397,7 +397,7 @@ impl Rooms {
         self.initial_live.get()
     }
 
-    /// Whether every client that is present is live and has seen everything.
+    /// Returns true if every client that is present is live and has seen everything.
     pub fn is_settled(&self) -> bool {
         let is_complete = |room: &Room| room.ledger.is_complete();
         if !self.rooms.borrow().iter().all(is_complete) {
@@ -407,13 +407,13 @@ impl Rooms {
         !self.any_member(|member| waits(member.state()))
     }
 
-    /// Whether no client has a session.
+    /// Returns true if no client has a session.
     pub fn nobody_is_live(&self) -> bool {
         !self.any_member(Member::is_live)
     }
 
-    /// How far all clients have come: deliveries, then live clients, except
-    /// those whose link is dead without their knowledge.
+    /// Returns the progress of all clients: deliveries, then the number of live
+    /// clients, except those that do not know that their link is dead.
     pub fn standing(&self) -> (u64, usize) {
         let visible = self
             .rooms
@@ -425,7 +425,7 @@ impl Rooms {
         (visible, live)
     }
 
-    /// Whether the scenario keeps any client away now.
+    /// Returns true if the scenario keeps any client away now.
     pub fn any_away(&self) -> bool {
         self.any_member(|member| member.present().is_some() && member.is_away())
     }

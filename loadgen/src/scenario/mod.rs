@@ -36,13 +36,14 @@ pub use shipped::{SHIPPED, Shipped};
 pub use validate::ScenarioError;
 pub use workload::{Arrivals, Document, DocumentForm, EditKind, Phase, Presence, Stage, Workload};
 
-/// What `syncbench run` does. Written in TOML; every key has a default.
+/// A scenario, which `syncbench run` executes. It is written in TOML; every key has a
+/// default.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Scenario {
-    /// What the scenario shows, and what to look at in its result. Part of the
-    /// record and the report.
+    /// The purpose of the scenario, and the figures to look at in its result. Part of
+    /// the record and the report.
     pub analysis: String,
     /// The length of the schedule. With stages, it is their sum and must not be
     /// given.
@@ -57,8 +58,8 @@ pub struct Scenario {
     /// Conditions that the run must meet, such as `propagation.p99 < 100ms`.
     #[cfg_attr(feature = "schema", schemars(with = "Vec<schema::ThresholdText>"))]
     pub thresholds: Vec<Threshold>,
-    /// Whether to end the run as soon as a threshold can no longer be met: one
-    /// that limits a count or a maximum from above, and is exceeded.
+    /// End the run as soon as a threshold can no longer be met: one that limits a count
+    /// or a maximum from above, and is exceeded.
     pub abort: bool,
     /// The relay to load.
     pub relay: RelaySettings,
@@ -67,9 +68,9 @@ pub struct Scenario {
     pub rooms: Vec<RoomClass>,
     /// The clients that load the relay.
     pub clients: Clients,
-    /// What the rooms contain before the first edit.
+    /// The content of the rooms before the first edit.
     pub document: Document,
-    /// What the clients do.
+    /// The work of the clients.
     pub workload: Workload,
     /// Presence messages; none, if absent. They need a protocol that carries
     /// them.

@@ -162,14 +162,15 @@ impl<'a> RecordedRelay<'a> {
     }
 }
 
-/// What a connection needs besides its address, without what may be secret.
+/// The settings of a connection besides its address, without anything that may be
+/// secret.
 #[derive(Serialize)]
 struct RecordedAccess<'a> {
     /// The names of the headers.
     headers: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     subprotocol: Option<&'a str>,
-    /// Whether there is a token.
+    /// True if there is a token.
     token: bool,
     insecure: bool,
 }

@@ -58,7 +58,7 @@ pub struct RelaySettings {
     /// The file that holds a bearer token. Never recorded.
     #[serde(skip_serializing)]
     pub token_file: Option<PathBuf>,
-    /// Whether to accept any certificate from a wss:// relay.
+    /// Accept any certificate from a wss:// relay.
     pub insecure: bool,
     /// The bearer token itself, which reading a scenario takes from
     /// `token_env` or `token_file`.
@@ -93,7 +93,7 @@ impl RelaySettings {
         }
     }
 
-    /// Whether the run starts and ends the relay.
+    /// Returns true if the run starts and ends the relay.
     pub fn is_owned(&self) -> bool {
         self.command.is_some() || self.url.is_none()
     }

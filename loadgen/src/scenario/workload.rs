@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::time::TimeText;
 
-/// What the clients do.
+/// The work of the clients.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -114,7 +114,7 @@ pub enum EditKind {
     ReplaceAll,
 }
 
-/// What the rooms contain before the first edit.
+/// The content of the rooms before the first edit.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -179,7 +179,7 @@ pub struct Stage {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 100_000_000)))]
     pub rate: Option<f64>,
-    /// Whether the rate changes in a straight line from the stage before.
+    /// The rate changes in a straight line from the stage before.
     #[serde(default)]
     pub ramp: bool,
     /// Clients at the end of the stage, reached in a straight line; as before,

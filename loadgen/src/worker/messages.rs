@@ -47,7 +47,7 @@ pub enum WorkerEvent {
     Second {
         /// The second; what came before the start counts in second 0.
         second: u64,
-        /// What was measured in it.
+        /// The measurements of that second.
         metrics: Box<Metrics>,
         /// The state of the clients at its end.
         gauges: Gauges,

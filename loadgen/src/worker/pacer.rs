@@ -36,7 +36,7 @@ pub struct Paced {
     pub unsent: u64,
     /// The sum of the fingerprints of the actions taken.
     pub fingerprint: u64,
-    /// Whether the schedule was paced to its end.
+    /// True if the schedule was paced to its end.
     pub is_complete: bool,
 }
 

@@ -40,7 +40,7 @@ pub async fn seed_rooms(
     Ok(())
 }
 
-/// Why a room could not be seeded.
+/// A reason why a room could not be seeded.
 #[derive(Debug, thiserror::Error)]
 enum SeedError {
     #[error("the relay did not take the initial document within {} s", SEED_TIMEOUT.as_secs())]

@@ -90,7 +90,7 @@ fn a_file_without_a_whole_document_is_refused_by_name() {
     let (_b, partial) = stored(partial);
     let missing = PathBuf::from("no-such-file.loro");
     for (path, why) in [
-        (nothing, "is no document that loro can open"),
+        (nothing, "is not a document that loro can open"),
         (partial, "updates that build on others"),
         (missing, "cannot read the document to start with"),
     ] {

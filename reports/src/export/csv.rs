@@ -93,7 +93,7 @@ fn number(value: Option<f64>) -> String {
     value.map_or(String::new(), |value| value.to_string())
 }
 
-/// The rows as text; fields are quoted where they have to be.
+/// Formats the rows as text; fields are quoted if necessary.
 fn text<R>(rows: impl IntoIterator<Item = R>) -> Result<String, ExportError>
 where
     R: IntoIterator<Item = String>,

@@ -6,6 +6,6 @@ mod hlog;
 pub use hgrm::Hgrm;
 pub use hlog::Hlog;
 
-/// Both formats are read by tools that take their figures for milliseconds;
-/// ours are nanoseconds.
+/// Nanoseconds per millisecond. The tools that read these formats expect milliseconds;
+/// our histograms hold nanoseconds.
 const NANOS_PER_MILLI: f64 = 1e6;

@@ -41,6 +41,7 @@ struct Page<'a> {
     key_figures: Vec<KeyFigure>,
     latency: Vec<LatencyRow<'a>>,
     percentiles: Figure,
+    mark_meaning: &'static str,
     parts: Vec<PartRow>,
     over_time: Vec<Figure>,
     other_columns: Vec<Figure>,
@@ -66,6 +67,7 @@ impl<'a> Page<'a> {
             key_figures: rows::key_figures(record),
             latency: rows::latency(record),
             percentiles: Figure::from_chart(charts::percentiles(record))?,
+            mark_meaning: summary::MARK_MEANING,
             parts: rows::parts(record),
             over_time: Figure::all(charts::over_time(record))?,
             other_columns: Figure::all(columns::charts(record))?,
@@ -81,7 +83,7 @@ impl<'a> Page<'a> {
     }
 }
 
-/// A chart drawn at both sizes, or nothing where there is nothing to show.
+/// A chart drawn at both sizes, or nothing if there is nothing to show.
 struct Figure {
     title: String,
     caption: String,
@@ -109,7 +111,7 @@ impl Figure {
     }
 }
 
-/// The class of the verdict's colour.
+/// Returns the class of the verdict's colour.
 fn tone(status: Status) -> &'static str {
     match status {
         Status::Ok => "good",
@@ -118,7 +120,7 @@ fn tone(status: Status) -> &'static str {
     }
 }
 
-/// The result in sentences.
+/// Returns the result in sentences.
 fn lede(record: &Record) -> Vec<String> {
     let mut sentences: Vec<String> = record.counts.iter().map(work_done).collect();
     sentences.push(match summary::sampled(record, "propagation") {
@@ -162,7 +164,7 @@ fn work_done(counts: &Counts) -> String {
     )
 }
 
-/// A time that stays on one line with its unit.
+/// Returns a time that stays on one line with its unit.
 fn unbroken(us: f64) -> String {
     quantity::duration(us).replace(' ', "\u{a0}")
 }

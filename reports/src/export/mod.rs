@@ -1,4 +1,4 @@
-//! Records in other formats, one file a format.
+//! Records in other formats, with one file per format.
 
 mod csv;
 mod hdr;
@@ -22,21 +22,21 @@ use crate::record::Record;
 
 /// Turns records into one format.
 pub trait Exporter {
-    /// The name of a file in this format that stands beside its record.
+    /// Returns the name of a file in this format, in the folder of the record.
     fn file_name(&self) -> String;
 
-    /// The record in this format.
+    /// Returns the record in this format.
     ///
     /// # Errors
-    /// When a chart or a template cannot be rendered, or the record has no
-    /// such histogram.
+    /// Fails if a chart or a template cannot be rendered, or if the record lacks the
+    /// histogram.
     fn export(&self, record: &Record) -> Result<String, ExportError>;
 
-    /// Writes the record in this format to `folder`, whole or not at all, and
-    /// returns the path of the file.
+    /// Writes the record in this format to `folder`, atomically, and returns the path
+    /// of the file.
     ///
     /// # Errors
-    /// As [`Exporter::export`], and when the file cannot be written.
+    /// Fails as [`Exporter::export`] does, and if the file cannot be written.
     fn write(&self, record: &Record, folder: &Path) -> Result<PathBuf, ExportError> {
         let path = folder.join(self.file_name());
         file::write(&path, self.export(record)?.as_bytes())?;
@@ -44,10 +44,10 @@ pub trait Exporter {
     }
 }
 
-/// The files of figures that stand beside the record of a load run, for other
-/// tools to read: `latency.csv`, `counts.csv`, `series.csv`, `latency.hlog`, `metrics.prom`,
-/// and a `.hgrm` for each latency metric that has samples. A histogram that
-/// cannot be read costs its own file alone.
+/// Returns the files of figures for other tools, which are written next to the record
+/// of a load run: `latency.csv`, `counts.csv`, `series.csv`, `latency.hlog`,
+/// `metrics.prom`, and a `.hgrm` for each latency metric that has samples. If a
+/// histogram cannot be read, only its own file is missing.
 pub fn figures(record: &Record) -> Vec<Box<dyn Exporter>> {
     let mut files: Vec<Box<dyn Exporter>> = vec![Box::new(LatencyCsv), Box::new(CountsCsv)];
     if record.series.is_some() {
@@ -70,7 +70,7 @@ pub enum ExportError {
     /// The page could not be filled in.
     #[error("cannot fill in the report's page: {0}")]
     Template(#[from] askama::Error),
-    /// A latency metric has no histogram that could be read.
+    /// A latency metric has no readable histogram.
     #[error("`{metric}`: {error}")]
     Histogram {
         /// The metric's name in the record.

@@ -7,8 +7,8 @@ use super::{ExportError, Exporter};
 use crate::metric::{self, Unit};
 use crate::record::{Distribution, ProcessUse, Record, Resources, Series};
 
-/// A record as Prometheus metrics, each with the label `run`. A record that is
-/// not finished yet gives what it has.
+/// A record as Prometheus metrics, each with the label `run`. A record of an unfinished
+/// run gives what it has so far.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Prometheus;
 
@@ -16,7 +16,7 @@ impl Prometheus {
     /// The `Content-Type` of the text.
     pub const CONTENT_TYPE: &'static str = "text/plain; version=0.0.4; charset=utf-8";
 
-    /// The record as text.
+    /// Returns the record as text.
     pub fn text(record: &Record) -> String {
         let mut text = Text {
             run: &record.run.id,
@@ -106,7 +106,7 @@ impl Text<'_> {
         }
     }
 
-    /// The state in the last second that is known.
+    /// Adds the state in the last known second.
     fn last_second(&mut self, series: Option<&Series>) {
         let Some(series) = series else { return };
         for known in &metric::SERIES {
@@ -118,7 +118,7 @@ impl Text<'_> {
         }
     }
 
-    /// All latencies in one family, as new metrics need no new name then.
+    /// Adds all latencies as one family, so that a new metric needs no new name.
     fn latency(&mut self, record: &Record) {
         if record.latency.is_empty() {
             return;
@@ -243,7 +243,7 @@ impl Text<'_> {
     }
 }
 
-/// A value in the base unit that Prometheus asks for.
+/// Converts a value to the base unit that Prometheus asks for.
 fn base_unit(unit: Unit, value: f64) -> f64 {
     match unit {
         Unit::Micros => value / 1e6,
@@ -251,7 +251,7 @@ fn base_unit(unit: Unit, value: f64) -> f64 {
     }
 }
 
-/// A label's value: texts come from the record, and may hold anything.
+/// Escapes a label's value: texts come from the record and may contain anything.
 fn escaped(value: &str) -> String {
     value
         .replace('\\', r"\\")

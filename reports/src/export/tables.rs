@@ -1,4 +1,4 @@
-//! Tables in other formats, one file a format.
+//! Tables in other formats, with one file per format.
 
 mod html;
 mod markdown;
@@ -15,7 +15,7 @@ use crate::record::{Kind, Record};
 use crate::summary;
 use crate::table::{Conditions, SuiteTable, Tables};
 
-/// All that one call of `syncbench report` shows.
+/// Everything that one call of `syncbench report` shows.
 #[derive(Debug, Clone)]
 pub struct Report<'a> {
     /// The tables of the cells.
@@ -29,9 +29,9 @@ pub struct Report<'a> {
 pub struct Load<'a> {
     /// Its record.
     pub record: &'a Record,
-    /// Name of its page, beside the tables.
+    /// Name of its page, next to the tables.
     pub page: String,
-    /// Name of the folder for its figures, beside the page.
+    /// Name of the folder for its figures, next to the page.
     pub folder: String,
     /// Its result as a statement.
     pub statement: &'static str,
@@ -39,15 +39,16 @@ pub struct Load<'a> {
 
 /// Turns tables into the files of one format.
 pub trait TableExporter {
-    /// Name and text of each file.
+    /// Returns the name and text of each file.
     ///
     /// # Errors
-    /// When a template cannot be rendered.
+    /// Fails if a template cannot be rendered.
     fn files(&self, report: &Report<'_>) -> Result<Vec<(String, String)>, ExportError>;
 }
 
 impl<'a> Report<'a> {
-    /// Of all cells and load runs among `records`; other kinds have no report.
+    /// Makes a report of all cells and load runs among `records`; other kinds have no
+    /// report.
     pub fn new(records: &'a [Record]) -> Report<'a> {
         let loads = records.iter().filter(|record| record.kind == Kind::Load);
         Report {
@@ -68,7 +69,7 @@ impl<'a> Report<'a> {
         self.tables.suites.is_empty() && self.loads.is_empty()
     }
 
-    /// The number of rows, engines, samples and runs, in a few lines.
+    /// Returns the number of rows, engines, samples and runs, in a few lines.
     pub fn summary(&self) -> String {
         let suites = self.tables.suites.iter().map(|suite| {
             let name = format!("{}:", suite.name);
@@ -81,11 +82,11 @@ impl<'a> Report<'a> {
         suites.chain(loads).collect::<Vec<_>>().join("\n")
     }
 
-    /// Writes every format to `folder`; the paths, the page to open first
-    /// before the others.
+    /// Writes every format to `folder` and returns the paths, starting with the page to
+    /// open first.
     ///
     /// # Errors
-    /// When a file cannot be made or written.
+    /// Fails if a file cannot be made or written.
     pub fn write(&self, folder: &Path) -> Result<Vec<PathBuf>, ExportError> {
         let mut files = HtmlTables.files(self)?;
         files.extend(Markdown.files(self)?);
@@ -107,8 +108,8 @@ impl<'a> Report<'a> {
     }
 }
 
-/// `name` as the name of a file: records come from anywhere, and none may
-/// write outside of its folder or over the index.
+/// Makes `name` usable as the name of a file. Records come from anywhere, and none may
+/// write outside its folder or over the index.
 pub(super) fn file_stem(name: &str) -> String {
     let safe = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let stem: String = name
@@ -121,7 +122,7 @@ pub(super) fn file_stem(name: &str) -> String {
     }
 }
 
-/// The number of rows, engines and samples of a suite.
+/// Returns the number of rows, engines and samples of a suite.
 fn extent(suite: &SuiteTable) -> String {
     format!(
         "{}, {}, {}",
@@ -131,7 +132,7 @@ fn extent(suite: &SuiteTable) -> String {
     )
 }
 
-/// The conditions of the cells as names and values, without the commands.
+/// Returns the conditions of the cells as names and values, without the commands.
 fn terms(conditions: &Conditions) -> Vec<(&'static str, String)> {
     let [first, last] = &conditions.started;
     let measured = match first == last {

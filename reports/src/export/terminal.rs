@@ -16,14 +16,13 @@ use crate::summary;
 pub struct Terminal {
     /// True if the verdict is coloured.
     pub colour: bool,
-    /// Where the record and its reports were written, if they were: the last
-    /// lines point there.
+    /// The files that were written, if any: the last lines list them.
     pub files: Vec<PathBuf>,
 }
 
 impl Terminal {
-    /// The summary for standard output: coloured if that is a terminal and
-    /// the user has not set `NO_COLOR`.
+    /// Returns the summary for standard output: coloured if that is a terminal and the
+    /// user has not set `NO_COLOR`.
     pub fn stdout(files: Vec<PathBuf>) -> Terminal {
         let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
@@ -203,8 +202,8 @@ fn where_time_went(record: &Record) -> String {
     table.to_string()
 }
 
-/// A table without lines but the one below its header, the first column to the
-/// left and figures to the right.
+/// Makes a table without lines except below its header, with the first column
+/// left-aligned and figures right-aligned.
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);

@@ -1,4 +1,5 @@
-//! Axes: which values they span, where their ticks stand, what these say.
+//! Axes: the range of their values, the positions of their ticks, and the labels of
+//! these.
 
 use crate::quantity;
 
@@ -31,26 +32,27 @@ pub enum Unit {
 /// The scale of the values along an axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scale {
-    /// Evenly.
+    /// Linear.
     Linear,
-    /// By their logarithm. Values of zero and below stand at the axis's foot.
+    /// Logarithmic. Values of zero and below are drawn at the start of the axis.
     Log,
-    /// By their logarithm where the largest is 30 times the smallest or more.
+    /// Logarithmic if the largest value is at least 30 times the smallest, otherwise
+    /// linear.
     Auto,
     /// For shares from 0 to below 1, by the number of nines: 0 %, 90 %, 99 %,
     /// 99.9 % are equally far apart.
     Nines,
 }
 
-/// From this ratio of largest to smallest value on, a linear axis hides the
-/// small ones.
+/// The ratio of largest to smallest value from which a linear axis hides the small
+/// ones.
 const LOG_FROM_RATIO: f64 = 30.0;
 
-/// Beyond these, a value's position cannot be told from its neighbours'.
+/// The range of values outside which neighbouring positions cannot be distinguished.
 const LIMITS: (f64, f64) = (1e-12, 1e15);
 
 impl Axis {
-    /// An axis that shows `label` in `unit` laid out by `scale`.
+    /// Creates an axis that shows `label` in `unit`, laid out by `scale`.
     pub fn new(label: impl Into<String>, unit: Unit, scale: Scale) -> Axis {
         Axis {
             label: label.into(),
@@ -59,9 +61,8 @@ impl Axis {
         }
     }
 
-    /// Lays the axis out for `values`, with at most `max_ticks` ticks or so.
-    /// With `from_zero` a linear axis includes zero whatever
-    /// the data.
+    /// Lays the axis out for `values`, with about `max_ticks` ticks at most. With
+    /// `from_zero` a linear axis includes zero whatever the data.
     pub(super) fn layout(&self, values: &[f64], from_zero: bool, max_ticks: usize) -> Layout {
         let values: Vec<f64> = values
             .iter()
@@ -87,7 +88,7 @@ impl Axis {
         }
     }
 
-    /// The label with what a reader needs to read the axis.
+    /// Returns the label with everything that a reader needs to read the axis.
     pub(super) fn caption(&self, layout: &Layout) -> String {
         let unit = match self.unit {
             Unit::Seconds => ", seconds",
@@ -101,7 +102,7 @@ impl Axis {
     }
 }
 
-/// An axis laid out for its data; positions are even along it.
+/// An axis laid out for its data; positions are linear along it.
 pub(super) struct Layout {
     scale: Scale,
     /// Position of the start.
@@ -113,7 +114,7 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// The position of `value`, at the nearer end if it is off the axis.
+    /// Returns the position of `value`, at the nearer end if it is off the axis.
     pub fn position(&self, value: f64) -> f64 {
         let position = self.scale.position(value);
         if position.is_nan() {
@@ -159,7 +160,7 @@ impl Scale {
     }
 }
 
-/// Smallest and largest, or 1 and 1 of nothing.
+/// Returns the smallest and the largest value, or 1 and 1 if there is none.
 fn extent(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let extent = values.fold(None, |extent: Option<(f64, f64)>, value| {
         let (lo, hi) = extent.unwrap_or((value, value));
@@ -170,7 +171,7 @@ fn extent(values: impl Iterator<Item = f64>) -> (f64, f64) {
 
 fn linear_ticks(values: &[f64], from_zero: bool, max_ticks: usize) -> (f64, f64, Vec<f64>) {
     let (mut lo, mut hi) = extent(values.iter().copied());
-    // Data that starts close to zero reads better with zero in sight.
+    // Data that starts close to zero is easier to read if the axis shows zero.
     if from_zero || (lo > 0.0 && lo <= hi * 0.1) {
         (lo, hi) = (lo.min(0.0), hi.max(0.0));
     }
@@ -183,7 +184,8 @@ fn linear_ticks(values: &[f64], from_zero: bool, max_ticks: usize) -> (f64, f64,
     (first as f64 * step, last as f64 * step, ticks)
 }
 
-/// Ticks that are round in the unit they are written in: 50 MiB and not 47.7 MiB.
+/// Returns ticks that are round in the unit in which they are written: 50 MiB, not 47.7
+/// MiB.
 fn byte_ticks(values: &[f64], from_zero: bool, max_ticks: usize) -> (f64, f64, Vec<f64>) {
     let (_, hi) = extent(values.iter().copied());
     let unit = 1024f64.powf((hi.max(1.0).ln() / 1024f64.ln()).floor());
@@ -193,7 +195,7 @@ fn byte_ticks(values: &[f64], from_zero: bool, max_ticks: usize) -> (f64, f64, V
     (lo * unit, hi * unit, ticks)
 }
 
-/// The least of 1, 2 and 5 times a power of ten that is not below `step`.
+/// Returns the smallest of 1, 2 and 5 times a power of ten that is not below `step`.
 fn round_step(step: f64) -> f64 {
     let power = 10f64.powf(step.log10().floor());
     [1.0, 2.0, 5.0]
@@ -225,7 +227,7 @@ fn log_ticks(values: &[f64], max_ticks: usize) -> (f64, f64, Vec<f64>) {
     (lo, hi, ticks)
 }
 
-/// All of 1, 2 and 5 times a power of ten around `lo..=hi`, two at least.
+/// Returns all of 1, 2 and 5 times a power of ten around `lo..=hi`, at least two.
 fn one_two_five(lo: f64, hi: f64) -> Vec<f64> {
     let steps: Vec<f64> = (lo.log10().floor() as i32 - 1..=hi.log10().ceil() as i32 + 1)
         .flat_map(|exponent| [1.0, 2.0, 5.0].map(|factor| factor * 10f64.powi(exponent)))
@@ -247,7 +249,7 @@ fn nines_ticks(values: &[f64], max_ticks: usize) -> (f64, f64, Vec<f64>) {
     let hi = if hi >= 1.0 { 0.9 } else { hi.max(0.9) };
     let nines = (Scale::Nines.position(hi) + 1e-9).floor() as i32;
     let mut ticks = vec![0.0];
-    // The median is a landmark, but stands close to the start.
+    // The median is a landmark, but it is close to the start.
     if nines as usize + 2 < max_ticks {
         ticks.push(0.5);
     }

@@ -1,15 +1,15 @@
-//! Colours of charts: drawn as place holders, then replaced by what the page
-//! or the file needs.
+//! Colours of charts: drawn as placeholders, and then replaced by those of the page or
+//! file.
 
 use plotters::style::RGBColor;
 
-/// Where a chart will be shown, and so how its colours are written.
+/// The place where a chart will be shown, which determines how its colours are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Palette {
     /// Inside a page that defines the CSS variables `--muted`, `--rule` and
     /// `--s1` to `--s4`, so that the chart follows its light or dark theme.
     Page,
-    /// A file of its own on a light ground.
+    /// A separate file with a light background.
     Light,
 }
 
@@ -19,7 +19,7 @@ pub(super) const INK: RGBColor = RGBColor(0, 0, 1);
 pub(super) const MUTED: RGBColor = RGBColor(0, 0, 2);
 /// Grid lines.
 pub(super) const RULE: RGBColor = RGBColor(0, 0, 3);
-/// Series, in order of importance; a fifth starts over.
+/// Series, in order of importance; a fifth reuses the first colour.
 pub(super) const SERIES: [RGBColor; 4] = [
     RGBColor(0, 0, 4),
     RGBColor(0, 0, 5),
@@ -27,8 +27,8 @@ pub(super) const SERIES: [RGBColor; 4] = [
     RGBColor(0, 0, 7),
 ];
 
-/// Place holder, colour in a page, colour in a file, dashes. The dashes tell
-/// lines apart without their colour.
+/// Placeholder, colour in a page, colour in a file, dashes. The dashes distinguish
+/// lines without their colour.
 const COLOURS: [(RGBColor, &str, &str, &str); 7] = [
     (INK, "currentColor", "#1b1f24", ""),
     (MUTED, "var(--muted)", "#59636e", ""),
@@ -39,7 +39,7 @@ const COLOURS: [(RGBColor, &str, &str, &str); 7] = [
     (SERIES[3], "var(--s4)", "#8246af", "120 35 25 35"),
 ];
 
-/// Replaces the place holders in an SVG that plotters drew.
+/// Replaces the placeholders in an SVG that plotters drew.
 pub(super) fn apply(svg: &str, palette: Palette) -> String {
     let mut svg = svg.to_owned();
     for (RGBColor(r, g, b), page, light, dashes) in COLOURS {

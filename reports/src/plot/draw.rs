@@ -10,11 +10,11 @@ use super::axis::Layout;
 use super::colour::{INK, MUTED, RULE, SERIES};
 use super::{Chart, Marks, Series, Size};
 
-/// Plotters places everything on whole units; ten units to a pixel keep curves
-/// smooth.
+/// Drawing units per pixel. Plotters places everything on whole units; ten per pixel
+/// keep curves smooth.
 const PX: i32 = 10;
 const LINE_HEIGHT: i32 = 20 * PX;
-/// Between a tick's label and the axis, a swatch and its name.
+/// The distance between a tick's label and the axis, and between a swatch and its name.
 const GAP: i32 = 7 * PX;
 const SWATCH: i32 = 24 * PX;
 
@@ -32,7 +32,7 @@ struct Frame {
     bottom: i32,
 }
 
-/// Draws the chart as an `<svg>` element with place holders for its colours.
+/// Draws the chart as an `<svg>` element with placeholders for its colours.
 pub(super) fn draw(chart: &Chart, size: Size) -> Result<String, Failure> {
     let (width, height, font, x_ticks) = match size {
         Size::Wide => (900, 320, 13, 10),
@@ -72,8 +72,8 @@ pub(super) fn draw(chart: &Chart, size: Size) -> Result<String, Failure> {
     Ok(with_label(&svg, &frame, chart))
 }
 
-/// An estimate: without a font there is no measure, and the page's font is the
-/// reader's.
+/// Estimates the width of a text. It cannot be measured without a font, and the page's
+/// font is the reader's.
 fn text_width(text: &str, font: i32) -> i32 {
     text.chars().count() as i32 * font * 29 / 50
 }
@@ -83,8 +83,8 @@ fn widest(layout: &Layout, font: i32) -> i32 {
     widths.max().unwrap_or(0)
 }
 
-/// Series names with their horizontal place, in as many rows as they need. A
-/// single series needs none: the vertical axis names it.
+/// Returns the series names with their horizontal positions, in as many rows as they
+/// need. A single series has none: the vertical axis names it.
 fn legend_rows(series: &[Series], font: i32, width: i32) -> Vec<Vec<(i32, usize, &str)>> {
     let mut rows: Vec<Vec<(i32, usize, &str)>> = Vec::new();
     if series.len() < 2 {
@@ -186,7 +186,7 @@ fn label<'a>(
     colour: &'static RGBColor,
     h: HPos,
 ) -> Text<'a, (i32, i32), &'a str> {
-    // The backend divides by 1.24, its guess at the ratio of line to font.
+    // The backend divides by 1.24, its estimate of the ratio of line to font.
     let size = f64::from(frame.font) * 1.24;
     let style = TextStyle::from(("system-ui, sans-serif", size))
         .color(colour)

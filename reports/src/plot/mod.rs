@@ -44,7 +44,7 @@ pub struct Chart {
 /// One line or one set of bars.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
-    /// Its name in the legend, which charts of one series do without.
+    /// The name in the legend; charts of a single series have no legend.
     pub name: String,
     /// Its data.
     pub marks: Marks,
@@ -59,7 +59,7 @@ pub enum Marks {
     Bars(Vec<(f64, f64, f64)>),
 }
 
-/// The size a chart is drawn for.
+/// The size for which a chart is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Size {
     /// 900 x 320 px: desktop pages and files.
@@ -68,7 +68,7 @@ pub enum Size {
     Narrow,
 }
 
-/// A chart could not be drawn.
+/// The error of a chart that could not be drawn.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot draw the chart `{title}`: {reason}")]
 pub struct PlotError {
@@ -79,7 +79,7 @@ pub struct PlotError {
 }
 
 impl Series {
-    /// A line through `points`, broken where `y` is absent.
+    /// Creates a line through `points`, broken where `y` is absent.
     pub fn line(name: impl Into<String>, points: Vec<(f64, Option<f64>)>) -> Series {
         Series {
             name: name.into(),
@@ -87,7 +87,7 @@ impl Series {
         }
     }
 
-    /// Bars `(x0, x1, y)`, such as the bins of a histogram.
+    /// Creates bars `(x0, x1, y)`, such as the bins of a histogram.
     pub fn bars(name: impl Into<String>, bars: Vec<(f64, f64, f64)>) -> Series {
         Series {
             name: name.into(),
@@ -95,7 +95,7 @@ impl Series {
         }
     }
 
-    /// All x values with something to show.
+    /// Returns the x values of all visible points.
     fn xs(&self) -> Vec<f64> {
         match &self.marks {
             Marks::Line(points) => points
@@ -107,7 +107,7 @@ impl Series {
         }
     }
 
-    /// All y values.
+    /// Returns all y values.
     fn ys(&self) -> Vec<f64> {
         match &self.marks {
             Marks::Line(points) => points.iter().filter_map(|&(_, y)| y).collect(),
@@ -125,7 +125,7 @@ impl Chart {
     /// Draws the chart as an `<svg>` element. An empty chart says `no samples`.
     ///
     /// # Errors
-    /// When plotters cannot draw it.
+    /// Fails if plotters cannot draw it.
     pub fn svg(&self, size: Size, palette: Palette) -> Result<String, PlotError> {
         let body = draw::draw(self, size).map_err(|reason| PlotError {
             title: self.title.clone(),

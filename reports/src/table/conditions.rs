@@ -1,5 +1,5 @@
-//! What the cells of a table were measured under, and where they do not fit
-//! together.
+//! The conditions under which the cells of a table were measured, and where they do not
+//! match.
 
 use serde::Serialize;
 
@@ -10,7 +10,7 @@ use crate::summary;
 /// The conditions under which the cells of a table were measured.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Conditions {
-    /// The machines, in a line each.
+    /// The machines, one per line.
     pub machines: Vec<String>,
     /// The versions of syncbench.
     pub syncbench: Vec<String>,
@@ -18,9 +18,9 @@ pub struct Conditions {
     pub engines: Vec<String>,
     /// The data sets.
     pub datasets: Vec<DatasetUse>,
-    /// When the first and the last of the runs started, RFC 3339, UTC.
+    /// The start of the first and the last of the runs, RFC 3339, UTC.
     pub started: [String; 2],
-    /// The commands, with `a|b` where several differ in one option alone.
+    /// The commands, with `a|b` for commands that differ only in one option.
     pub commands: Vec<String>,
     /// Samples in all cells together.
     pub samples: u64,
@@ -31,12 +31,12 @@ pub struct Conditions {
 pub struct DatasetUse {
     /// Catalog name, or path.
     pub name: String,
-    /// SHA-256 of the file; several where it was not the same for all cells.
+    /// SHA-256 of the file; several if the cells used different files.
     pub sha256: Vec<String>,
 }
 
 impl Conditions {
-    /// Of all the cells together.
+    /// Collects the conditions of all cells.
     pub(super) fn new(cells: &[Measured<'_>]) -> Conditions {
         let runs = || cells.iter().map(|measured| measured.run);
         let started = || runs().map(|run| run.started_at.clone());
@@ -59,7 +59,7 @@ impl Conditions {
     }
 }
 
-/// The warnings to read before the cells are compared.
+/// Returns the warnings to read before the cells are compared.
 pub(super) fn warnings(cells: &[Measured<'_>], replaced: usize) -> Vec<String> {
     let conditions = Conditions::new(cells);
     let mut warnings = Vec::new();
@@ -119,8 +119,8 @@ fn distinct(texts: impl Iterator<Item = String>) -> Vec<String> {
     distinct
 }
 
-/// Commands that differ in the value of one option become one command that
-/// lists the values.
+/// Merges commands that differ in the value of one option into one that lists the
+/// values.
 fn collapsed(commands: Vec<String>) -> Vec<String> {
     ["--variant", "--dataset", "--engine"]
         .into_iter()
@@ -143,8 +143,8 @@ fn collapse(option: &str, commands: Vec<String>) -> Vec<String> {
         .collect()
 }
 
-/// What stands before the value of `option`, the value, and what follows. A
-/// command without the option is all `before`.
+/// Splits a command into the part before the value of `option`, the value, and the
+/// rest. A command without the option is all `before`.
 fn split(command: &str, option: &str) -> (String, String, String) {
     let flag = format!(" {option} ");
     let Some(at) = command.find(&flag) else {

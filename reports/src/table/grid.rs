@@ -10,9 +10,9 @@ pub struct Grid {
     pub title: String,
     /// The explanation below the title.
     pub caption: String,
-    /// The heads of the columns, the first over the names of the rows.
+    /// The heads of the columns; the first is that of the names of the rows.
     pub head: Vec<String>,
-    /// The rows, in groups with a name each.
+    /// The rows, in named groups.
     pub groups: Vec<Group>,
 }
 
@@ -30,7 +30,7 @@ pub struct Group {
 pub struct Line {
     /// Its name.
     pub name: String,
-    /// The texts below each head but the first.
+    /// The texts below each head except the first.
     pub texts: Vec<Text>,
 }
 
@@ -39,7 +39,7 @@ pub struct Line {
 pub struct Text {
     /// The figure.
     pub main: String,
-    /// Its spread and what else goes with it, in parts.
+    /// Its spread and other details, in parts.
     pub detail: Vec<String>,
     /// Numbers of the footnotes.
     pub notes: Vec<usize>,
@@ -59,16 +59,16 @@ impl Text {
 /// The emphasis of a text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Tone {
-    /// It does not.
+    /// No emphasis.
     #[default]
     Plain,
     /// The best of its row.
     Best,
-    /// Look at it twice: one sample only, or growth that is too fast.
+    /// Worth a second look: one sample only, or growth that is too fast.
     Flagged,
     /// There is no figure.
     Missing,
-    /// Words and no figure.
+    /// Words instead of a figure.
     Words,
 }
 
@@ -110,16 +110,16 @@ const MEASURES: [Measure; 5] = [
 /// The legend of a matrix of times.
 pub const TIME_CAPTION: &str = "Median wall time of one repetition ± half of the interquartile range, \
     and the number of samples n; a single sample is flagged. “Each” is the median divided by the \
-    like parts that the work consists of. “n/a” is what an engine cannot do, “void” what went \
-    wrong; the notes say why. The best of a row is marked only where no work differs, all was \
-    measured on one machine and the same data, and its interval lies below all others.";
+    number of equal parts of the work. “n/a” marks work that an engine cannot do, “void” a failed \
+    measurement; the notes give the reasons. The best of a row is marked only if all entries are of \
+    equal work, one machine and the same data, and its interval lies below all others.";
 
-const FINDING_CAPTION: &str = "What each engine did: behaviour, not speed.";
+const FINDING_CAPTION: &str = "The behaviour of each engine, not its speed.";
 
 const GROWTH_CAPTION: &str = "The exponent k of time ~ size^k with its 95 % interval; above 1.3 it \
     is flagged.";
 
-/// The main matrix: times, or findings.
+/// Returns the main matrix, of times or findings.
 pub fn results(suite: &SuiteTable) -> Grid {
     let behaviour = suite.entries().any(|entry| entry.finding.is_some());
     let timed = suite.entries().any(|entry| entry.wall.is_some());
@@ -137,7 +137,7 @@ pub fn results(suite: &SuiteTable) -> Grid {
     })
 }
 
-/// The other figures, a grid for each that there is.
+/// Returns the other figures that exist, in a grid each.
 pub fn measures(suite: &SuiteTable) -> Vec<Grid> {
     MEASURES
         .iter()
@@ -156,7 +156,7 @@ pub fn measures(suite: &SuiteTable) -> Vec<Grid> {
         .collect()
 }
 
-/// The growth of time with size; `None` if no cells differ in size alone.
+/// Returns the growth of time with size; `None` if no cells differ only in size.
 pub fn growth(suite: &SuiteTable) -> Option<Grid> {
     let lines = suite
         .growth
@@ -171,7 +171,7 @@ pub fn growth(suite: &SuiteTable) -> Option<Grid> {
     (!grid.groups.is_empty()).then_some(grid)
 }
 
-/// A published table beside our figures.
+/// Returns a published table next to our figures.
 pub fn published(comparison: &Comparison) -> Grid {
     let table = &comparison.table;
     let lines = comparison.lines.iter().map(|compared| {
@@ -194,7 +194,7 @@ pub fn published(comparison: &Comparison) -> Grid {
     }
 }
 
-/// Theirs, ours, and the ratio.
+/// Returns their figure, ours, and the ratio.
 fn beside(compared: &Compared, metric: Metric) -> Vec<Text> {
     let theirs = Text::plain(quantity_of(compared.published, metric));
     let Some(here) = &compared.here else {
@@ -212,7 +212,7 @@ fn beside(compared: &Compared, metric: Metric) -> Vec<Text> {
     vec![theirs, ours, ratio]
 }
 
-/// Nanoseconds or bytes as text.
+/// Formats nanoseconds or bytes.
 fn quantity_of(value: f64, metric: Metric) -> String {
     match metric {
         Metric::Time => quantity::duration(value / 1e3),
@@ -250,7 +250,7 @@ fn head(first: &str, columns: &[Column]) -> Vec<String> {
     std::iter::once(first.to_owned()).chain(engines).collect()
 }
 
-/// The variant, with the size where other rows differ from it in size alone.
+/// Returns the variant, with the size if other rows differ from it only in size.
 fn row_name(row: &Row, rows: &[Row]) -> String {
     let twins = rows
         .iter()
@@ -266,8 +266,8 @@ fn row_name(row: &Row, rows: &[Row]) -> String {
     }
 }
 
-/// Lines in the groups that they name, which come in the order of their first
-/// line.
+/// Puts lines into the groups that they name, in the order of the first line of each
+/// group.
 fn grouped<'a>(lines: impl Iterator<Item = (&'a str, Line)>) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for (name, line) in lines {
@@ -328,14 +328,14 @@ fn result(entry: &Entry, best: bool) -> Text {
     }
 }
 
-/// `± 2.1 %`, `n 20`, `2.10 µs each`.
+/// Formats `± 2.1 %`, `n 20`, `2.10 µs each`.
 fn detail(wall: &Estimate, each_ns: Option<f64>) -> Vec<String> {
     let each = each_ns.map(|ns| format!("{} each", quantity::duration(ns / 1e3)));
     let sampling = sampling(wall.spread, wall.n).into_iter();
     sampling.chain(each).collect()
 }
 
-/// `± 2.1 %`, `n 20`; one sample has no spread.
+/// Formats `± 2.1 %`, `n 20`; one sample has no spread.
 fn sampling(spread: Option<f64>, n: usize) -> Vec<String> {
     let spread = spread.map(quantity::spread);
     spread.into_iter().chain([format!("n {n}")]).collect()

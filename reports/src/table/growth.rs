@@ -1,4 +1,4 @@
-//! How time grows with size, for cells that differ in size alone.
+//! The growth of time with size, for cells that differ only in size.
 
 use serde::Serialize;
 
@@ -12,9 +12,9 @@ pub struct Series {
     pub dataset: String,
     /// Name of the series.
     pub name: String,
-    /// What its sizes count.
+    /// The unit of its sizes.
     pub unit: String,
-    /// One for each column of the suite; null where there are not two sizes.
+    /// One for each column of the suite; null if the column does not have two sizes.
     pub exponents: Vec<Option<Fit>>,
 }
 
@@ -23,19 +23,19 @@ pub struct Series {
 pub struct Fit {
     /// The exponent.
     pub value: f64,
-    /// Its 95 % interval; absent where the samples do not give one.
+    /// Its 95 % interval; absent if the samples do not give one.
     pub interval: Option<[f64; 2]>,
     /// Number of sizes.
     pub sizes: usize,
     /// Number of samples.
     pub n: usize,
-    /// Why it is flagged; empty where it is not.
+    /// The reason why it is flagged; empty if it is not.
     pub flag: String,
-    /// Whether time grows so fast beyond doubt.
+    /// True if time certainly grows too fast.
     pub superlinear: bool,
 }
 
-/// The series among `cells` that at least one engine has two sizes of.
+/// Returns the series among `cells` of which at least one engine has two sizes.
 pub(super) fn series_of(cells: &[Measured<'_>], columns: &[Column]) -> Vec<Series> {
     let key = |measured: &&Measured<'_>| {
         let scale = measured.cell.scale.as_ref()?;
@@ -57,7 +57,7 @@ pub(super) fn series_of(cells: &[Measured<'_>], columns: &[Column]) -> Vec<Serie
         .collect()
 }
 
-/// The samples of one engine at the sizes of a series.
+/// Returns the samples of one engine at the sizes of a series.
 fn points<'a>(members: &[&Measured<'a>], column: &Column) -> Vec<Point<'a>> {
     members
         .iter()

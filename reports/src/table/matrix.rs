@@ -1,4 +1,4 @@
-//! Rows, columns, and which entry of a row is the best.
+//! Rows, columns, and the best entry of a row.
 
 use serde::Serialize;
 
@@ -6,8 +6,8 @@ use super::notes::Notes;
 use super::{Estimate, Measured, Note};
 use crate::record::{Cell, Run, Scale};
 
-/// Engines in the order that readers expect; others follow in the order in
-/// which they were measured.
+/// Engines in the order that readers expect. Others follow, in the order in which they
+/// were measured.
 const ORDER: [&str; 9] = [
     "loro",
     "loro-0.16",
@@ -36,44 +36,44 @@ pub struct Row {
     pub dataset: String,
     /// The work done with it.
     pub variant: String,
-    /// The size, where cells differ in size.
+    /// The size, for cells that differ in size.
     pub scale: Option<Scale>,
-    /// One for each column; null where nothing was measured.
+    /// One for each column; null if nothing was measured.
     pub entries: Vec<Option<Entry>>,
-    /// The column whose time is the best. Only where the work is equal, the
-    /// conditions are the same, and chance does not explain it.
+    /// The column with the best time. It exists only if the work is equal, the
+    /// conditions are the same, and chance does not explain the difference.
     pub best: Option<usize>,
 }
 
 /// The result of one engine.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Entry {
-    /// Wall time of one repetition; absent where there is no figure, and where
-    /// a finding is what counts.
+    /// Wall time of one repetition; absent if there is no figure, or if the finding is
+    /// what counts.
     pub wall: Option<Estimate>,
-    /// Median wall time of one of the like parts of the work, nanoseconds.
+    /// Median wall time of one of the equal parts of the work, nanoseconds.
     pub each_ns: Option<f64>,
     /// The behaviour that the engine showed.
     pub finding: Option<String>,
-    /// Number of the note that says why there is no figure.
+    /// Number of the note that gives the reason for a missing figure.
     pub unavailable: Option<usize>,
-    /// True if that is because measuring failed, and not because the engine
-    /// does not claim to do it.
+    /// True if the figure is missing because measuring failed, and not because the
+    /// engine does not claim the capability.
     pub failed: bool,
-    /// Number of the note that says how the work differs.
+    /// Number of the note that describes how the work differs.
     pub differs: Option<usize>,
     /// Bytes read as updates or written as an export.
     pub encoded_bytes: Option<u64>,
     /// Bytes of the document at the end.
     pub document_bytes: Option<u64>,
-    /// Most heap bytes held at a time.
+    /// The peak of heap bytes held at a time.
     pub peak_bytes: Option<u64>,
     /// Heap allocations.
     pub allocs: Option<u64>,
     /// Instructions of one repetition.
     pub instructions: Option<u64>,
-    /// The machine and data of the measurement: entries of one row are compared only
-    /// where these are equal.
+    /// The machine and data of the measurement. Entries of one row are compared only if
+    /// these are equal.
     #[serde(skip)]
     setting: String,
 }
@@ -86,7 +86,7 @@ pub struct Matrix {
 }
 
 impl Matrix {
-    /// Of cells that have a place each.
+    /// Arranges cells, each of which has its own place.
     pub fn new(cells: &[Measured<'_>]) -> Matrix {
         let columns = columns(cells);
         let mut notes = Notes::default();
@@ -139,7 +139,7 @@ impl Entry {
             wall,
             unavailable: reason.map(|reason| notes.number(reason)),
             failed: *failed,
-            // Work that was not done differs from none.
+            // If the work was not done, it does not matter how it differs.
             differs: match (reason, &cell.differs) {
                 (None, Some(text)) => Some(notes.number(text)),
                 _ => None,
@@ -155,7 +155,7 @@ impl Entry {
     }
 }
 
-/// The machine, the version of syncbench, and the data.
+/// Returns the machine, the version of syncbench, and the data.
 fn setting(run: &Run) -> String {
     let datasets: Vec<&str> = run.datasets.iter().map(|d| d.sha256.as_str()).collect();
     format!(
@@ -166,7 +166,7 @@ fn setting(run: &Run) -> String {
     )
 }
 
-/// The engines of `cells`: the known ones in their order, then the others.
+/// Returns the engines of `cells`: the known ones in their order, then the others.
 fn columns(cells: &[Measured<'_>]) -> Vec<Column> {
     let mut columns: Vec<Column> = Vec::new();
     for Measured { cell, .. } in cells {
@@ -182,7 +182,7 @@ fn columns(cells: &[Measured<'_>]) -> Vec<Column> {
     columns
 }
 
-/// The row that `cell` stands in, which is added where it is new.
+/// Returns the row of `cell`, and adds it if it is new.
 fn row_of(rows: &mut Vec<Row>, cell: &Cell, columns: usize) -> usize {
     let size = |scale: &Option<Scale>| scale.as_ref().map(|scale| scale.size);
     let is_of = |row: &Row| {
@@ -202,7 +202,8 @@ fn row_of(rows: &mut Vec<Row>, cell: &Cell, columns: usize) -> usize {
     })
 }
 
-/// Rows of one data set together, in the order in which these first appear.
+/// Sorts rows so that those of one data set are adjacent, in the order in which data
+/// sets first appear.
 fn by_dataset(rows: Vec<Row>) -> Vec<Row> {
     let mut groups: Vec<Vec<Row>> = Vec::new();
     for row in rows {
@@ -214,8 +215,8 @@ fn by_dataset(rows: Vec<Row>) -> Vec<Row> {
     groups.into_iter().flatten().collect()
 }
 
-/// The entry that is surely faster than all others. There is none where an
-/// entry does other work, or was measured elsewhere or on other data.
+/// Returns the entry that is certainly faster than all others. There is none if an
+/// entry does other work, or was measured on another machine or other data.
 fn best(entries: &[Option<Entry>]) -> Option<usize> {
     let present = || entries.iter().flatten();
     if present().any(|entry| entry.differs.is_some()) {

@@ -1,4 +1,4 @@
-//! Cells as tables: one matrix a suite, data sets and variants down, engines
+//! Cells as tables: one matrix per suite, with data sets and variants down, engines
 //! across.
 //!
 //! [`Tables::from_records`] sorts the records of cells into [`SuiteTable`]s, which hold
@@ -25,7 +25,7 @@ use serde::Serialize;
 use crate::record::{Cell, Record, Run, Status};
 use matrix::Matrix;
 
-/// The tables of all suites that a set of records has cells of.
+/// The tables of all suites that have cells among the records.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Tables {
     /// Notes on all tables, from the person who made them.
@@ -39,7 +39,7 @@ pub struct Tables {
 pub struct SuiteTable {
     /// Name of the suite, such as `import`.
     pub name: String,
-    /// A line that says what it measures; empty until [`Tables::describe`].
+    /// A line that describes the suite; empty until [`Tables::describe`].
     pub about: String,
     /// The conditions under which the cells were measured.
     pub conditions: Conditions,
@@ -48,11 +48,11 @@ pub struct SuiteTable {
     pub warnings: Vec<String>,
     /// The engines.
     pub columns: Vec<Column>,
-    /// The rows, those of one data set together.
+    /// The rows, grouped by data set.
     pub rows: Vec<Row>,
     /// The footnotes that entries refer to, by number.
     pub notes: Vec<Note>,
-    /// How time grows with size, for cells that differ in size alone.
+    /// The growth of time with size, for cells that differ only in size.
     pub growth: Vec<Series>,
     /// Figures that others have published for the same work.
     pub published: Vec<Comparison>,
@@ -63,13 +63,13 @@ pub struct SuiteTable {
 struct Measured<'a> {
     run: &'a Run,
     cell: &'a Cell,
-    /// Whether measuring failed, as where a result was wrong.
+    /// True if measuring failed, for example because a result was wrong.
     failed: bool,
 }
 
 impl Tables {
-    /// Sorts the cells of `records` into tables; records of other kinds are
-    /// passed over. Of cells for the same place, the newest is shown.
+    /// Sorts the cells of `records` into tables; records of other kinds are ignored. If
+    /// several cells have the same place, the newest is shown.
     pub fn from_records(records: &[Record]) -> Tables {
         let mut measured: Vec<Measured<'_>> = records
             .iter()
@@ -98,7 +98,7 @@ impl Tables {
         }
     }
 
-    /// Adds a warning to a suite; one that has no table is named in the notes.
+    /// Adds a warning to a suite. If the suite has no table, the notes name it.
     pub fn warn(&mut self, suite: &str, text: &str) {
         match self.suites.iter_mut().find(|table| table.name == suite) {
             Some(table) => table.warnings.push(text.to_owned()),
@@ -106,8 +106,8 @@ impl Tables {
         }
     }
 
-    /// Says what each suite measures, where `about` knows its name: records
-    /// hold the name alone.
+    /// Adds the descriptions of the suites that `about` knows. Records hold only the
+    /// names.
     pub fn describe(&mut self, about: impl Fn(&str) -> Option<&'static str>) {
         for suite in &mut self.suites {
             suite.about = about(&suite.name).unwrap_or_default().to_owned();
@@ -140,7 +140,7 @@ impl SuiteTable {
         table
     }
 
-    /// All entries, row by row.
+    /// Returns all entries, row by row.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.rows
             .iter()
@@ -148,8 +148,8 @@ impl SuiteTable {
     }
 }
 
-/// The newest cell of each place, in the order in which places first appear,
-/// and how many cells gave way to a newer one.
+/// Returns the newest cell of each place, in the order in which places first appear,
+/// and the number of cells that a newer one replaced.
 fn newest<'a>(all: &[Measured<'a>]) -> (Vec<Measured<'a>>, usize) {
     let mut newest: Vec<Measured<'a>> = Vec::new();
     for &measured in all {

@@ -1,4 +1,4 @@
-//! Footnotes: each text once, numbered in the order of its first use.
+//! Footnotes, without duplicates and numbered in the order of their first use.
 
 use serde::Serialize;
 
@@ -7,16 +7,16 @@ use serde::Serialize;
 pub struct Note {
     /// Its number, from 1.
     pub number: usize,
-    /// What it says.
+    /// The text of the note.
     pub text: String,
 }
 
-/// The footnotes of a table while it is made.
+/// The footnotes of a table under construction.
 #[derive(Debug, Default)]
 pub struct Notes(Vec<Note>);
 
 impl Notes {
-    /// The number of the note with this text, which is added where it is new.
+    /// Returns the number of the note with this text, and adds it if it is new.
     pub fn number(&mut self, text: &str) -> usize {
         if let Some(note) = self.0.iter().find(|note| note.text == text) {
             return note.number;
@@ -29,7 +29,7 @@ impl Notes {
         number
     }
 
-    /// All of them, by number.
+    /// Returns all footnotes in the order of their numbers.
     pub fn into_notes(self) -> Vec<Note> {
         self.0
     }

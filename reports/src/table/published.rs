@@ -1,14 +1,14 @@
-//! Figures that others have published, beside ours for the same work.
+//! Figures that others have published, next to ours for the same work.
 //!
-//! They stand in `reports/published.toml`, with where they come from. Machines
-//! and versions differ, so a ratio tells whether a figure can be reproduced at
-//! all, and not which machine is fast.
+//! `reports/published.toml` contains them with their sources. Machines and versions
+//! differ, so a ratio shows whether a figure can be reproduced at all, and not which
+//! machine is fast.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Entry, SuiteTable};
 
-/// The published figures that are built in.
+/// The published figures that are part of the executable.
 const INCLUDED: &str = include_str!("../../published.toml");
 
 /// Published figures, as the file holds them.
@@ -28,15 +28,15 @@ pub struct PublishedTable {
     pub title: String,
     /// The suite here that does the same work.
     pub suite: String,
-    /// Author and title of where it appeared.
+    /// Author and title of the source.
     pub source: String,
-    /// Its address.
+    /// Address of the source.
     pub url: String,
-    /// When it appeared.
+    /// Date of the source.
     pub date: String,
     /// The machine, in the source's own terms.
     pub machine: String,
-    /// How the source measured, as far as it differs from here.
+    /// The method of the source, as far as it differs from ours.
     pub method: String,
     /// The quantity that the figures give.
     pub metric: Metric,
@@ -55,11 +55,11 @@ pub enum Metric {
     Time,
     /// Bytes read or written.
     EncodedBytes,
-    /// Most heap bytes held at a time.
+    /// The peak of heap bytes held at a time.
     PeakBytes,
 }
 
-/// The unit that figures are given in.
+/// The unit in which figures are given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 pub enum Unit {
     /// Milliseconds.
@@ -77,19 +77,19 @@ pub enum Unit {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Figure {
-    /// The part of the table it stands in.
+    /// The part of the table that it belongs to.
     pub group: String,
-    /// What it is of, within that.
+    /// The row of the figure in that part.
     pub row: String,
     /// The figure, in the unit of its table.
     pub value: f64,
-    /// The cell here that does the same work, as
-    /// `<engine>/<data set>/<variant>`; absent where none does.
+    /// The cell here that does the same work, as `<engine>/<data set>/<variant>`;
+    /// absent if none does.
     #[serde(default)]
     pub cell: Option<CellId>,
 }
 
-/// `<engine>/<data set>/<variant>` within a suite.
+/// The identity of a cell in a suite, written as `<engine>/<data set>/<variant>`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct CellId {
@@ -97,30 +97,30 @@ pub struct CellId {
     pub engine: String,
     /// Name of the data set.
     pub dataset: String,
-    /// The row; it may hold further slashes.
+    /// The row; it may contain further slashes.
     pub variant: String,
 }
 
-/// A published table beside our figures.
+/// A published table next to our figures.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
     /// The table that was published.
     #[serde(flatten)]
     pub table: PublishedTable,
-    /// Its figures and ours.
+    /// The published figures and ours.
     pub lines: Vec<Compared>,
 }
 
-/// One published figure beside ours. Times are nanoseconds, sizes are bytes.
+/// One published figure next to ours. Times are nanoseconds, sizes are bytes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Compared {
-    /// The part of the table it stands in.
+    /// The part of the table that it belongs to.
     pub group: String,
-    /// What it is of, within that.
+    /// The row of the figure in that part.
     pub row: String,
-    /// Theirs.
+    /// The published figure.
     pub published: f64,
-    /// Ours, where the same was measured here.
+    /// Our figure, if the same was measured here.
     pub here: Option<Here>,
 }
 
@@ -135,22 +135,22 @@ pub struct Here {
     pub n: usize,
     /// Half of the interquartile range as a share of the median, for times.
     pub spread: Option<f64>,
-    /// Ours by theirs.
+    /// Our figure divided by theirs.
     pub ratio: f64,
 }
 
 impl Published {
-    /// The figures that are built in.
+    /// Returns the figures that are part of the executable.
     ///
     /// # Panics
-    /// When the file that is built in is wrong, which a test rules out.
+    /// Panics if the built-in file is wrong, which a test rules out.
     pub fn included() -> Published {
         toml::from_str(INCLUDED).expect("reports/published.toml is checked by a test")
     }
 }
 
 impl Unit {
-    /// The number of nanoseconds, or bytes, in one unit.
+    /// Returns the number of nanoseconds, or bytes, in one unit.
     fn factor(self) -> f64 {
         match self {
             Unit::Milliseconds | Unit::Megabytes => 1e6,
@@ -175,7 +175,7 @@ impl TryFrom<String> for CellId {
     }
 }
 
-/// The published tables of which the suite has a figure.
+/// Returns the published tables that have a figure for the suite.
 pub(super) fn compare(published: &Published, suite: &SuiteTable) -> Vec<Comparison> {
     published
         .tables
@@ -193,8 +193,8 @@ pub(super) fn compare(published: &Published, suite: &SuiteTable) -> Vec<Comparis
         .collect()
 }
 
-/// A line for each version of the engine here; one without ours where there is
-/// none.
+/// Returns a line for each version of the engine here, or one without our figure if
+/// there is none.
 fn lines(table: &PublishedTable, figure: &Figure, suite: &SuiteTable) -> Vec<Compared> {
     let published = figure.value * table.unit.factor();
     let line = |here| Compared {

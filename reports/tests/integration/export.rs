@@ -1,4 +1,4 @@
-//! What the exporters make of records, good and bad.
+//! The output of the exporters for records, good and bad.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};

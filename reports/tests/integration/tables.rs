@@ -1,4 +1,5 @@
-//! What becomes of cells: which are shown, how, and which is called the best.
+//! The tables that cells become: which cells are shown, how, and which is marked as the
+//! best.
 
 #![allow(clippy::unwrap_used)] // a test may fail
 

@@ -1,4 +1,5 @@
-//! Instruction counts: this executable again, under valgrind's callgrind.
+//! Counts of instructions, from a second run of this executable under valgrind's
+//! callgrind.
 
 use std::io::ErrorKind;
 use std::process::{Command, Output, Stdio};
@@ -8,10 +9,10 @@ use syncbench_engines::cell::COUNTED_FUNCTION;
 
 use crate::cmd::BadInput;
 
-/// Makes sure that valgrind is there, before anything is measured.
+/// Checks that valgrind is installed, before anything is measured.
 ///
 /// # Errors
-/// When it is not.
+/// Fails if it is not.
 pub fn find() -> Result<(), BadInput> {
     let mut valgrind = Command::new("valgrind");
     let found = valgrind.arg("--version").stdout(Stdio::null()).status();
@@ -28,11 +29,11 @@ pub fn find() -> Result<(), BadInput> {
     }
 }
 
-/// Counts the instructions of the one timed part that this executable runs
-/// when it is started with `args`.
+/// Counts the instructions of the timed part that this executable runs once when it is
+/// started with `args`.
 ///
 /// # Errors
-/// When the run fails, or callgrind saw nothing of the timed part.
+/// Fails if the run fails, or if callgrind did not see the timed part.
 pub fn count(args: &[String]) -> anyhow::Result<u64> {
     let program = std::env::current_exe().context("cannot find the syncbench executable")?;
     let output = Command::new("valgrind")
@@ -66,7 +67,7 @@ fn collected(output: &Output) -> anyhow::Result<u64> {
     }
 }
 
-/// The figure of callgrind's line `==123== Collected : 4567`.
+/// Returns the number in callgrind's line `==123== Collected : 4567`.
 fn total(said: &str) -> Option<u64> {
     said.lines()
         .filter(|line| line.starts_with("=="))

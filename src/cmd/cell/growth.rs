@@ -1,12 +1,12 @@
-//! What cells of several sizes say together.
+//! The growth of time over cells of several sizes.
 
 use comfy_table::{CellAlignment, Table, presets};
 use syncbench_reports::quantity;
 use syncbench_reports::record::Cell;
 use syncbench_reports::series::Series;
 
-/// A table for each series, with the exponent that it comes to; empty where no
-/// cells differ in size alone.
+/// Returns a table for each series, with its exponent; empty if no cells differ only in
+/// size.
 pub fn tables(cells: &[Cell]) -> String {
     Series::from_cells(cells).iter().map(table).collect()
 }

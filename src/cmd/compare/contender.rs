@@ -6,7 +6,7 @@ use std::str::FromStr;
 use syncbench_engines::EngineInfo;
 use syncbench_runner::Library;
 
-/// `loro` or `loro@1.12.0`.
+/// An engine with an optional version, written as `loro` or `loro@1.12.0`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineVersion {
     pub engine: &'static EngineInfo,
@@ -42,7 +42,7 @@ impl FromStr for EngineVersion {
 }
 
 impl EngineVersion {
-    /// The library behind the engine.
+    /// Returns the library behind the engine.
     pub fn library(&self) -> Library<'static> {
         library_of(self.engine)
     }
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn every_known_library_can_be_pinned() {
-        let manifest: toml::Table = include_str!("../../../Cargo.toml").parse().unwrap();
+        let manifest: toml::Table = include_str!("../../../engines/Cargo.toml").parse().unwrap();
         for known in EngineInfo::ALL {
             let pinned = library_of(known).pin(manifest.clone(), "9.9.9");
             assert!(pinned.is_ok(), "{}: {pinned:?}", known.name);

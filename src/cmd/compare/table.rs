@@ -6,14 +6,14 @@ use syncbench_reports::quantity;
 use syncbench_reports::statistics::Ratio;
 use syncbench_reports::statistics::{Exponent, Growth};
 
-/// The table for a terminal.
+/// Returns the table for a terminal.
 pub fn terminal(comparison: &Comparison) -> String {
     let mut table = table(comparison);
     table.load_style(presets::NOTHING);
     format!("{table}\n\n{}", footer(comparison))
 }
 
-/// The same as Markdown.
+/// Returns the same table as Markdown.
 pub fn markdown(comparison: &Comparison) -> String {
     let mut table = table(comparison);
     table.load_style(presets::ASCII_MARKDOWN);
@@ -24,7 +24,8 @@ pub fn markdown(comparison: &Comparison) -> String {
     )
 }
 
-/// A row for each cell; after the last size of a series, its exponents.
+/// Makes a row for each cell, and after the last size of a series, a row of its
+/// exponents.
 fn table(comparison: &Comparison) -> Table {
     let mut table = Table::new();
     let base = &comparison.contenders[0];

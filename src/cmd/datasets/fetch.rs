@@ -8,22 +8,22 @@ use syncbench_reports::record::Status;
 use crate::cmd::BadInput;
 use crate::stdout::say;
 
-/// Download data sets into the cache folder, each checked by its checksum
+/// Download data sets into the cache folder and verify their checksums
 ///
-/// An interrupted download goes on where it stopped. HTTPS_PROXY, HTTP_PROXY,
-/// ALL_PROXY and NO_PROXY are honoured.
+/// An interrupted download resumes where it stopped. The variables HTTPS_PROXY,
+/// HTTP_PROXY, ALL_PROXY and NO_PROXY are honoured.
 #[derive(clap::Args)]
 #[command(after_help = "Example: syncbench datasets fetch friendsforever clownschool")]
 pub struct Args {
-    /// Catalog names
+    /// Names in the catalog
     #[arg(value_name = "NAME", required_unless_present = "all")]
     names: Vec<String>,
 
-    /// Everything in the catalog
+    /// Download everything in the catalog
     #[arg(long, conflicts_with = "names")]
     all: bool,
 
-    /// Print the outcome of each as JSON
+    /// Print the result of each download as JSON
     #[arg(long)]
     json: bool,
 }
@@ -50,7 +50,7 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     Ok(if failed { Status::Failure } else { Status::Ok })
 }
 
-/// The files behind the names, each once.
+/// Returns the entries that provide the files for the names, without duplicates.
 fn entries(args: &Args) -> Result<Vec<&'static Entry>, BadInput> {
     if args.all {
         return Ok(catalog().entries.iter().collect());

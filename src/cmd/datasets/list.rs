@@ -5,7 +5,7 @@ use syncbench_datasets::{Derived, Entry, catalog, locate};
 use syncbench_reports::quantity;
 use syncbench_reports::record::Status;
 
-/// Show what there is, what of it is on this machine, and under which licence
+/// List all data sets, with their licences and which of them are on this machine
 #[derive(clap::Args)]
 #[command(after_help = "Example: syncbench datasets list --json")]
 pub struct Args {
@@ -29,9 +29,9 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     say!("{table}\n");
     for derived in &catalog().derived {
         let Derived { name, base, repeat } = derived;
-        say!("{name} is {base}, {repeat} times over");
+        say!("{name} is {base}, repeated {repeat} times");
     }
-    say!("\nedits and end count characters; `list --json` has attributions and sources");
+    say!("\n`edits` and `end` are in characters; `list --json` has attributions and sources");
     Ok(Status::Ok)
 }
 

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use syncbench_datasets::{Spread, Stats, Trace, load, stats};
+use syncbench_reports::file;
 use syncbench_reports::plot::{Axis, Chart, Palette, Scale, Series, Size, Unit};
 use syncbench_reports::quantity;
 use syncbench_reports::record::Status;
@@ -11,7 +11,7 @@ use syncbench_reports::record::Status;
 use crate::cmd::BadInput;
 use crate::stdout::say;
 
-/// Describe a trace: counts, sizes of edits, rhythm of typing, concurrency
+/// Describe a trace: counts, sizes of edits, typing rhythm, concurrency
 #[derive(clap::Args)]
 #[command(after_help = "Example: syncbench datasets stats clownschool -o clownschool-plots")]
 pub struct Args {
@@ -19,7 +19,7 @@ pub struct Args {
     #[arg(value_name = "NAME|FILE")]
     trace: String,
 
-    /// Print the figures as JSON
+    /// Print the statistics as JSON
     #[arg(long)]
     json: bool,
 
@@ -141,13 +141,10 @@ fn plot(args: &Args, trace: &Trace, figures: &Stats) -> anyhow::Result<Vec<PathB
     }
     let mut files = Vec::new();
     for (name, chart) in charts {
-        let file = folder.join(name);
+        let path = folder.join(name);
         let svg = chart.svg(Size::Wide, Palette::Light)?;
-        let written = syncbench_datasets::write_atomically(&file, svg.as_bytes());
-        written
-            .map_err(BadInput::new)
-            .context("choose another folder with -o")?;
-        files.push(file);
+        file::write(&path, svg.as_bytes()).map_err(BadInput::new)?;
+        files.push(path);
     }
     Ok(files)
 }
@@ -167,7 +164,7 @@ fn length_chart(figures: &Stats) -> Chart {
 }
 
 fn spread_chart(title: &str, label: &str, spread: &Spread) -> Chart {
-    // Zero has no place on a logarithmic axis; the table shows it.
+    // A logarithmic axis cannot show zero; the table does.
     let octaves = spread.octaves.iter().filter(|&&(from, _)| from > 0);
     let bars = octaves.map(|&(from, count)| (from as f64, 2.0 * from as f64, count as f64));
     Chart {

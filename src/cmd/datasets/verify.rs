@@ -12,30 +12,30 @@ use syncbench_reports::record::Status;
 use crate::cmd::BadInput;
 use crate::stdout::say;
 
-/// Check every data set that is on this machine: checksum, counts, and that its
-/// edits give its end text
+/// Verify the data sets on this machine: checksums, counts, and that the edits yield
+/// the end text
 ///
-/// Files are read, parsed and replayed anew. Concurrent traces are merged by Loro;
-/// the updates that this gives are kept in the cache folder, so that it is done
-/// once. For A2 it takes several minutes: Loro goes from version to version of a
-/// history that 375 people wrote.
+/// Files are read, parsed and replayed afresh. Loro merges concurrent traces, and the
+/// resulting updates are kept in the cache folder, so that this is done only once. A2
+/// takes several minutes: Loro checks out version after version of a history that 375
+/// people wrote.
 #[derive(clap::Args)]
 #[command(after_help = "Example: SYNCBENCH_DATASETS=~/traces syncbench datasets verify --quick")]
 pub struct Args {
-    /// Catalog names [default: all that are here]; a named one must be here
+    /// Names in the catalog; these must be on this machine [default: all that are]
     #[arg(value_name = "NAME")]
     names: Vec<String>,
 
-    /// Leave out replays that take minutes, unless they are kept from before
+    /// Skip replays that take minutes, unless their updates are in the cache
     #[arg(long)]
     quick: bool,
 
-    /// Print the findings as JSON
+    /// Print the results as JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Traces of more agents than this are left out by `--quick`.
+/// The number of agents above which `--quick` skips a trace.
 const QUICK_AGENTS: usize = 300;
 
 pub fn run(args: &Args) -> anyhow::Result<Status> {
@@ -66,7 +66,7 @@ fn look_at(entry: &Entry, quick: bool) -> Verified {
     verify(entry, &mut |trace, check| {
         let takes_minutes = trace.agent_count() > QUICK_AGENTS;
         if quick && takes_minutes && kept(&Loro, trace, Unit::Txn, check).is_none() {
-            return Finding::skipped("takes minutes; leave out --quick");
+            return Finding::skipped("takes minutes; run without --quick");
         }
         replay(trace, check)
     })
@@ -85,7 +85,7 @@ fn replay(trace: &Trace, check: Check) -> Finding {
         Err(error) => Finding::wrong(error.to_string()),
         Ok(replayed) => {
             let took = match replayed.from_cache {
-                true => "kept from before".to_owned(),
+                true => "from the cache".to_owned(),
                 false => format!(
                     "in {}{}",
                     quantity::seconds(start.elapsed().as_secs_f64()),
@@ -98,7 +98,7 @@ fn replay(trace: &Trace, check: Check) -> Finding {
     }
 }
 
-/// The most memory that this process has held so far.
+/// Returns the peak memory of this process so far, as text.
 fn peak_memory() -> Option<String> {
     let usage = syncbench_loadgen::process::usage_of(std::process::id())?;
     Some(format!(

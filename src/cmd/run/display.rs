@@ -1,4 +1,4 @@
-//! The line on the terminal that shows how a run goes.
+//! The progress line of a run on the terminal.
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -9,7 +9,8 @@ use syncbench_loadgen::outcome::Row;
 use syncbench_loadgen::scenario::Scenario;
 use syncbench_reports::quantity;
 
-/// One line on the terminal that shows how the run goes; nothing elsewhere.
+/// One line on the terminal that shows the progress of the run; hidden if there is no
+/// terminal.
 pub struct Display {
     bar: ProgressBar,
     duration: Duration,
@@ -22,7 +23,8 @@ impl Display {
             true => ProgressBar::new(scenario.duration.as_millis() as u64),
             false => ProgressBar::hidden(),
         };
-        // A constant template that indicatif accepts; its default otherwise.
+        // The template is a constant that indicatif accepts; if it does not, the bar
+        // has the default style.
         if let Ok(style) = ProgressStyle::with_template("{bar:24} {msg}") {
             bar.set_style(style);
         }
@@ -51,7 +53,7 @@ impl Display {
     }
 }
 
-/// One second of the run in a line: rates, latency, staleness, lag.
+/// Formats one second of the run as a line: rates, latency, staleness, lag.
 fn line(row: &Row, duration: Duration) -> String {
     let micros = |value: Option<f64>| value.map_or("-".to_owned(), quantity::duration);
     let [p50, p99, _] = row.propagation.figures();

@@ -18,11 +18,11 @@ use crate::cmd::{BadInput, relay};
 pub struct Options {
     /// The address that serves live measurements, if any.
     pub metrics: Option<SocketAddr>,
-    /// Whether to hide the progress display.
+    /// True if the progress display is hidden.
     pub quiet: bool,
 }
 
-/// Executes `scenario` until its end or the user's.
+/// Executes `scenario` until its end, or until the user interrupts it.
 pub fn execute(
     scenario: &Scenario,
     trace: Trace,
@@ -52,7 +52,7 @@ pub fn execute(
     outcome
 }
 
-/// Tells the user's mistakes from failures.
+/// Separates the user's mistakes from failures.
 fn explained(error: LoadError) -> anyhow::Error {
     match error {
         LoadError::Descriptors(_) | LoadError::Url(_) | LoadError::NoRhythm(_) => {
@@ -62,8 +62,8 @@ fn explained(error: LoadError) -> anyhow::Error {
     }
 }
 
-/// Completes at the first Ctrl-C (or SIGTERM): the run ends early with what it
-/// has measured. A second one ends the process at once.
+/// Completes at the first Ctrl-C (or SIGTERM): the run then ends early, with what it
+/// has measured. A second one ends the process immediately.
 fn interrupt() -> anyhow::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut int = signal(SignalKind::interrupt())?;
@@ -77,7 +77,7 @@ fn interrupt() -> anyhow::Result<impl Future<Output = ()>> {
         std::process::exit(i32::from(Status::Failure.exit_code()));
     });
     Ok(async {
-        // An error means that the task above is gone, and the run with it.
+        // An error means that the task above is gone, and with it the run.
         let _ = interrupted.await;
     })
 }

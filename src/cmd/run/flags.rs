@@ -9,7 +9,7 @@ use crate::cmd::BadInput;
 pub struct Flags(pub toml::Table);
 
 impl Flags {
-    /// Sets a key to one of the names that the scenario has for it.
+    /// Sets a key to one of the names that the scenario accepts for it.
     pub fn set_name(&mut self, path: &str, value: Option<impl Serialize>) {
         let name = value.and_then(|value| toml::Value::try_from(value).ok());
         self.set(path, name);
@@ -34,7 +34,7 @@ impl Flags {
         }
     }
 
-    /// Sets a key as `key=value` says: a value that is not TOML counts as text.
+    /// Sets a key from `key=value`. A value that is not TOML is taken as text.
     pub fn set_written(&mut self, setting: &str) -> anyhow::Result<()> {
         let Some((path, value)) = setting.split_once('=') else {
             let message = format!("--set {setting}: write key=value, as in churn.per_second=0.5");

@@ -1,5 +1,5 @@
-//! Watching a run while it goes on: for the terminal, for clients that ask for
-//! its metrics, and for the thresholds that end it early.
+//! Watching a run in progress: for the terminal, for clients that request its metrics,
+//! and for the thresholds that end it early.
 
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
@@ -21,9 +21,9 @@ use crate::cmd::BadInput;
 /// Watches one run.
 pub struct Watcher<'a> {
     display: Display,
-    /// The latest metrics, where they are served.
+    /// The latest metrics, if they are served.
     served: Option<watch::Sender<Arc<str>>>,
-    /// The thresholds that end the run early; none unless the scenario says so.
+    /// The thresholds that end the run early; none unless the scenario asks for it.
     limits: &'a [Threshold],
     conditions: &'a Run,
 }
@@ -59,8 +59,8 @@ impl<'a> Watcher<'a> {
         Ok(())
     }
 
-    /// Takes the progress of the run. Breaks, with the reason, when a threshold
-    /// can no longer be met.
+    /// Receives the progress of the run. Breaks, with the reason, if a threshold can no
+    /// longer be met.
     pub fn take(&self, progress: Progress<'_>) -> ControlFlow<String> {
         self.display.show(&progress);
         let Progress::Running { total, second } = progress else {
@@ -83,7 +83,7 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    /// Leaves the terminal as it was.
+    /// Restores the terminal.
     pub fn end(&self) {
         self.display.clear();
     }

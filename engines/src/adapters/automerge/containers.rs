@@ -1,4 +1,4 @@
-//! What an Automerge document holds besides its text.
+//! The content of an Automerge document besides its text.
 
 use std::collections::HashMap;
 
@@ -24,7 +24,7 @@ pub(super) struct Containers {
 const COUNTER: &str = "counter";
 
 impl Containers {
-    /// Makes them, in a document that has none.
+    /// Creates the objects in a document that has none.
     pub(super) fn create(doc: &mut AutoCommit) -> Result<Self, AutomergeError> {
         doc.put(ROOT, COUNTER, ScalarValue::counter(0))?;
         Ok(Self {
@@ -34,7 +34,7 @@ impl Containers {
         })
     }
 
-    /// Finds them in a document that was loaded.
+    /// Finds the objects in a document that was loaded.
     pub(super) fn find(doc: &AutoCommit) -> Result<Self, EngineError> {
         Ok(Self {
             text: object(doc, "text")?,
@@ -92,14 +92,14 @@ impl Containers {
     }
 }
 
-/// The object that every document has under a key of its root.
+/// Returns the object under a key of the root, which every document has.
 fn object(doc: &AutoCommit, key: &str) -> Result<ObjId, EngineError> {
     let found = doc.get(ROOT, key).map_err(super::import_error)?;
     let (_, object) = found.ok_or_else(|| foreign(&format!("a document without a {key}")))?;
     Ok(object)
 }
 
-/// The runs of a text as Automerge gives them.
+/// Returns the runs of a text as Automerge reports them.
 pub(super) fn spans(doc: &AutoCommit, text: &ObjId) -> Result<Vec<Span>, AutomergeError> {
     let runs = doc.spans(text)?;
     let runs = runs.filter_map(|run| match run {
@@ -115,7 +115,7 @@ pub(super) fn spans(doc: &AutoCommit, text: &ObjId) -> Result<Vec<Span>, Automer
     Ok(runs.collect())
 }
 
-/// A value as Automerge takes it. It has no maps but those that can be edited.
+/// Converts a value. All maps in Automerge can be edited, so plain ones become such.
 fn hydrated(value: Value<'_>) -> hydrate::Value {
     match value {
         Value::Int(number) => number.into(),

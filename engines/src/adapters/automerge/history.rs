@@ -1,4 +1,4 @@
-//! Automerge's copies of a document.
+//! Copies of an Automerge document.
 
 use std::collections::HashSet;
 
@@ -26,7 +26,7 @@ impl AutomergeReplica {
 impl History for AutomergeReplica {
     fn moment(&mut self, version: &VersionVector) -> Result<Moment, EngineError> {
         let mut heads = HashSet::new();
-        // Every change comes after those that it builds on.
+        // The changes come in causal order.
         for meta in self.doc.get_changes_meta(&[]) {
             let within = known(&meta)?.is_none_or(|made| made.seq <= version.get(made.peer));
             if within {

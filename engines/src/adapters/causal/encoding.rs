@@ -1,24 +1,25 @@
 //! Commits as bytes.
 //!
-//! Runs of consecutive commits of one peer, each with what its peer had newly
-//! seen and its payload; all numbers as LEB128. The first eight bytes of a BLAKE3
-//! hash end an update, since the libraries' own forms have no checksum.
+//! An update consists of runs of consecutive commits of one peer. Each commit has what
+//! its peer had newly seen, and its payload; all numbers are LEB128. The first eight
+//! bytes of a BLAKE3 hash end the update, since the libraries' own encodings have no
+//! checksum.
 
 use super::Commit;
 use crate::{Counter, EngineError};
 
-/// Bytes of the checksum.
+/// The length of the checksum in bytes.
 const SUM: usize = 8;
 
-/// What a library makes of a commit.
+/// A library's encoding of a commit.
 pub(crate) trait Payload: Sized {
-    /// What updates start with.
+    /// The first bytes of an update.
     const MAGIC: &[u8; 4];
 
-    /// Appends it.
+    /// Appends the payload.
     fn put(&self, out: &mut Vec<u8>);
 
-    /// Reads what [`Payload::put`] wrote; `None` where it cannot have.
+    /// Reads what [`Payload::put`] wrote; `None` if it cannot have written these bytes.
     fn read(reader: &mut Reader<'_>) -> Option<Self>;
 }
 
@@ -64,7 +65,8 @@ pub(crate) fn put(out: &mut Vec<u8>, mut number: u64) {
     out.push(number as u8);
 }
 
-/// Reads what [`encode`] wrote; `None` where it cannot have.
+/// Reads what [`encode`] wrote. Its methods return `None` for bytes that it cannot have
+/// written.
 pub(crate) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -91,7 +93,7 @@ impl<'a> Reader<'a> {
             .collect()
     }
 
-    /// The next `len` bytes.
+    /// Reads the next `len` bytes.
     pub fn bytes(&mut self, len: usize) -> Option<&'a [u8]> {
         let (bytes, rest) = self.0.split_at_checked(len)?;
         self.0 = rest;
@@ -102,7 +104,7 @@ impl<'a> Reader<'a> {
         self.number()?.try_into().ok()
     }
 
-    /// A number as LEB128.
+    /// Reads a number in LEB128.
     pub fn number(&mut self) -> Option<u64> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {

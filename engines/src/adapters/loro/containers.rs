@@ -123,7 +123,7 @@ fn list_insert(list: &LoroList, pos: usize, values: &[Value<'_>]) -> Result<(), 
     Ok(())
 }
 
-/// Converts a value that is not a container of its own.
+/// Converts a value that is not a container.
 fn plain_value(value: Value<'_>) -> LoroValue {
     match value {
         Value::Int(number) => number.into(),

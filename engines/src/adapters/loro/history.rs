@@ -36,8 +36,8 @@ impl History for LoroReplica {
     fn edit_at(&mut self, at: &Moment, peer: PeerId) -> Result<(), EngineError> {
         self.doc.set_detached_editing(true);
         self.checkout(at)?;
-        // A checkout gives the document a random peer, since the old one may
-        // have gone on from here already.
+        // A checkout gives the document a random peer, because the old one may have
+        // made operations after this version.
         self.doc.set_peer_id(peer).map_err(edit_error)
     }
 

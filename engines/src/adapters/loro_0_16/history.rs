@@ -1,5 +1,5 @@
-//! Past versions of a Loro 0.16 document: it shows them, and copies only the
-//! latest one.
+//! Past versions of a Loro 0.16 document, which can be shown; only the latest can be
+//! copied.
 
 use super::library::{Frontiers, LoroDoc};
 use super::{LoroReplica, NO_FORKS, edit_error, loro_version};

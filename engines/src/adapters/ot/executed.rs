@@ -1,10 +1,10 @@
-//! The commits that a replica contains, in an order in which they can be
-//! executed, as they are executed in that order.
+//! The commits that a replica contains, in an order in which they can be executed, each
+//! transformed for that order.
 //!
-//! To add a remote commit, the history is brought into an order in which
-//! everything that the commit's peer had seen comes first (SOCT2's separation).
-//! The commit is then transformed over each of the others, and each of them
-//! over the commit: as many transformations as there are concurrent commits.
+//! To add a remote commit, the history is reordered so that everything that the
+//! commit's peer had seen comes first (SOCT2's separation). The commit is then
+//! transformed over each of the others, and each of them over the commit: one
+//! transformation for each concurrent commit.
 
 use std::rc::Rc;
 
@@ -19,13 +19,14 @@ pub(super) struct Executed {
 }
 
 impl Executed {
-    /// Adds a step that builds on everything here.
+    /// Adds a step that builds on everything in this history.
     pub fn push(&mut self, step: Step) {
         self.steps.push(step);
     }
 
-    /// Adds a step that builds on what `seen` names. Gives the step as it is executed after all of them, on a
-    /// document of `len` characters; on an error nothing has changed.
+    /// Adds a step that builds on what `seen` names. Returns the step as it is executed
+    /// after all of them, on a document of `len` characters. On an error nothing has
+    /// changed.
     pub fn add(
         &mut self,
         mut step: Step,
@@ -48,8 +49,8 @@ impl Executed {
         Ok(step)
     }
 
-    /// Where the first of `unseen` steps stands; looked for from the end, since
-    /// what is unseen is new.
+    /// Returns the index of the first of `unseen` steps. The search starts at the end,
+    /// because unseen steps are recent.
     fn first_unseen(&self, unseen: usize, is_seen: impl Fn(&Step) -> bool) -> usize {
         let steps = self.steps.iter().enumerate().rev();
         let mut found = steps.filter(|(_, step)| !is_seen(step));
@@ -58,8 +59,8 @@ impl Executed {
     }
 }
 
-/// The same steps in an order in which those that are seen come first, and
-/// those that are not.
+/// Returns the same steps, reordered and split into those that are seen and those that
+/// are not.
 fn separate(
     steps: &[Step],
     is_seen: impl Fn(&Step) -> bool,

@@ -1,10 +1,9 @@
-//! One commit as an operation, and how operations are transformed.
+//! One commit as an operation, and the transformation of operations.
 //!
-//! An operation is two sequences of the library: its insertions, and its
-//! deletions as positions *after* these. Both count every character that was
-//! ever inserted; a deletion hides characters and moves none. So deletions need
-//! not be transformed over deletions, and insertions over nothing but
-//! insertions.
+//! An operation consists of two sequences of the library: its insertions, and its
+//! deletions as positions *after* these. Both count every character that was ever
+//! inserted; a deletion hides characters and moves none. So deletions need not be
+//! transformed over deletions, and insertions only over insertions.
 
 use std::ops::Range;
 use std::rc::Rc;
@@ -14,7 +13,7 @@ use operational_transform::{OTError, Operation as Component, OperationSeq};
 use crate::adapters::causal::{Payload, Reader, put};
 use crate::{Counter, PeerId};
 
-/// What one commit does to all characters that were ever inserted.
+/// The effect of one commit on all characters that were ever inserted.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Operation {
     /// Retains and inserts.
@@ -24,8 +23,8 @@ pub(super) struct Operation {
 }
 
 impl Operation {
-    /// Inserts `ins` at the start of `del`, in a document of `len` characters,
-    /// and deletes `del`.
+    /// Inserts `ins` at the start of `del`, in a document of `len` characters, and
+    /// deletes `del`.
     pub fn splice(len: usize, del: Range<usize>, ins: &str) -> Self {
         let mut inserts = OperationSeq::default();
         inserts.retain(del.start as u64);
@@ -41,7 +40,7 @@ impl Operation {
         }
     }
 
-    /// Whether it can be applied to a document of `len` characters.
+    /// Returns true if the operation can be applied to a document of `len` characters.
     pub fn fits(&self, len: usize) -> bool {
         let inserts = self.inserts.as_ref();
         let between = inserts.map_or(len, OperationSeq::target_len);
@@ -50,8 +49,8 @@ impl Operation {
             && deletes.is_none_or(|deletes| deletes.base_len() == between)
     }
 
-    /// One operation that does what `operations` do one after the other. Halves
-    /// are composed, so that a commit of n splices does not take n² steps.
+    /// Composes consecutive operations into one. Halves are composed recursively, so
+    /// that a commit of n splices does not take n² steps.
     pub fn compose(operations: &[Self]) -> Result<Option<Self>, OTError> {
         match operations {
             [] => Ok(None),
@@ -76,7 +75,7 @@ impl Operation {
         Ok(Self { inserts, deletes })
     }
 
-    /// Two operations on one state, each so that it follows the other. Where
+    /// Transforms two operations on the same state so that each follows the other. If
     /// both insert at one place, the text of `first` comes first.
     fn transform(first: &Self, second: &Self) -> Result<(Self, Self), OTError> {
         let (a, b) = match (&first.inserts, &second.inserts) {
@@ -97,9 +96,9 @@ impl Operation {
         Ok((first, second))
     }
 
-    /// This operation as if `other`, which it follows and does not build on,
-    /// had not been. That is a transformation over the reverse of `other`:
-    /// nothing of this operation lies within what `other` inserted.
+    /// Returns this operation as if `other`, which precedes it and on which it does not
+    /// build, had not happened. This is a transformation over the reverse of `other`:
+    /// no part of this operation lies within what `other` inserted.
     pub fn without(&self, other: &Self) -> Result<Self, OTError> {
         let Some(inserted) = &other.inserts else {
             return Ok(self.clone());
@@ -123,8 +122,8 @@ const RETAIN: u64 = 0;
 const DELETE: u64 = 1;
 const INSERT: u64 = 2;
 
-/// As the components of both sequences: the library's own form, JSON, is several
-/// times as large.
+/// The payload is the components of both sequences. The library's own encoding, JSON,
+/// is several times as large.
 impl Payload for Rc<Operation> {
     const MAGIC: &[u8; 4] = b"OTb1";
 
@@ -156,12 +155,12 @@ fn put_sequence(out: &mut Vec<u8>, sequence: Option<&OperationSeq>) {
     }
 }
 
-/// A sequence of retains and of one other kind.
+/// Reads a sequence of retains and components of one other kind.
 fn read_sequence(reader: &mut Reader<'_>, kind: u64) -> Option<Option<OperationSeq>> {
     let mut sequence = OperationSeq::default();
     for _ in 0..reader.number()? {
         let number = reader.number()?;
-        // No sum of so small numbers overflows.
+        // Numbers this small cannot overflow the sum.
         let len = u64::from(u32::try_from(number >> 2).ok()?);
         match number & 3 {
             RETAIN => sequence.retain(len),
@@ -175,7 +174,7 @@ fn read_sequence(reader: &mut Reader<'_>, kind: u64) -> Option<Option<OperationS
     Some((!sequence.ops().is_empty()).then_some(sequence))
 }
 
-/// An operation with its maker, as part of a history.
+/// An operation with its peer, as part of a history.
 #[derive(Debug, Clone)]
 pub(super) struct Step {
     pub peer: PeerId,
@@ -184,8 +183,8 @@ pub(super) struct Step {
 }
 
 impl Step {
-    /// Transforms two steps on one state, so that each follows the other. The
-    /// lower peer's text comes first.
+    /// Transforms two steps on the same state so that each follows the other. The text
+    /// of the lower peer comes first.
     pub fn transform(&mut self, other: &mut Self) -> Result<(), OTError> {
         if self.op.inserts.is_none() && other.op.inserts.is_none() {
             return Ok(());
@@ -199,11 +198,11 @@ impl Step {
         Ok(())
     }
 
-    /// Swaps with the step before, which this one does not build on.
+    /// Swaps this step with the one before it, on which it does not build.
     pub fn go_before(&mut self, other: &mut Self) -> Result<(), OTError> {
         let without = Rc::new(self.op.without(&other.op)?);
-        // The other one has to follow this one now; what this one becomes by
-        // following the other one is what it was.
+        // The other step has to follow this one now. Transforming the copy as well
+        // only gives this step as it was.
         let mut copy = Self {
             op: without.clone(),
             ..*self
@@ -214,7 +213,7 @@ impl Step {
     }
 }
 
-/// Deletions, so that they follow insertions.
+/// Transforms deletions so that they follow insertions.
 fn over(
     deletes: &Option<OperationSeq>,
     inserts: &Option<OperationSeq>,
@@ -225,13 +224,13 @@ fn over(
     }
 }
 
-/// Two sets of deletions on one state, as one.
+/// Combines two sets of deletions on the same state.
 fn union(a: &OperationSeq, b: &OperationSeq) -> Result<OperationSeq, OTError> {
     let (_, rest_of_b) = a.transform(b)?;
     a.compose(&rest_of_b)
 }
 
-/// Removes what was inserted.
+/// Returns the deletions that remove what was inserted.
 fn reverse(inserts: &OperationSeq) -> OperationSeq {
     let mut reverse = OperationSeq::default();
     for component in inserts.ops() {

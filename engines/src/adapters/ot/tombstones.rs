@@ -1,14 +1,14 @@
-//! Which characters of all that were ever inserted are visible.
+//! The visibility of all characters that were ever inserted.
 //!
-//! Runs of equal characters, in blocks that know their sums: a look-up walks
-//! over the blocks and then over the runs of one.
+//! Characters are stored as runs, in blocks that know their sums: a look-up walks over
+//! the blocks, and then over the runs of one block.
 
 use std::ops::Range;
 
-/// Runs in a block before it is halved.
+/// The number of runs at which a block is split in half.
 const BLOCK: usize = 64;
 
-/// Every character ever inserted, in order, deleted ones among them.
+/// Every character ever inserted, in order, including deleted ones.
 #[derive(Debug, Default)]
 pub(super) struct Tombstones {
     blocks: Vec<Block>,
@@ -28,12 +28,12 @@ struct Run {
     visible: bool,
 }
 
-/// A place in a run, at or before its end.
+/// A position in a run, at or before its end.
 struct Place {
     block: usize,
     run: usize,
     offset: usize,
-    /// Number of visible characters before it.
+    /// The number of visible characters before it.
     visible: usize,
 }
 
@@ -63,12 +63,12 @@ impl Block {
 }
 
 impl Tombstones {
-    /// Number of characters, deleted ones among them.
+    /// Returns the number of characters, including deleted ones.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// The position right after the first `visible` visible characters.
+    /// Returns the position right after the first `visible` visible characters.
     pub fn after_visible(&self, visible: usize) -> usize {
         let mut left = visible;
         let mut pos = 0;
@@ -93,7 +93,7 @@ impl Tombstones {
         pos
     }
 
-    /// Adds `len` visible characters at `pos`; gives the number of visible
+    /// Adds `len` visible characters at `pos`, and returns the number of visible
     /// characters before them.
     pub fn insert(&mut self, pos: usize, len: usize) -> usize {
         let place = self.place(pos);
@@ -122,8 +122,8 @@ impl Tombstones {
         place.visible
     }
 
-    /// Marks a range as deleted; gives the range of visible characters, as
-    /// they were counted before, that are gone.
+    /// Marks a range as deleted, and returns the range of visible characters that
+    /// disappear, as they were counted before.
     pub fn delete(&mut self, range: Range<usize>) -> Range<usize> {
         let start = self.place(range.start).visible;
         let mut end = start;
@@ -154,7 +154,7 @@ impl Tombstones {
         start..end
     }
 
-    /// The place at `pos`, at the end of a run rather than at the start of the
+    /// Returns the place at `pos`, at the end of a run rather than at the start of the
     /// next one.
     fn place(&self, pos: usize) -> Place {
         let mut place = Place {
@@ -196,7 +196,7 @@ impl Tombstones {
     }
 }
 
-/// Makes one run of neighbours that are alike, around a run that was split.
+/// Joins equal neighbours around a run that was split.
 fn join_around(runs: &mut Vec<Run>, run: usize) {
     let mut at = run.saturating_sub(1);
     while at + 1 < runs.len().min(run + 4) {

@@ -1,4 +1,4 @@
-//! What a Yrs document holds besides its text.
+//! The content of a Yrs document besides its text.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,7 @@ use crate::{Edit, EngineError, Span, Value};
 pub(super) struct Containers {
     map: MapRef,
     list: ArrayRef,
-    /// Length of the list with the edits that are not committed yet.
+    /// The length of the list, including edits that are not committed yet.
     open_len: Option<usize>,
 }
 
@@ -25,7 +25,7 @@ pub(super) enum Open {
     MapSet(String, Content),
     MapDelete(String),
     ListInsert(u32, Vec<Any>),
-    /// A container of its own as one element.
+    /// A nested container as one element.
     ListNest(u32, Content),
     ListDelete(u32, u32),
     /// Start and length, in scalar values.
@@ -41,7 +41,8 @@ impl Containers {
         }
     }
 
-    /// What a commit is to do, after a look at the bounds: Yrs panics on those.
+    /// Returns the steps of an edit for the next commit. The bounds are checked here,
+    /// because Yrs panics if they are wrong.
     pub(super) fn open(&mut self, doc: &Doc, edit: &Edit<'_>) -> Result<Vec<Open>, EngineError> {
         Ok(match *edit {
             Edit::MapSet { key, value } => vec![Open::MapSet(key.to_owned(), Content::of(value))],
@@ -101,7 +102,8 @@ impl Containers {
     }
 }
 
-/// Plain values that stand together are one block, as `insert_range` makes it.
+/// Returns the insertions of several values. Adjacent plain values are one block, as
+/// `insert_range` makes it.
 fn inserts(pos: u32, values: &[Value<'_>]) -> Vec<Open> {
     let mut opened = Vec::new();
     for (pos, &value) in (pos..).zip(values) {
@@ -114,8 +116,8 @@ fn inserts(pos: u32, values: &[Value<'_>]) -> Vec<Open> {
     opened
 }
 
-/// A value to put in. Containers are made empty and filled in order: Yrs itself
-/// would take the entries of a map in the order of a hash table, and no two runs
+/// A value to insert. Containers are created empty and filled in order: Yrs itself
+/// would insert the entries of a map in the order of a hash table, and no two runs
 /// would encode the same bytes.
 pub(super) enum Content {
     Plain(Any),
@@ -191,7 +193,7 @@ fn fill_list(list: &ArrayRef, txn: &mut TransactionMut<'_>, values: Vec<Content>
     }
 }
 
-/// A value that is no container of its own.
+/// Converts a value that is not a container.
 fn plain_value(value: Value<'_>) -> Any {
     match value {
         Value::Int(number) => number.into(),
@@ -208,13 +210,13 @@ fn plain_value(value: Value<'_>) -> Any {
     }
 }
 
-/// Positions in UTF-16 units.
+/// Makes a range of the text bold; positions are in UTF-16 units.
 pub(super) fn bold(text: &TextRef, txn: &mut TransactionMut<'_>, start: u32, len: u32) {
     let bold = HashMap::from([("bold".into(), true.into())]);
     text.format(txn, start, len, bold);
 }
 
-/// The runs of a text as Yrs gives them.
+/// Returns the runs of a text as Yrs reports them.
 pub(super) fn spans<T: ReadTxn>(text: &TextRef, txn: &T) -> Vec<Span> {
     let runs = text.diff(txn, YChange::identity).into_iter();
     runs.map(|run| Span {

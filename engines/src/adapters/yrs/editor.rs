@@ -1,4 +1,4 @@
-//! What editors do with a text besides typing: undo, and the places of cursors.
+//! The features that editors need besides typing: undo and cursors.
 
 use yrs::undo::{Options, UndoManager};
 use yrs::updates::decoder::Decode;
@@ -9,7 +9,8 @@ use super::YrsReplica;
 use crate::EngineError;
 use crate::replica::{NO_UNDO, invalid_cursor};
 
-/// A manager for which each commit is a step, however soon it follows.
+/// Returns a manager that undoes each commit separately, however close in time they
+/// are.
 pub(super) fn undo_manager(doc: &Doc, text: &TextRef) -> UndoManager<()> {
     let mut manager = UndoManager::with_options(Options {
         capture_timeout_millis: 0,
@@ -20,14 +21,15 @@ pub(super) fn undo_manager(doc: &Doc, text: &TextRef) -> UndoManager<()> {
 }
 
 impl YrsReplica {
-    /// The manager, for a step that is no commit whose update could be sent.
+    /// Returns the manager for an undo or a redo, which is not a commit whose update
+    /// could be sent.
     pub(super) fn stepping(&mut self) -> Result<&mut UndoManager<()>, EngineError> {
         self.last = None;
         let manager = self.undo.as_mut();
         manager.ok_or(NO_UNDO)
     }
 
-    /// The place before a scalar value that is there.
+    /// Encodes the position before a scalar value of the text.
     pub(super) fn sticky(&self, pos: usize) -> Result<Vec<u8>, EngineError> {
         let txn = self.doc.transact();
         let (unit, _) = self.units(&txn, pos, 0);

@@ -1,5 +1,5 @@
-//! Positions: scalar values outside, UTF-16 units in Yrs; and splices, which have
-//! one.
+//! Conversion of positions between scalar values outside and UTF-16 units in Yrs; and
+//! splices, which have a position.
 
 use yrs::{GetString, ReadTxn, Text, TransactionMut};
 
@@ -7,7 +7,7 @@ use super::{Splice, YrsReplica};
 use crate::{EngineError, TextDocument};
 
 impl YrsReplica {
-    /// The length of the text, if so much is behind `pos`.
+    /// Returns the length of the text, if there are `del` characters after `pos`.
     pub(super) fn check_bounds(&self, pos: usize, del: usize) -> Result<usize, EngineError> {
         let len = self.text_len();
         match pos > len || del > len - pos {
@@ -26,7 +26,7 @@ impl YrsReplica {
         }
     }
 
-    /// A position and a length in UTF-16 units.
+    /// Converts a position and a length to UTF-16 units.
     pub(super) fn units<T: ReadTxn>(&self, txn: &T, pos: usize, len: usize) -> (u32, u32) {
         if !self.wide {
             return (pos as u32, len as u32);
@@ -37,7 +37,7 @@ impl YrsReplica {
         (start, units.take(len).sum())
     }
 
-    /// A position in UTF-16 units as one in scalar values.
+    /// Converts a position in UTF-16 units to scalar values.
     pub(super) fn scalars<T: ReadTxn>(&self, txn: &T, units: usize) -> usize {
         if !self.wide {
             return units;
@@ -56,8 +56,8 @@ pub(super) fn byte_at(text: &str, scalar: usize) -> usize {
     start.map_or(text.len(), |(byte, _)| byte)
 }
 
-/// Whether bytes can hold a UTF-8 sequence of four, that is a character beyond
-/// U+FFFF. Both encodings store strings as they are.
+/// Returns true if the bytes can contain a UTF-8 sequence of four bytes, that is, a
+/// character beyond U+FFFF. Both encodings store strings as they are.
 pub(super) fn may_be_wide(bytes: &[u8]) -> bool {
     let leads = |chunk: &[u8]| chunk.iter().fold(false, |any, b| any | (*b >= 0xf0));
     let sequence = |w: &[u8]| w[0] >= 0xf0 && w[1..].iter().all(|b| b & 0xc0 == 0x80);

@@ -1,11 +1,11 @@
-//! The seeded edits of the conflict rows, and what they must come to.
+//! The seeded edits of the conflict rows, and the content that they must lead to.
 
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
 use crate::{Edit, EngineError, Replica, Value};
 
-/// Numbers in lists are below this.
+/// The exclusive upper bound of numbers in lists.
 const LARGEST: i64 = 0x7fff_ffff;
 
 /// A change of the text or of the list.
@@ -30,17 +30,17 @@ impl Change {
     }
 }
 
-/// Makes one change after the other, each from chance and what is there.
+/// Returns the next change, drawn at random for the current content.
 pub type Step = fn(&mut Xoshiro256PlusPlus, &Model) -> Change;
 
-/// Changes, and what a document shows that had only these.
+/// A series of changes, and the content of a document that had only these.
 pub struct Input {
     pub changes: Vec<Change>,
     pub end: Model,
 }
 
 impl Input {
-    /// As many changes as asked for, to a document that shows `base`.
+    /// Draws `count` changes to a document that shows `base`.
     pub fn new(seed: u64, base: &str, count: usize, step: Step) -> Self {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
         let mut end = Model {
@@ -60,7 +60,7 @@ impl Input {
     }
 }
 
-/// What a document shows.
+/// The content of a document.
 pub struct Model {
     text: Vec<char>,
     list: Vec<Value<'static>>,
@@ -93,7 +93,7 @@ impl Model {
     }
 }
 
-/// Small letters, as many as chance says.
+/// Draws lower-case letters; their number is drawn from `lengths`.
 pub fn word(rng: &mut Xoshiro256PlusPlus, lengths: std::ops::RangeInclusive<usize>) -> String {
     let len = rng.random_range(lengths);
     let letters = (0..len).map(|_| char::from(rng.random_range(b'a'..=b'z')));
@@ -108,7 +108,7 @@ pub fn prepend(rng: &mut Xoshiro256PlusPlus, _: &Model) -> Change {
     typed(0, word(rng, 1..=1))
 }
 
-/// One insertion of as many characters as the others make one by one.
+/// Inserts as many characters at once as the other rows insert one by one.
 pub fn string(rng: &mut Xoshiro256PlusPlus, _: &Model) -> Change {
     typed(0, word(rng, super::N..=super::N))
 }
@@ -125,7 +125,7 @@ pub fn short_word(rng: &mut Xoshiro256PlusPlus, there: &Model) -> Change {
     typed(anywhere(rng, there), word(rng, 3..=9))
 }
 
-/// A long string first, then the deletion of it.
+/// Inserts a long string first, then deletes it.
 pub fn string_then_nothing(rng: &mut Xoshiro256PlusPlus, there: &Model) -> Change {
     match there.text.len() {
         0 => string(rng, there),
@@ -133,7 +133,7 @@ pub fn string_then_nothing(rng: &mut Xoshiro256PlusPlus, there: &Model) -> Chang
     }
 }
 
-/// A word, or the deletion of up to nine characters.
+/// Inserts a word, or deletes up to nine characters.
 pub fn word_or_deletion(rng: &mut Xoshiro256PlusPlus, there: &Model) -> Change {
     let pos = anywhere(rng, there);
     let left = there.text.len() - pos;
@@ -143,7 +143,7 @@ pub fn word_or_deletion(rng: &mut Xoshiro256PlusPlus, there: &Model) -> Change {
     }
 }
 
-/// In turn a word, and what [`word_or_deletion`] makes.
+/// Alternates between a word and what [`word_or_deletion`] draws.
 pub fn in_turn(rng: &mut Xoshiro256PlusPlus, there: &Model) -> Change {
     match there.changes.is_multiple_of(2) {
         true => short_word(rng, there),

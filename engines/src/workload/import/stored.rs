@@ -1,5 +1,5 @@
-//! The same stages on a document that an application has stored: the first
-//! table of the Loro 1.0 article.
+//! The same stages on a document that an application has stored: the first table of the
+//! Loro 1.0 article.
 
 use std::rc::Rc;
 
@@ -14,7 +14,7 @@ use crate::{Engine, EngineError, Imported, Replica, Value, VersionVector};
 /// The list of cells that the document of latch.bio consists of.
 const CELLS: &str = "cells";
 
-/// What the edit appends to it: a cell, a map of its own with a text in it.
+/// The cell that the edit appends: a nested map with a text in it.
 const CELL: Value<'_> = Value::Map(&[
     ("cellType", Value::Str("code")),
     ("source", Value::Text("Hello world!")),
@@ -40,9 +40,9 @@ pub fn workloads() -> Vec<Workload> {
 /// The bytes that are imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum From {
-    /// As they are in the data set.
+    /// The bytes of the data set.
     File,
-    /// All updates, exported from it beforehand.
+    /// All updates, exported from the document beforehand.
     Updates,
 }
 
@@ -68,7 +68,7 @@ fn no_updates(engine: &dyn Engine, dataset: &str) -> Option<String> {
     cannot_open(engine, dataset).or(reason)
 }
 
-/// What the stored document holds.
+/// The content of the stored document.
 struct Document {
     form: Form,
     version: VersionVector,
@@ -100,8 +100,8 @@ impl Document {
     }
 }
 
-/// The cells that a replica shows. What else may be at the root is empty, and
-/// an engine may show it or not.
+/// Returns the cells that a replica shows. Other containers at the root are empty, and
+/// an engine may show them or not.
 fn cells_of(replica: &dyn Replica) -> Result<Vec<serde_json::Value>, WorkloadError> {
     let value = replica.deep_value();
     let cells = value[CELLS].as_array().cloned();

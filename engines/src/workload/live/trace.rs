@@ -1,5 +1,5 @@
-//! Traces of several writers as the sessions that they were: each writer's
-//! replica makes the edits, and imports what that writer had seen by then.
+//! Traces of several writers as the sessions that they were: each writer's replica
+//! makes the edits, and imports what that writer had seen by then.
 
 use crate::replay::{ReplayError, Session, Unit};
 use crate::workload::data::Data;
@@ -24,7 +24,7 @@ pub fn workloads() -> Vec<Workload> {
 /// The whole session: typing, commits, exports and imports of all writers.
 fn session(unit: Unit, subject: &Subject) -> Prepared<'_> {
     let Data::Trace(trace) = subject.data() else {
-        return Err(subject.unsuitable("it is no trace"));
+        return Err(subject.unsuitable("it is not a trace"));
     };
     let session = Session::new(subject.engine(), trace, unit);
     timed(

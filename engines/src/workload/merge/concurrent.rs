@@ -1,5 +1,5 @@
-//! Traces of several writers into an empty replica, in the forms in which they
-//! can arrive.
+//! Traces of several writers into an empty replica, in the forms in which they can
+//! arrive.
 
 use std::rc::Rc;
 
@@ -12,7 +12,7 @@ use crate::workload::subject::Document;
 use crate::workload::{Form, Input, Prepared, Subject, Workload, WorkloadError, check};
 use crate::{Capability, Engine, HeavyWork, PeerId};
 
-/// Who receives: not one of the writers.
+/// The peer that receives, which is not one of the writers.
 const READER: PeerId = 1 << 40;
 
 pub fn workloads() -> Vec<Workload> {
@@ -33,7 +33,7 @@ pub fn workloads() -> Vec<Workload> {
                 capabilities,
             )
         });
-        // The replay that makes the updates imports as many.
+        // The replay that makes the updates imports the same number.
         let many = (unit == Unit::Txn).then_some(Capability::ManyImports);
         all.push(single.needs(many));
         all.push(batched.needs([Capability::Batch]).needs(many));
@@ -43,7 +43,7 @@ pub fn workloads() -> Vec<Workload> {
         .collect()
 }
 
-/// All updates that a replica with the whole history gives one without any.
+/// All updates as one blob, from a replica with the whole history to an empty one.
 fn blob(subject: &Subject) -> Prepared<'_> {
     let end = end(subject)?;
     let updates = vec![end.bytes(Form::Updates)?.to_vec()].into();
@@ -51,7 +51,7 @@ fn blob(subject: &Subject) -> Prepared<'_> {
     Delivery::prepare(subject, receiver, updates, end)
 }
 
-/// The document at the end of the trace.
+/// Returns the document at the end of the trace.
 fn end(subject: &Subject) -> Result<Rc<Document>, WorkloadError> {
     subject.cached("merge/concurrent", || {
         let mut collector = subject.engine().replica(READER);
@@ -73,12 +73,12 @@ fn end(subject: &Subject) -> Result<Rc<Document>, WorkloadError> {
             trace.end_content(),
             check::recorded(trace),
         )
-        .map_err(check::wrong)?;
+        .map_err(|mismatch| check::wrong(mismatch.to_string()))?;
         subject.encode(&mut *collector)
     })
 }
 
-/// The updates that the writers of the trace sent, in causal order.
+/// Returns the updates that the writers of the trace sent, in causal order.
 fn updates(subject: &Subject, unit: Unit) -> Result<Rc<[Vec<u8>]>, WorkloadError> {
     let name = format!("merge/concurrent/{}", unit.name());
     let updates = subject.cached(&name, || {
@@ -90,7 +90,8 @@ fn updates(subject: &Subject, unit: Unit) -> Result<Rc<[Vec<u8>]>, WorkloadError
     Ok(Rc::clone(&updates))
 }
 
-/// Replays of the catalog's traces are kept from run to run: some take minutes.
+/// Replays a trace. Replays of the catalog's traces are kept from run to run, since
+/// some take minutes.
 fn replayed(engine: &dyn Engine, trace: &Trace, unit: Unit) -> Result<Replayed, ReplayError> {
     let judged_by = check::recorded(trace);
     match catalog().file_of(trace.name()) {
@@ -102,6 +103,6 @@ fn replayed(engine: &dyn Engine, trace: &Trace, unit: Unit) -> Result<Replayed, 
 fn trace(subject: &Subject) -> Result<&Trace, WorkloadError> {
     match subject.data() {
         Data::Trace(trace) => Ok(trace),
-        _ => Err(subject.unsuitable("it is no trace")),
+        _ => Err(subject.unsuitable("it is not a trace")),
     }
 }

@@ -1,5 +1,5 @@
-//! Updates that come late, in another order, or twice: the end of a trace into
-//! a replica that has the rest.
+//! Updates that arrive late, out of order or twice: the end of a trace into a replica
+//! that has the rest.
 
 use std::rc::Rc;
 
@@ -13,8 +13,8 @@ use crate::workload::subject::TAIL;
 use crate::workload::{Form, Input, Prepared, Subject, Workload, check};
 use crate::{Capability, Imported};
 
-/// Updates that come in another order. What waits is looked through again and
-/// again in some engines, so they are few.
+/// The number of updates that arrive out of order. It is small because some engines
+/// search all pending updates again at each import.
 const UPDATES: usize = 200;
 
 pub fn workloads() -> Vec<Workload> {
@@ -35,8 +35,8 @@ pub fn workloads() -> Vec<Workload> {
     ]
 }
 
-/// Updates after the first part of the trace, in an order of their own. All of
-/// them must have been applied once, and no more, when the last has come.
+/// Imports the updates after the first part of the trace in the order that `order`
+/// gives. After the last one, each must have been applied exactly once.
 fn ordered(order: fn(&mut Vec<Vec<u8>>), subject: &Subject) -> Prepared<'_> {
     let Some(start) = subject.txns().checked_sub(TAIL) else {
         return Err(subject.unsuitable(format!("it has fewer than {TAIL} txns")));

@@ -1,5 +1,5 @@
-//! Places in a text that stay where they are while others edit: what a client
-//! sends as presence, and what it looks up to draw the cursors of others.
+//! Cursors: positions in a text that follow the text while others edit. A client sends
+//! them as presence, and resolves them to draw the cursors of others.
 
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
@@ -9,11 +9,11 @@ use crate::workload::repetition::timed;
 use crate::workload::{Input, Outcome, Prepared, Subject, Workload, WorkloadError, check};
 use crate::{Capability, EngineError, Replica};
 
-/// Cursors, one before each character; as many edits of another writer.
+/// The number of cursors, one before each character, and of another writer's edits.
 const CURSORS: usize = 1000;
 
-/// The first of the characters of the text: each is there once, so that it
-/// tells where it is.
+/// The first character of the text. Each character occurs once, so that it identifies
+/// its position.
 const FIRST: u32 = 0x4e00;
 
 pub fn workloads() -> Vec<Workload> {
@@ -83,7 +83,7 @@ fn places(replica: &mut dyn Replica, cursors: &[Vec<u8>]) -> Result<Vec<usize>, 
     cursors.map(|cursor| replica.cursor_pos(cursor)).collect()
 }
 
-/// Each cursor must be before the character that it was made at.
+/// Checks that each cursor is before the character at which it was created.
 fn check_places(
     replica: &dyn Replica,
     cursors: &[Vec<u8>],

@@ -8,16 +8,16 @@ use crate::workload::repetition::timed;
 use crate::workload::{Input, Prepared, Subject, Workload, check};
 use crate::{Capability, EngineError, Export, HeavyWork, Replica};
 
-/// Own edits, each in a commit of its own: steps to undo.
+/// The numbers of own edits to undo, each in its own commit.
 const STEPS: [usize; 4] = [30, 100, 300, 1000];
 
-/// From so many steps on, engines whose undo grows with them take many seconds.
+/// The number of steps from which engines whose undo grows with them take many seconds.
 const MANY: usize = 1000;
 
-/// What is there before.
+/// The initial text.
 const BASE: &str = "....................";
 
-/// What each edit inserts: the letter tells whose it is.
+/// The text that each edit inserts: the letter identifies the writer.
 const OWN: &str = "a";
 const OTHER: &str = "b";
 
@@ -85,8 +85,8 @@ fn prepare(row: Row, steps: usize, subject: &Subject) -> Prepared<'_> {
     )
 }
 
-/// A replica with edits that it can undo. The other writer's come between them:
-/// each sees all that the other did before.
+/// Returns a replica with edits that it can undo. The other writer's edits come between
+/// them: each writer has seen everything that the other did before.
 fn edited(
     steps: usize,
     among_others: bool,
@@ -112,7 +112,7 @@ fn edited(
 
 type Step = fn(&mut dyn Replica) -> Result<bool, EngineError>;
 
-/// Takes so many steps, and counts those that the engine says it took.
+/// Takes that number of steps, and counts those that the engine reports as taken.
 fn take(steps: usize, replica: &mut dyn Replica, step: Step) -> Result<usize, EngineError> {
     let mut taken = 0;
     for _ in 0..steps {

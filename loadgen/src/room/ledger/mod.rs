@@ -66,7 +66,7 @@ impl Writer {
 /// The edits that one member is owed and has seen.
 #[derive(Debug, Default)]
 struct Receiver {
-    /// Whether the member is owed edits that are made now.
+    /// True if the member must receive the edits that are made now.
     present: bool,
     /// The number of edits by each writer that the member has seen or that were
     /// made before it arrived. Empty until it arrives.
@@ -267,7 +267,7 @@ impl Ledger {
         self.visible
     }
 
-    /// Whether every edit is visible at every member that is owed it.
+    /// Returns true if every edit is visible at every member that must receive it.
     pub fn is_complete(&self) -> bool {
         self.visible == self.expected
     }

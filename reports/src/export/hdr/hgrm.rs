@@ -10,7 +10,7 @@ use crate::export::tables::file_stem;
 use crate::export::{ExportError, Exporter};
 use crate::record::Record;
 
-/// Rows for each halving of the distance to 100 %, as HdrHistogram has them.
+/// The number of rows for each halving of the distance to 100 %, as in HdrHistogram.
 const ROWS_PER_HALF_DISTANCE: u32 = 5;
 
 /// The percentile distribution of one latency metric, in milliseconds.
@@ -21,8 +21,8 @@ pub struct Hgrm {
 }
 
 impl Hgrm {
-    /// One for each metric of `record` that has samples and a histogram that
-    /// can be read.
+    /// Creates one for each metric of `record` that has samples and a readable
+    /// histogram.
     pub fn all(record: &Record) -> Vec<Hgrm> {
         let sampled = record.latency.iter().filter(|(_, d)| d.count > 0);
         sampled
@@ -68,7 +68,7 @@ fn write(text: &mut String, histogram: &Histogram<u64>) -> std::fmt::Result {
         count += row.count_since_last_iteration();
         let (value, share) = (ms(row.value_iterated_to()), row.quantile_iterated_to());
         write!(text, "{value:14.6} {share:14.12} {count:10}")?;
-        // The last row is at infinity.
+        // In the last row the value is infinite.
         match share < 1.0 {
             true => writeln!(text, " {:16.2}", 1.0 / (1.0 - share))?,
             false => writeln!(text)?,
@@ -93,7 +93,7 @@ fn ms(nanos: u64) -> f64 {
     nanos as f64 / NANOS_PER_MILLI
 }
 
-/// HdrHistogram's size of a bucket: single steps up to twice the precision.
+/// Returns HdrHistogram's size of a bucket: single steps up to twice the precision.
 fn sub_buckets(significant_digits: u8) -> u64 {
     (2 * 10u64.pow(significant_digits.into())).next_power_of_two()
 }

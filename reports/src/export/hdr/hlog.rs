@@ -10,9 +10,9 @@ use crate::export::tables::file_stem;
 use crate::export::{ExportError, Exporter};
 use crate::record::Record;
 
-/// An interval log with one interval, the whole run, for each latency metric;
-/// its tag is the metric's name. Values are nanoseconds, the column of maxima
-/// is milliseconds, as the log tools expect.
+/// An interval log in which each latency metric has one interval, the whole run; its
+/// tag is the metric's name. Values are nanoseconds; the column of maxima is in
+/// milliseconds, as the log tools expect.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Hlog;
 
@@ -33,8 +33,8 @@ impl Exporter for Hlog {
             ))
             .with_max_value_divisor(NANOS_PER_MILLI);
         if let Some(start) = start(record) {
-            // Intervals count from the base; readers that know only the other
-            // then get it right as well.
+            // Intervals count from the base. Readers that know only one of the two
+            // times are right as well.
             builder.with_start_time(start).with_base_time(start);
         }
         let mut log = builder
@@ -59,12 +59,12 @@ fn failed(error: std::io::Error) -> ExportError {
     ExportError::Log(error.to_string())
 }
 
-/// Start of the run; a record that was edited may hold no time.
+/// Returns the start of the run. A record that was edited may not hold a time.
 fn start(record: &Record) -> Option<SystemTime> {
     humantime::parse_rfc3339(&record.run.started_at).ok()
 }
 
-/// The duration of the run according to its series.
+/// Returns the duration of the run according to its series.
 fn length(record: &Record) -> Duration {
     let series = record.series.as_ref();
     let end = series.and_then(|series| Some(series.t.last()? + series.interval_s));

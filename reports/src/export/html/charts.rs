@@ -8,10 +8,10 @@ use crate::summary;
 
 /// The highest percentile of the chart is 1 - 10^-this.
 const NINES: f64 = 4.0;
-/// Points of a percentile curve between two nines.
+/// The number of points of a percentile curve between two nines.
 const POINTS_PER_NINE: usize = 40;
 
-/// Latency by percentile, one curve a metric.
+/// Draws latency by percentile, with one curve per metric.
 pub fn percentiles(record: &Record) -> Chart {
     let curves = [
         ("propagation", "from the intended time"),
@@ -21,7 +21,7 @@ pub fn percentiles(record: &Record) -> Chart {
     let series = curves
         .into_iter()
         .filter_map(|(metric, name)| {
-            // A damaged histogram costs its curve, not the report.
+            // If a histogram is damaged, its curve is missing, but not the report.
             let histogram = summary::sampled(record, metric)?.histogram().ok()?;
             Some(Series::line(name, curve(&histogram)))
         })
@@ -38,7 +38,7 @@ pub fn percentiles(record: &Record) -> Chart {
     }
 }
 
-/// Points `(share, microseconds)`, evenly spread over the nines.
+/// Returns points `(share, microseconds)`, evenly spread over the nines.
 fn curve(histogram: &Histogram<u64>) -> Vec<(f64, Option<f64>)> {
     let supported = (histogram.len() as f64).log10().min(NINES);
     let last = (supported * POINTS_PER_NINE as f64) as usize;
@@ -49,7 +49,8 @@ fn curve(histogram: &Histogram<u64>) -> Vec<(f64, Option<f64>)> {
         .collect()
 }
 
-/// The charts whose horizontal axis is the time of the run; none without time.
+/// Returns the charts with the time of the run on the horizontal axis, or none if the
+/// record has no times.
 pub fn over_time(record: &Record) -> Vec<Chart> {
     let Some(columns) = record.series.as_ref().filter(|series| !series.t.is_empty()) else {
         return Vec::new();
@@ -81,7 +82,7 @@ pub fn over_time(record: &Record) -> Vec<Chart> {
     ]
 }
 
-/// A chart over the time of the run.
+/// Makes a chart over the time of the run.
 pub(super) fn chart(title: &str, description: &str, y: Axis, series: Vec<Series>) -> Chart {
     Chart {
         title: title.to_owned(),
@@ -96,7 +97,7 @@ pub(super) fn chart(title: &str, description: &str, y: Axis, series: Vec<Series>
     }
 }
 
-/// Median, 99th percentile and maximum of a metric.
+/// Returns the median, 99th percentile and maximum of a metric.
 pub(super) fn spread(columns: &Columns, metric: &str) -> Vec<Series> {
     ["p50", "p99", "max"]
         .into_iter()
@@ -107,8 +108,8 @@ pub(super) fn spread(columns: &Columns, metric: &str) -> Vec<Series> {
         .collect()
 }
 
-/// A column of counts as counts per second, up to the last interval in which
-/// anything happened: the silence after the end is no drop in the rate.
+/// Returns a column of counts as counts per second, up to the last interval in which
+/// anything happened. The silence after the end would look like a drop in the rate.
 fn rate(columns: &Columns, column: &str) -> Vec<(f64, Option<f64>)> {
     let busy = |name: &str| {
         let counts = columns.columns.get(name);
@@ -120,7 +121,7 @@ fn rate(columns: &Columns, column: &str) -> Vec<(f64, Option<f64>)> {
     points
 }
 
-/// A column over the middle of its intervals.
+/// Returns the points of a column at the middles of its intervals.
 pub(super) fn points(columns: &Columns, column: &str, factor: f64) -> Vec<(f64, Option<f64>)> {
     let values = columns.columns.get(column).map_or(&[][..], Vec::as_slice);
     columns
@@ -152,7 +153,7 @@ mod tests {
             ]
             .into(),
         };
-        // A stall before the end stays in the picture.
+        // A stall before the end remains visible.
         let expected = [(0.25, Some(20.0)), (0.75, Some(0.0)), (1.25, Some(0.0))];
         assert_eq!(rate(&columns, "sent"), expected);
     }

@@ -1,8 +1,8 @@
-//! Charts of the columns that no chart of its own is drawn for.
+//! Charts of the columns that no chart of their own shows.
 //!
-//! What a column is, its name tells: whose it is (`relay_`, `generator_`), which
-//! figure of a distribution (`_p50`), in which unit (`_s`, `_bytes`, `_cpu`).
-//! Columns that differ in the first two alone are lines of one chart.
+//! The name of a column says which side it is of (`relay_`, `generator_`), which figure
+//! of a distribution it is (`_p50`), and its unit (`_s`, `_bytes`, `_cpu`). Columns
+//! that differ only in the side or the figure are lines of one chart.
 
 use std::collections::BTreeMap;
 
@@ -14,17 +14,17 @@ use crate::record::{Record, Series as Columns};
 /// The columns that [`super::charts::over_time`] draws.
 const DRAWN: [&str; 4] = ["sent", "visible", "propagation", "generator_lag"];
 
-/// Whose a column may be, and how a line of it is called.
+/// The prefixes of the sides, with the names of their lines.
 const SIDES: [(&str, &str); 2] = [("relay_", "relay"), ("generator_", "generator")];
 
-/// Figures of a distribution, in the order of their lines.
+/// The figures of a distribution, in the order of their lines.
 const STATISTICS: [&str; 6] = ["p50", "p90", "p99", "p99_9", "mean", "max"];
 
-/// More lines than this in one chart cannot be told apart.
+/// The maximum number of lines in a chart in which they can be distinguished.
 const LINES: usize = 4;
 
-/// The charts of all other columns, by name. A chart whose lines all stay at
-/// one value says nothing and is left out.
+/// Returns the charts of all other columns, ordered by name. A chart in which no line
+/// changes says nothing and is left out.
 pub fn charts(record: &Record) -> Vec<Chart> {
     let Some(columns) = &record.series else {
         return Vec::new();
@@ -57,7 +57,7 @@ impl<'a> Column<'a> {
             .into_iter()
             .find_map(|s| Some((name.strip_suffix(s)?.strip_suffix('_')?, s)));
         let of = statistic.map_or(name, |(of, _)| of);
-        // The generator's lag is a latency, and not about its process.
+        // The generator's lag is a latency, and does not describe its process.
         let side = match statistic {
             Some(_) => None,
             None => SIDES
@@ -72,19 +72,19 @@ impl<'a> Column<'a> {
         }
     }
 
-    /// The name of its line.
+    /// Returns the name of its line.
     fn line(&self) -> &'a str {
         self.side.or(self.statistic).unwrap_or(self.of)
     }
 
-    /// The place of its line among the others.
+    /// Returns the position of its line among the others.
     fn rank(&self) -> usize {
         let statistic = STATISTICS.iter().position(|s| Some(*s) == self.statistic);
         let side = SIDES.iter().position(|(_, side)| Some(*side) == self.side);
         statistic.or(side).unwrap_or(0)
     }
 
-    /// The unit of the values, and the factor that converts them to it.
+    /// Returns the unit of the values, and the factor that converts them to it.
     fn unit(&self) -> (Unit, f64) {
         match self.of {
             _ if self.statistic.is_some() && !self.of.contains("_ops") => (Unit::Micros, 1.0),
@@ -121,7 +121,7 @@ fn drawn(mut group: Vec<Column<'_>>, columns: &Columns) -> Chart {
     chart(&title, description, Axis::new(label, unit, scale), lines)
 }
 
-/// Title, description and axis label of a chart.
+/// Returns the title, description and axis label of a chart.
 fn words(of: &str) -> (String, &'static str, String) {
     if let Some(series) = metric::series(of) {
         let Metric { title, meaning, .. } = series.metric;
@@ -142,7 +142,7 @@ fn words(of: &str) -> (String, &'static str, String) {
     }
 }
 
-/// The title of a chart, in sentence case.
+/// Returns the title of a chart, in sentence case.
 fn over_time(title: &str) -> String {
     let mut chars = title.chars();
     let first = chars.next().map(|first| first.to_ascii_uppercase());
@@ -150,7 +150,7 @@ fn over_time(title: &str) -> String {
     format!("{title} over time")
 }
 
-/// A name without its unit and underscores.
+/// Returns a name without its unit and underscores.
 fn spelled(name: &str) -> String {
     let stem = ["_s", "_bytes", "_share"];
     let stem = stem.iter().find_map(|unit| name.strip_suffix(unit));

@@ -17,7 +17,7 @@ pub struct KeyFigure {
     pub note: String,
 }
 
-/// The figures that the report opens with.
+/// Returns the figures at the top of the report.
 pub fn key_figures(record: &Record) -> Vec<KeyFigure> {
     let mut figures = Vec::new();
     if let Some(d) = summary::sampled(record, "propagation") {
@@ -56,11 +56,12 @@ pub struct LatencyRow<'a> {
     pub title: &'a str,
     pub meaning: &'a str,
     pub headline: bool,
-    /// Figures with their names, which are shown where a header has no room.
+    /// The figures with their names, which are shown on screens too narrow for a
+    /// header.
     pub figures: Vec<(&'static str, String)>,
 }
 
-/// The latency table.
+/// Returns the rows of the latency table.
 pub fn latency(record: &Record) -> Vec<LatencyRow<'_>> {
     summary::latencies(record)
         .into_iter()
@@ -68,13 +69,14 @@ pub fn latency(record: &Record) -> Vec<LatencyRow<'_>> {
             title: metric.title,
             meaning: metric.meaning,
             headline: metric.name == "propagation",
-            figures: figures(&metric),
+            figures: figures(metric.distribution, |stat, value| {
+                metric.figure(stat, value)
+            }),
         })
         .collect()
 }
 
-fn figures(metric: &summary::Latency<'_>) -> Vec<(&'static str, String)> {
-    let d = metric.distribution;
+fn figures(d: &Distribution, shown: impl Fn(&str, f64) -> String) -> Vec<(&'static str, String)> {
     let samples = match d.count {
         0 => "no samples".to_owned(),
         count => quantity::count(count),
@@ -89,7 +91,7 @@ fn figures(metric: &summary::Latency<'_>) -> Vec<(&'static str, String)> {
         ("p99.9", d.p99_9),
         ("max", d.max),
     ];
-    let figures = figures.map(|(name, value)| (name, metric.figure(name, value)));
+    let figures = figures.map(|(name, value)| (name, shown(name, value)));
     std::iter::once(("samples", samples))
         .chain(figures)
         .collect()
@@ -104,7 +106,7 @@ pub struct PartRow {
     pub weight: String,
 }
 
-/// The stages of the mean propagation.
+/// Returns the stages of the mean propagation.
 pub fn parts(record: &Record) -> Vec<PartRow> {
     summary::where_time_went(record)
         .into_iter()
@@ -117,7 +119,7 @@ pub fn parts(record: &Record) -> Vec<PartRow> {
         .collect()
 }
 
-/// The results of the convergence check.
+/// Returns the results of the convergence check.
 pub fn convergence(record: &Record) -> Vec<Term> {
     let Some(c) = &record.convergence else {
         return Vec::new();
@@ -135,34 +137,34 @@ pub fn convergence(record: &Record) -> Vec<Term> {
     std::iter::once(rooms).chain(counts).collect()
 }
 
-/// A count of the table, by its title.
+/// Returns a count with its title.
 fn count(record: &Record, name: &str) -> Option<Term> {
     let count = metric::count(name)?;
     let value = quantity::count(count.of(record)?);
     Some(term(count.metric.title, value))
 }
 
-/// A part of the deliveries, in a table of its kind.
+/// A part of the deliveries, in the table of its kind.
 pub struct GroupRow<'a> {
     pub name: &'a str,
     pub figures: Vec<(&'static str, String)>,
 }
 
-/// Propagation by part of the run: for each kind of part its title and rows.
+/// Returns the propagation by part of the run: the title and rows of each kind of part.
 pub fn groups(record: &Record) -> Vec<(&str, Vec<GroupRow<'_>>)> {
     let kinds = summary::groups(record).into_iter();
     kinds
         .map(|(title, groups)| {
             let rows = groups.into_iter().map(|(name, d)| GroupRow {
                 name,
-                figures: figures(d),
+                figures: figures(d, |_, value| summary::figure(d, value)),
             });
             (title, rows.collect())
         })
         .collect()
 }
 
-/// The work that the run did.
+/// Returns the work that the run did.
 pub fn work(record: &Record) -> Vec<Term> {
     let Some(n) = &record.counts else {
         return Vec::new();
@@ -191,7 +193,7 @@ pub fn work(record: &Record) -> Vec<Term> {
     all.chain([schedule]).flatten().collect()
 }
 
-/// The errors, by kind.
+/// Returns the errors by kind.
 pub fn errors(record: &Record) -> Vec<Term> {
     let errors = record.errors.iter();
     errors
@@ -199,7 +201,7 @@ pub fn errors(record: &Record) -> Vec<Term> {
         .collect()
 }
 
-/// `part of whole (share)`.
+/// Formats `part of whole (share)`.
 fn of(part: u64, whole: u64) -> String {
     let share =
         summary::share_of(part, whole).map(|share| format!(" ({})", share.replace(' ', "\u{a0}")));
@@ -222,7 +224,7 @@ pub struct ProcessRow {
     pub more: String,
 }
 
-/// CPU time and memory of both sides.
+/// Returns CPU time and memory of both sides.
 pub fn processes(record: &Record) -> Vec<ProcessRow> {
     let Some(resources) = &record.resources else {
         return Vec::new();
@@ -257,7 +259,7 @@ pub fn processes(record: &Record) -> Vec<ProcessRow> {
     rows
 }
 
-/// Threads, descriptors and context switches, as far as the record has them.
+/// Formats threads, descriptors and context switches, as far as the record has them.
 fn more(usage: &ProcessUse) -> String {
     let known = [
         (usage.threads, "thread"),
@@ -275,7 +277,7 @@ fn more(usage: &ProcessUse) -> String {
         .join(", ")
 }
 
-/// The conditions of the run.
+/// Returns the conditions of the run.
 pub fn conditions(record: &Record) -> Vec<Term> {
     let run = &record.run;
     let mut terms = vec![
@@ -292,7 +294,7 @@ pub fn conditions(record: &Record) -> Vec<Term> {
     terms
 }
 
-/// The scenario as `path.to.setting` and value, in the scenario's order.
+/// Returns the scenario as `path.to.setting` and value, in the scenario's order.
 pub fn settings(scenario: &Value) -> Vec<Term> {
     let mut settings = Vec::new();
     walk("", scenario, &mut settings);

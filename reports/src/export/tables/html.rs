@@ -76,7 +76,7 @@ impl<'a> Section<'a> {
     }
 }
 
-/// The class of a text.
+/// Returns the class of a text.
 fn class(tone: &Tone) -> &'static str {
     match tone {
         Tone::Plain => "figure",

@@ -61,7 +61,7 @@ fn index(report: &Report<'_>) -> String {
     page
 }
 
-/// A paragraph for each.
+/// Adds a paragraph for each note.
 fn remarks(page: &mut String, notes: &[String]) {
     for note in notes {
         page.push_str(&format!("\n{}\n", escape(note)));
@@ -137,7 +137,7 @@ fn row(page: &mut String, cells: &[String]) {
     page.push('\n');
 }
 
-/// `**1.20 ms** (± 2.0 %, n 20) [1]`; only the best is bold.
+/// Formats `**1.20 ms** (± 2.0 %, n 20) [1]`; only the best is bold.
 fn text(text: &Text) -> String {
     let main = match text.tone {
         Tone::Best => format!("**{}**", escape(&text.main)),
@@ -152,7 +152,7 @@ fn text(text: &Text) -> String {
     format!("{main}{detail}{}", notes.collect::<String>())
 }
 
-/// `text` so that Markdown shows it as it stands, within a table too.
+/// Escapes `text` so that Markdown shows it unchanged, also in a table.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     let mut before = ' ';
@@ -162,7 +162,7 @@ fn escape(text: &str) -> String {
             '>' => escaped.push_str("&gt;"),
             '&' => escaped.push_str("&amp;"),
             '\n' | '\r' => escaped.push(' '),
-            // Within a word it is no markup: x86_64 stays readable.
+            // Within a word it has no meaning: x86_64 stays readable.
             '_' if before.is_alphanumeric() => escaped.push('_'),
             '\\' | '`' | '*' | '_' | '|' | '[' | ']' | '~' => {
                 escaped.push('\\');

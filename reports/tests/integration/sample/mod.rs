@@ -80,7 +80,7 @@ fn second(rng: &mut StdRng, at: usize) -> Samples {
     samples
 }
 
-/// What the processes and the replicas do in one second.
+/// The use of processes and the state of replicas in one second.
 fn processes(at: usize) -> [(&'static str, f64); 8] {
     let stalled = if at == 6 { 1.0 } else { 0.0 };
     let mib = f64::from(1 << 20);
@@ -163,7 +163,7 @@ fn verdict(status: Status, reasons: &[&str]) -> Verdict {
     }
 }
 
-/// What the samples were made under.
+/// The conditions of the samples.
 pub fn run() -> Run {
     Run {
         id: "20260131T081500.250Z-1".into(),
