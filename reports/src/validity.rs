@@ -1,9 +1,10 @@
 //! Which latency figures are the generator's rather than the relay's.
 //!
 //! A latency that counts from the intended time of an edit contains the
-//! generator's own lag. Its distribution is recorded a second time without that
-//! lag, so that for every figure the two bracket the truth: where they differ by
-//! more than a small share, the figure is the generator's. A few long pauses of a
+//! generator's own lag, and the imports of a generator that is behind. Its
+//! distribution is recorded a second time without them, so that for every figure
+//! the two bracket the truth: where they differ by more than a small share, the
+//! figure is the generator's. A few long pauses of a
 //! busy machine therefore mark the figures that they decide, and no others.
 
 use crate::record::{Distribution, MarkedFigure, Record};
@@ -17,8 +18,8 @@ pub const OWN_FLOOR_US: f64 = 1_000.0;
 
 /// Latencies from which the generator's own time is taken out in another one.
 const WITHOUT_OWN: [(&str, &str); 2] = [
-    ("propagation", "propagation_from_edit"),
-    ("propagation_in_generator", "propagation_from_edit"),
+    ("propagation", "propagation_at_least"),
+    ("propagation_in_generator", "propagation_at_least"),
 ];
 
 /// Latencies that begin with the generator's lag, which is all that is known
@@ -96,7 +97,7 @@ mod tests {
     fn record(deliveries: &[(u64, u64)]) -> Record {
         let of = |samples: &mut dyn Iterator<Item = u64>| {
             let mut histogram = Histogram::<u64>::new(3).unwrap();
-            samples.for_each(|ms| histogram.record(ms * 1_000_000).unwrap());
+            samples.for_each(|micros| histogram.record(micros * 1_000).unwrap());
             Distribution::from_histogram(&histogram)
         };
         let whole = of(&mut deliveries.iter().map(|(lag, rest)| lag + rest));
@@ -105,7 +106,7 @@ mod tests {
         record.latency.insert("propagation".to_owned(), whole);
         record
             .latency
-            .insert("propagation_from_edit".to_owned(), rest);
+            .insert("propagation_at_least".to_owned(), rest);
         record
     }
 
@@ -119,28 +120,28 @@ mod tests {
     #[test]
     fn a_late_generator_marks_every_figure() {
         let all = ["mean", "p50", "p90", "p99", "p99.9", "max"];
-        assert_eq!(stats(&record(&[(50, 200); 1000])), all);
+        assert_eq!(stats(&record(&[(50_000, 200_000); 1000])), all);
     }
 
     #[test]
     fn a_pause_marks_the_figures_that_it_decides() {
-        let mut deliveries = vec![(0, 200); 995];
-        deliveries.extend([(300, 200); 5]);
+        let mut deliveries = vec![(0, 200_000); 995];
+        deliveries.extend([(300_000, 200_000); 5]);
         assert_eq!(stats(&record(&deliveries)), ["p99.9", "max"]);
     }
 
     #[test]
     fn lag_that_decides_nothing_marks_nothing() {
         // Late edits went through a relay that was faster just then.
-        let mut deliveries = vec![(0, 200); 900];
-        deliveries.extend([(100, 100); 100]);
+        let mut deliveries = vec![(0, 200_000); 900];
+        deliveries.extend([(100_000, 100_000); 100]);
         assert!(
             stats(&record(&deliveries))
                 .iter()
                 .all(|stat| stat == "mean")
         );
         // Ordinary wake-ups, beside a relay that takes hardly longer.
-        assert!(stats(&record(&[(1, 1); 1000])).is_empty());
+        assert!(stats(&record(&[(900, 900); 1000])).is_empty());
         assert!(stats(&record(&[])).is_empty());
     }
 }

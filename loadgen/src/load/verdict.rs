@@ -27,7 +27,7 @@ pub const LAG_FLOOR: Duration = Duration::from_millis(1);
 /// The distributions that a verdict looks at.
 pub(super) const JUDGED: [&str; 4] = [
     "propagation",
-    "propagation_from_edit",
+    "propagation_at_least",
     "propagation_in_generator",
     "generator_lag",
 ];

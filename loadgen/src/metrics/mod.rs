@@ -156,9 +156,10 @@ metrics! {
         /// replica, whose client has a core to itself. Deliveries during which
         /// the scenario kept either end away are in `delayed`.
         propagation,
-        /// Like `propagation`, from the time at which the edit began: without
-        /// the generator's lag.
-        propagation_from_edit,
+        /// The part of `propagation` that certainly is not the generator's:
+        /// without its lag, and without imports into documents that were behind
+        /// because the generator was busy with other clients.
+        propagation_at_least,
         /// Like `propagation`, until the generator, whose threads the clients
         /// share, has imported the edit.
         propagation_in_generator,

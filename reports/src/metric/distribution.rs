@@ -18,10 +18,11 @@ pub const DISTRIBUTIONS: [Metric; 17] = [
         "The same until the generator, whose threads all clients share, had imported the edit.",
     ),
     latency(
-        "propagation_from_edit",
-        "propagation from the edit",
-        "Time from the beginning of an edit until it is visible at another replica whose client \
-         has a core to itself: propagation without the generator's lag.",
+        "propagation_at_least",
+        "propagation, at least",
+        "The part of the propagation that certainly is not the generator's: without its lag, and \
+         without imports into documents that were behind because the generator was busy with \
+         other clients.",
     ),
     latency(
         "propagation_from_send",

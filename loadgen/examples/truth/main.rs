@@ -6,15 +6,22 @@
 //! cargo run --release -p syncbench-loadgen --example truth -- target/release/syncbench
 //! ```
 //!
-//! Each room has one writer and one reader, with ten edits per second: further
+//! With `loaded` behind the path, measures instead a relay that takes 200 ms while
+//! the replicas' imports keep the generator busy.
+//!
+//! In the first table, each room has one writer and one reader, with ten edits per second: further
 //! apart than any jitter here, since bytes do not overtake each other, and an
 //! edit behind a late one would be late too. There is only one writer, because
 //! importing concurrent edits takes an engine milliseconds, which no link causes.
 
+mod slow_relay;
+
 use std::error::Error;
 use std::process::Command;
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use slow_relay::SlowRelay;
 use syncbench_reports::record::{Record, Status};
 
 /// The length of each run, seconds.
@@ -25,6 +32,9 @@ const STALL_MS: f64 = 1_000.0;
 
 /// The largest jitter in each direction, milliseconds.
 const JITTER_MS: f64 = 20.0;
+
+/// The time that the slow relay takes for every frame, milliseconds.
+const SLOW_MS: f64 = 200.0;
 
 /// The bytes of a WebSocket header for a payload of 126 to 65,535 bytes: with a
 /// mask to the relay, and without on the way back.
@@ -37,6 +47,9 @@ fn main() -> Result {
     let bench = Bench {
         program: std::env::args().nth(1).ok_or(usage)?,
     };
+    if std::env::args().nth(2).as_deref() == Some("loaded") {
+        return bench.loaded();
+    }
     println!("| injected | figure | expected, ms | measured, ms | difference | n |");
     println!("|---|---|---:|---:|---:|---:|");
     let floor = Floor::of(&bench.run("nothing", &[])?)?;
@@ -134,14 +147,50 @@ impl Bench {
         Ok(())
     }
 
-    fn run(&self, injected: &str, set: &[&str]) -> Result<Measured> {
-        let mut command = Command::new(&self.program);
-        command.args(["run", "--clients", "40", "--rooms", "20"]);
-        command.args(["--writers", "20", "--rate", "200"]);
-        command.args(["--duration", &format!("{SECONDS}s"), "--json"]);
-        for setting in set {
-            command.args(["--set", setting]);
+    /// Measures a relay that takes [`SLOW_MS`] for every frame, beside replicas
+    /// whose imports take up to all of the generator's time. A figure is right,
+    /// or it is marked as the generator's.
+    fn loaded(&self) -> Result {
+        println!("| edits/s | figure | expected, ms | measured, ms | difference | marked | n |");
+        println!("|---:|---|---:|---:|---:|---|---:|");
+        let delay = Duration::from_secs_f64(SLOW_MS / 1e3);
+        for rate in [100, 200, 400, 800] {
+            let relay = SlowRelay::start(&self.program, delay)?;
+            let rate_text = rate.to_string();
+            let arguments = [
+                "--relay",
+                &relay.url(),
+                "--replica",
+                "full",
+                "--rate",
+                &rate_text,
+            ];
+            let measured = self.measure(&rate_text, "40", "8", &arguments)?;
+            for (stat, quantile) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)] {
+                measured.loaded_row(stat, quantile);
+            }
         }
+        Ok(())
+    }
+
+    fn run(&self, injected: &str, set: &[&str]) -> Result<Measured> {
+        let settings = set.iter().flat_map(|setting| ["--set", setting]);
+        let mut arguments = vec!["--writers", "20", "--rate", "200"];
+        arguments.extend(settings);
+        self.measure(injected, "40", "20", &arguments)
+    }
+
+    fn measure(
+        &self,
+        injected: &str,
+        clients: &str,
+        rooms: &str,
+        arguments: &[&str],
+    ) -> Result<Measured> {
+        let mut command = Command::new(&self.program);
+        command.args(["run", "--clients", clients, "--rooms", rooms]);
+        command.args(["--duration", &format!("{SECONDS}s"), "--json"]);
+        command.args(arguments);
         let output = command.output()?;
         let record: Record = serde_json::from_slice(&output.stdout)
             .map_err(|_| String::from_utf8_lossy(&output.stderr).into_owned())?;
@@ -171,6 +220,26 @@ impl Measured {
 
     fn mean(&self) -> f64 {
         self.propagation.mean() / 1e6
+    }
+
+    /// Prints a row of the table of a loaded generator. The import of the update
+    /// itself is part of the latency: its median is expected beside the delay.
+    fn loaded_row(&self, stat: &str, quantile: f64) {
+        let import = self
+            .record
+            .latency
+            .get("import")
+            .map_or(0.0, |d| d.p50 / 1e3);
+        let expected = SLOW_MS + import;
+        let measured = self.quantile(quantile);
+        let percent = 100.0 * (measured - expected) / expected;
+        let mut marked = self.record.marked.iter();
+        let is_marked = marked.any(|f| f.metric == "propagation" && f.stat == stat);
+        let mark = if is_marked { "yes" } else { "" };
+        let (rate, n) = (&self.injected, self.propagation.len());
+        println!(
+            "| {rate} | {stat} | {expected:.1} | {measured:.1} | {percent:+.1} % | {mark} | {n} |"
+        );
     }
 
     /// Prints a row of the table, with times in milliseconds.
