@@ -25,6 +25,9 @@ pub(super) struct Arrival {
 #[derive(Default)]
 pub(super) struct Inbox {
     waiting: VecDeque<Arrival>,
+    /// The client's edits since the first of them arrived: when each began, and
+    /// the time that it took.
+    edits: VecDeque<(Nanos, Nanos)>,
     /// The time from which the client's core would be free.
     free_from: Nanos,
 }
@@ -54,9 +57,29 @@ impl Inbox {
         self.waiting.is_empty()
     }
 
-    /// Returns when the client's own core would do what could begin at `ready`
-    /// and takes the time `cpu`. It does one thing after the other.
-    pub fn work(&mut self, ready: Nanos, cpu: Nanos) -> OwnTime {
+    /// Notes an edit that began at `at` and took the time `cpu`. It holds up the
+    /// imports of what arrives after it, and not of what waits here already.
+    pub fn edit(&mut self, at: Nanos, cpu: Nanos) {
+        match self.waiting.is_empty() {
+            true => drop(self.work(at, cpu)),
+            false => self.edits.push_back((at, cpu)),
+        }
+    }
+
+    /// Returns when the client's own core would import an update that arrived at
+    /// `arrived`, which takes the time `cpu`. Call it in the order of arrival.
+    pub fn import(&mut self, arrived: Nanos, cpu: Nanos) -> OwnTime {
+        while let Some(&(at, edit_cpu)) = self.edits.front()
+            && at <= arrived.max(self.free_from)
+        {
+            self.edits.pop_front();
+            self.work(at, edit_cpu);
+        }
+        self.work(arrived, cpu)
+    }
+
+    /// Does one thing after the other.
+    fn work(&mut self, ready: Nanos, cpu: Nanos) -> OwnTime {
         let begun = ready.max(self.free_from);
         self.free_from = begun + cpu;
         OwnTime {
@@ -75,9 +98,24 @@ mod tests {
     #[test]
     fn work_waits_for_the_client_alone() {
         let mut inbox = Inbox::default();
-        let times = [(10, 5), (11, 5), (100, 1)].map(|(ready, cpu)| inbox.work(ready, cpu));
+        let times = [(10, 5), (11, 5), (100, 1)].map(|(at, cpu)| inbox.import(at, cpu));
         let times = times.map(|time| (time.begun, time.done));
         assert_eq!(times, [(10, 15), (15, 20), (100, 101)]);
+    }
+
+    #[test]
+    fn an_edit_holds_up_what_arrives_after_it_alone() {
+        let mut inbox = Inbox::default();
+        for at in [10, 1_000] {
+            let update = Bytes::new();
+            inbox.push(Arrival { update, at });
+        }
+        // This process is late: it imports what arrived at 10 after the edit.
+        inbox.edit(999, 50);
+        let first = inbox.pop().map(|arrival| inbox.import(arrival.at, 5));
+        assert_eq!(first.map(|own| own.done), Some(15));
+        let second = inbox.pop().map(|arrival| inbox.import(arrival.at, 5));
+        assert_eq!(second.map(|own| own.begun), Some(1_049));
     }
 
     proptest! {
@@ -93,7 +131,7 @@ mod tests {
                 arrived += gap;
                 let begun = arrived.max(thread) + others;
                 thread = begun + cpu;
-                let own = inbox.work(arrived, cpu);
+                let own = inbox.import(arrived, cpu);
                 prop_assert!(arrived <= own.begun && own.begun <= begun);
                 prop_assert!(own.done <= thread);
                 prop_assert_eq!(own.done - own.begun, cpu);

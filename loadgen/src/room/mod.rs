@@ -238,7 +238,7 @@ impl Room {
         let begins_batch = self.send_or_batch(slot, intended)?;
         let cpu = self.meter.thread_cpu() - begun_cpu;
         if let Some(present) = self.members[slot].present_mut() {
-            present.inbox.work(begun, cpu);
+            present.inbox.edit(begun, cpu);
         }
         self.meter.record(|metrics| {
             metrics.sent += 1;
@@ -482,7 +482,7 @@ impl Room {
 
     fn own_time(&mut self, slot: usize, arrived: Nanos, cpu: Nanos) -> Option<OwnTime> {
         let present = self.members[slot].present_mut()?;
-        Some(present.inbox.work(arrived, cpu))
+        Some(present.inbox.import(arrived, cpu))
     }
 
     /// Counts an update that brought nothing new, or that holds operations of
