@@ -33,7 +33,7 @@ const STALL_MS: f64 = 1_000.0;
 /// The largest jitter in each direction, milliseconds.
 const JITTER_MS: f64 = 20.0;
 
-/// The time that the slow relay takes for every frame, milliseconds.
+/// The time for which the slow relay holds back every frame, milliseconds.
 const SLOW_MS: f64 = 200.0;
 
 /// The bytes of a WebSocket header for a payload of 126 to 65,535 bytes: with a
@@ -167,7 +167,7 @@ impl Bench {
             ];
             let measured = self.measure(&rate_text, "40", "8", &arguments)?;
             for (stat, quantile) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)] {
-                measured.loaded_row(stat, quantile);
+                measured.loaded_row(stat, quantile, relay.held(quantile)?);
             }
         }
         Ok(())
@@ -222,15 +222,16 @@ impl Measured {
         self.propagation.mean() / 1e6
     }
 
-    /// Prints a row of the table of a loaded generator. The import of the update
-    /// itself is part of the latency: its median is expected beside the delay.
-    fn loaded_row(&self, stat: &str, quantile: f64) {
+    /// Prints a row of the table of a loaded generator, where the proxy held back
+    /// frames for `held` milliseconds. The import of the update itself is part of
+    /// the latency: its median is expected beside it.
+    fn loaded_row(&self, stat: &str, quantile: f64, held: f64) {
         let import = self
             .record
             .latency
             .get("import")
             .map_or(0.0, |d| d.p50 / 1e3);
-        let expected = SLOW_MS + import;
+        let expected = held + import;
         let measured = self.quantile(quantile);
         let percent = 100.0 * (measured - expected) / expected;
         let mut marked = self.record.marked.iter();

@@ -4,7 +4,10 @@
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use hdrhistogram::Histogram;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -20,7 +23,11 @@ pub struct SlowRelay {
     /// Ends the proxy's runtime with it.
     _proxy: tokio::runtime::Runtime,
     address: SocketAddr,
+    held: Held,
 }
+
+/// How long the proxy really held back what it passed on, nanoseconds.
+type Held = Arc<Mutex<Histogram<u64>>>;
 
 impl SlowRelay {
     /// Starts the relay of `program`, delayed by `delay`.
@@ -36,12 +43,25 @@ impl SlowRelay {
             .build()?;
         let listener = proxy.block_on(TcpListener::bind("127.0.0.1:0"))?;
         let address = listener.local_addr()?;
-        proxy.spawn(serve(listener, upstream, delay));
+        let held = Held::new(Mutex::new(Histogram::new(3)?));
+        let hold = Hold {
+            delay,
+            held: Arc::clone(&held),
+        };
+        proxy.spawn(serve(listener, upstream, hold));
         Ok(Self {
             relay,
             _proxy: proxy,
             address,
+            held,
         })
+    }
+
+    /// The time at this quantile for which the proxy has held back bytes so far,
+    /// milliseconds: the machine may be too busy to be exact.
+    pub fn held(&self, quantile: f64) -> Result<f64> {
+        let held = self.held.lock().map_err(|_| "the proxy failed")?;
+        Ok(held.value_at_quantile(quantile) as f64 / 1e6)
     }
 
     /// The URL of the delayed relay.
@@ -70,8 +90,16 @@ fn listening(relay: &mut Child) -> Result<SocketAddr> {
     Ok(address.parse()?)
 }
 
-async fn serve(listener: TcpListener, upstream: SocketAddr, delay: Duration) {
+/// What the proxy does to bytes on their way to a client.
+#[derive(Clone)]
+struct Hold {
+    delay: Duration,
+    held: Held,
+}
+
+async fn serve(listener: TcpListener, upstream: SocketAddr, hold: Hold) {
     while let Ok((client, _)) = listener.accept().await {
+        let hold = hold.clone();
         tokio::spawn(async move {
             let relay = TcpStream::connect(upstream).await?;
             for socket in [&client, &relay] {
@@ -79,35 +107,43 @@ async fn serve(listener: TcpListener, upstream: SocketAddr, delay: Duration) {
             }
             let (mut from_client, to_client) = client.into_split();
             let (from_relay, mut to_relay) = relay.into_split();
-            tokio::spawn(hold_back(from_relay, to_client, delay));
+            tokio::spawn(hold.back(from_relay, to_client));
             tokio::io::copy(&mut from_client, &mut to_relay).await?;
             to_relay.shutdown().await
         });
     }
 }
 
-/// Passes on every byte `delay` after it came, in order.
-async fn hold_back(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Duration) {
-    let (held, mut due) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
-    let reading = async {
-        let mut buffer = vec![0; 65_536];
-        while let Ok(read @ 1..) = from.read(&mut buffer).await {
-            if held
-                .send((Instant::now() + delay, buffer[..read].to_vec()))
-                .is_err()
-            {
-                break;
+impl Hold {
+    /// Passes on every byte after the delay, in order.
+    async fn back(self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
+        let (keep, mut kept) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
+        let reading = async {
+            let mut buffer = vec![0; 65_536];
+            while let Ok(read @ 1..) = from.read(&mut buffer).await {
+                let bytes = buffer[..read].to_vec();
+                if keep.send((Instant::now(), bytes)).is_err() {
+                    break;
+                }
             }
-        }
-        drop(held);
-    };
-    let writing = async {
-        while let Some((at, bytes)) = due.recv().await {
-            sleep_until(at).await;
-            if to.write_all(&bytes).await.is_err() {
-                break;
+            drop(keep);
+        };
+        let writing = async {
+            while let Some((came, bytes)) = kept.recv().await {
+                sleep_until(came + self.delay).await;
+                if to.write_all(&bytes).await.is_err() {
+                    break;
+                }
+                self.note(came.elapsed());
             }
+        };
+        tokio::join!(reading, writing);
+    }
+
+    fn note(&self, held: Duration) {
+        if let Ok(mut histogram) = self.held.lock() {
+            // It grows, so no value is out of range.
+            let _ = histogram.record(held.as_nanos() as u64);
         }
-    };
-    tokio::join!(reading, writing);
+    }
 }
