@@ -557,27 +557,37 @@ pub struct Resources {
     pub generator_cpu_by_activity: BTreeMap<String, f64>,
 }
 
-/// The resources one process used from the first connection to the end of the
-/// checks.
+/// The resources that one process used from the first connection to the end of
+/// the checks; of a relay that the run started with a command, those of all
+/// processes of that command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProcessUse {
-    /// Process id.
+    /// Process id; of several processes, that of the first.
     pub pid: u32,
     /// CPU time, user and system, seconds.
     #[cfg_attr(feature = "schema", schemars(range(min = 0.0)))]
     pub cpu_s: f64,
-    /// Peak resident memory, bytes.
+    /// Peak resident memory, bytes. Of several processes, the largest sum among
+    /// the samples of each second, or the peak of one of them if that is larger.
     pub rss_peak_bytes: u64,
     /// Resident memory at the end, bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rss_bytes: Option<u64>,
+    /// Resident memory after the last client had left and the relay had settled,
+    /// bytes (of a relay that the run owns).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rss_after_bytes: Option<u64>,
     /// Most threads seen at any time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threads: Option<u64>,
     /// Most open descriptors seen at any time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub descriptors: Option<u64>,
+    /// Open descriptors after the last client had left and the relay had settled
+    /// (of a relay that the run owns).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub descriptors_after: Option<u64>,
     /// Times that its threads left their CPU to wait for something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub switches_voluntary: Option<u64>,

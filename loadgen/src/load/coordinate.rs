@@ -72,6 +72,8 @@ pub async fn coordinate(
                 stop = true;
             }
             action = faults.next() => {
+                // A relay that is killed takes its last figures with it.
+                relay.processes.sample(relay.owned.as_deref(), tally.rows());
                 let done = faults.act(action, relay.owned.as_deref_mut()).await?;
                 tally.note_fault(clock.now(), done);
             }

@@ -1,12 +1,10 @@
 //! What the generator and the relay use, second by second and in all.
 
-use std::net::SocketAddr;
-
 use syncbench_reports::record::ProcessUse;
 
-use crate::net::target::{UrlTemplate, host_and_port};
+use crate::net::target::UrlTemplate;
 use crate::outcome::{Rows, Usage};
-use crate::process::{ProcessSample, Sampler, pid_listening_on};
+use crate::process::{ProcessSample, Sampler, Subject, listener_of};
 use crate::relay::OwnedRelay;
 
 /// Looks at both processes once a second; at none by default.
@@ -14,7 +12,7 @@ use crate::relay::OwnedRelay;
 pub struct Processes {
     generator: Option<Sampler>,
     relay: Option<Sampler>,
-    relay_pid: Option<u32>,
+    relay_subject: Option<Subject>,
     /// What relays used that were killed.
     ended: Option<ProcessUse>,
 }
@@ -23,14 +21,14 @@ impl Processes {
     /// Looks at this process and the relay: an own one, or one that listens at
     /// a loopback address of this machine.
     pub fn new(relay: Option<&OwnedRelay>, url: &UrlTemplate) -> Self {
-        let pid = match relay {
-            Some(relay) => relay.pid(),
-            None => loopback(url).and_then(pid_listening_on),
+        let subject = match relay {
+            Some(relay) => relay.subject(),
+            None => listener_of(url).map(Subject::Process),
         };
         Self {
-            generator: Sampler::new(std::process::id()),
-            relay: pid.and_then(Sampler::new),
-            relay_pid: pid,
+            generator: Sampler::new(Subject::Process(std::process::id())),
+            relay: subject.and_then(Sampler::new),
+            relay_subject: subject,
             ended: None,
         }
     }
@@ -43,21 +41,22 @@ impl Processes {
             ("relay", &mut self.relay),
         ];
         for (side, sampler) in sides {
-            if let Some(sample) = sampler.as_mut().and_then(Sampler::sample) {
-                note(rows, side, &sample);
+            match sampler.as_mut().and_then(Sampler::sample) {
+                Some(sample) => note(rows, side, &sample),
+                None => rows.forget(side),
             }
         }
     }
 
     /// Turns to a relay that was started again.
     fn follow(&mut self, relay: Option<&OwnedRelay>) {
-        let pid = relay.and_then(OwnedRelay::pid);
-        if relay.is_none() || pid == self.relay_pid {
+        let subject = relay.and_then(OwnedRelay::subject);
+        if relay.is_none() || subject == self.relay_subject {
             return;
         }
         self.ended = self.relay_used();
-        self.relay = pid.and_then(Sampler::new);
-        self.relay_pid = pid;
+        self.relay = subject.and_then(Sampler::new);
+        self.relay_subject = subject;
     }
 
     fn relay_used(&self) -> Option<ProcessUse> {
@@ -93,13 +92,4 @@ fn note(rows: &mut Rows, side: &str, sample: &ProcessSample) {
             rows.note(&format!("{side}_{name}"), value);
         }
     }
-}
-
-/// The address of a relay on this machine.
-fn loopback(url: &UrlTemplate) -> Option<SocketAddr> {
-    let url = url.url("room-0", "client-0").ok()?;
-    let (host, port) = host_and_port(&url);
-    let host = host.replace("localhost", "127.0.0.1");
-    let address = SocketAddr::new(host.parse().ok()?, port);
-    address.ip().is_loopback().then_some(address)
 }
