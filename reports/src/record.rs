@@ -309,6 +309,24 @@ pub struct Counts {
     /// Bytes of the updates of the edits made, before any protocol framed them.
     #[serde(default)]
     pub bytes_typed: u64,
+    /// Presence messages sent.
+    #[serde(default)]
+    pub presence_sent: u64,
+    /// Presence messages that were due while their client was not live, or for
+    /// which the generator was too late.
+    #[serde(default)]
+    pub presence_skipped: u64,
+    /// Deliveries of presence messages owed: for each one sent, the other live
+    /// clients of its room.
+    #[serde(default)]
+    pub presence_expected: u64,
+    /// Deliveries of presence messages made: one that arrived at one other
+    /// client, or was replaced by a later one that did.
+    #[serde(default)]
+    pub presence_visible: u64,
+    /// Presence messages that the relay refused.
+    #[serde(default)]
+    pub presence_refused: u64,
     /// Connections that ended or failed although the scenario did not ask for it.
     #[serde(default)]
     pub disconnects: u64,
@@ -369,6 +387,9 @@ pub struct Course {
     /// The reason that the relay gave when it refused an update.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected: Option<String>,
+    /// The reason that the relay gave when it refused a presence message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub presence_refused: Option<String>,
     /// A refusal of the engine to make an edit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine_error: Option<String>,

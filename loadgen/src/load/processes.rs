@@ -1,11 +1,21 @@
 //! What the generator and the relay use, second by second and in all.
 
+use std::time::Duration;
+
 use syncbench_reports::record::ProcessUse;
+use tokio::time::{Instant, sleep};
 
 use crate::net::target::UrlTemplate;
 use crate::outcome::{Rows, Usage};
 use crate::process::{ProcessSample, Sampler, Subject, listener_of};
 use crate::relay::OwnedRelay;
+
+/// The time between two looks at a relay that its clients have left.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// A relay whose memory goes on falling has settled after this many times the
+/// time in which it should not have fallen.
+const MAX_SETTLING: u32 = 20;
 
 /// Looks at both processes once a second; at none by default.
 #[derive(Default)]
@@ -15,6 +25,8 @@ pub struct Processes {
     relay_subject: Option<Subject>,
     /// What relays used that were killed.
     ended: Option<ProcessUse>,
+    /// What the relay used after its clients had left.
+    after: Option<ProcessSample>,
 }
 
 impl Processes {
@@ -30,6 +42,7 @@ impl Processes {
             relay: subject.and_then(Sampler::new),
             relay_subject: subject,
             ended: None,
+            after: None,
         }
     }
 
@@ -59,6 +72,29 @@ impl Processes {
         self.relay_subject = subject;
     }
 
+    /// Waits until a relay that its clients have left has settled: neither its
+    /// memory nor the number of its descriptors has reached a new low for the
+    /// time `quiet`. Then notes what it still uses.
+    pub async fn settle(&mut self, quiet: Duration) {
+        let Some(relay) = &mut self.relay else { return };
+        let begun = Instant::now();
+        let (mut low, mut since) = ((u64::MAX, u64::MAX), begun);
+        while let Some(sample) = relay.sample() {
+            self.after = Some(sample);
+            let now = (sample.rss_bytes, sample.descriptors.unwrap_or(0));
+            if now.0 < low.0 || now.1 < low.1 {
+                low = (now.0.min(low.0), now.1.min(low.1));
+                since = Instant::now();
+            }
+            if since.elapsed() >= quiet || begun.elapsed() >= quiet * MAX_SETTLING {
+                return;
+            }
+            sleep(LOOK_EVERY.min(quiet)).await;
+        }
+        // It has ended.
+        self.after = None;
+    }
+
     fn relay_used(&self) -> Option<ProcessUse> {
         let now = self.relay.as_ref().map(Sampler::used);
         match (now, &self.ended) {
@@ -73,9 +109,14 @@ impl Processes {
 
     /// What both have used until the last look.
     pub fn used(&self) -> Usage {
+        let relay = self.relay_used().map(|used| ProcessUse {
+            rss_after_bytes: self.after.map(|after| after.rss_bytes),
+            descriptors_after: self.after.and_then(|after| after.descriptors),
+            ..used
+        });
         Usage {
             generator: self.generator.as_ref().map(Sampler::used),
-            relay: self.relay_used(),
+            relay,
         }
     }
 }

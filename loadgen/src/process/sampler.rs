@@ -229,7 +229,9 @@ fn heir_of(ended: &Reading, before: &Readings, now: &Readings) -> Option<Process
 
 fn switches_of(readings: &Readings) -> BTreeMap<i32, Switches> {
     let readings = readings.values();
-    readings.flat_map(|reading| reading.switches.clone()).collect()
+    readings
+        .flat_map(|reading| reading.switches.clone())
+        .collect()
 }
 
 /// The context switches of one or more threads.
@@ -278,10 +280,7 @@ impl Reading {
     /// Reads the figures that `stat` does not have; `None` if the process is
     /// gone.
     #[cfg(target_os = "linux")]
-    pub fn read(
-        process: &procfs::process::Process,
-        stat: &procfs::process::Stat,
-    ) -> Option<Self> {
+    pub fn read(process: &procfs::process::Process, stat: &procfs::process::Stat) -> Option<Self> {
         let status = process.status().ok()?;
         let seconds = |ticks: u64| ticks as f64 / procfs::ticks_per_second() as f64;
         let is_over = matches!(stat.state, 'Z' | 'X');
@@ -341,6 +340,7 @@ fn switches_by_thread(process: &procfs::process::Process) -> BTreeMap<i32, Switc
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::net::TcpListener;
+    use std::os::unix::process::CommandExt;
     use std::process::{Command, Stdio};
     use std::time::Duration;
 
@@ -360,7 +360,8 @@ mod tests {
         let idle = Pid::from_child(&children[1]);
         kill_process(idle, Signal::STOP).unwrap();
         waitpid(Some(idle), WaitOptions::UNTRACED).unwrap();
-        let mut samplers = [0, 1].map(|i: usize| Sampler::new(Subject::Process(children[i].id())).unwrap());
+        let mut samplers =
+            [0, 1].map(|i: usize| Sampler::new(Subject::Process(children[i].id())).unwrap());
         let mut samples = samplers.each_mut().map(|sampler| sampler.sample().unwrap());
         // However little of the machine the busy one gets.
         for _ in 0..600 {
@@ -419,6 +420,116 @@ mod tests {
         sampler.sample().unwrap();
         assert!(with_it.switches_voluntary >= Some(50), "{with_it:?}");
         assert!(sampler.used().switches_voluntary >= with_it.switches_voluntary);
+    }
+
+    fn reading(pid: u32, parent: u32, cpu_s: f64, children_cpu_s: f64) -> Reading {
+        Reading {
+            pid,
+            parent,
+            born: 1,
+            is_over: false,
+            cpu_s,
+            children_cpu_s,
+            rss_bytes: 0,
+            rss_peak_bytes: 0,
+            threads: 1,
+            descriptors: Some(0),
+            switches: BTreeMap::new(),
+        }
+    }
+
+    fn readings(readings: &[Reading]) -> Readings {
+        readings.iter().cloned().map(Reading::keyed).collect()
+    }
+
+    /// The CPU time of a group never falls, and never counts twice, whoever
+    /// waited for a process that has ended.
+    #[test]
+    fn the_cpu_time_of_ended_processes_is_kept_once() {
+        let before = readings(&[
+            reading(1, 0, 1.0, 0.0),
+            reading(2, 1, 2.0, 0.0),
+            reading(3, 2, 4.0, 0.5),
+        ]);
+        for (now, unclaimed) in [
+            // Nobody has ended.
+            (before.clone(), 0.0),
+            // The parent has waited, and the child went on after the reading.
+            (
+                readings(&[reading(1, 0, 1.0, 0.0), reading(2, 1, 2.0, 5.0)]),
+                0.0,
+            ),
+            // The parent has not waited.
+            (
+                readings(&[reading(1, 0, 1.0, 0.0), reading(2, 1, 2.0, 0.0)]),
+                4.5,
+            ),
+            // The parent has waited, and has ended, and was waited for.
+            (readings(&[reading(1, 0, 1.0, 7.0)]), 0.0),
+            // The parent ended first, and the system waited for the orphan.
+            (readings(&[reading(1, 0, 1.0, 2.5)]), 4.0),
+            // The first has ended, and the second was left to the system.
+            (
+                readings(&[reading(2, 77, 2.0, 0.0), reading(3, 2, 4.0, 0.5)]),
+                1.0,
+            ),
+            // Another process was given the pid.
+            (
+                readings(&[Reading {
+                    born: 2,
+                    ..reading(1, 0, 0.0, 0.0)
+                }]),
+                7.5,
+            ),
+        ] {
+            assert_eq!(unclaimed_cpu(&before, &now), unclaimed, "{now:?}");
+        }
+    }
+
+    #[test]
+    fn a_group_is_sampled_with_all_that_it_starts() {
+        let burn = "i=0; while [ $i -lt 30000 ]; do i=$((i+1)); done";
+        // Children that end one after the other, and an orphan that stays.
+        let script = format!(
+            "(sleep 60 &); for n in 1 2 3 4 5 6; do sh -c '{burn}'; done; echo; exec sleep 60"
+        );
+        let mut shell = Command::new("sh")
+            .args(["-c", &script])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let id = shell.id();
+        let mut sampler = Sampler::new(Subject::Group(id)).unwrap();
+        let mut used = 0.0;
+        let (over, is_over) = std::sync::mpsc::channel();
+        let mut stdout = shell.stdout.take().unwrap();
+        let waits = std::thread::spawn(move || {
+            let _ = std::io::Read::read(&mut stdout, &mut [0]);
+            over.send(()).unwrap();
+        });
+        while is_over.recv_timeout(Duration::from_millis(20)).is_err() {
+            sampler.sample().unwrap();
+            assert!(sampler.used().cpu_s >= used, "it has fallen");
+            used = sampler.used().cpu_s;
+        }
+        waits.join().unwrap();
+        let sample = sampler.sample().unwrap();
+        let first = Reading::of(id).unwrap();
+        let (all, own) = (sampler.used().cpu_s, first.cpu_s + first.children_cpu_s);
+        group::signal(id, Signal::KILL);
+        shell.wait().unwrap();
+        // The children are waited for, so that the shell knows what they used;
+        // the system rounds each of them to a hundredth of a second.
+        assert!((all - own).abs() < 0.1, "{all} s, {own} s");
+        assert!(first.children_cpu_s > 0.0);
+        assert_eq!(sample.threads, 2, "the shell, and the orphan");
+        while group::is_running(id) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(sampler.sample(), None);
+        assert_eq!(sampler.used().cpu_s, all, "the total is kept");
     }
 
     #[test]

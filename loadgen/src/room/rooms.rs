@@ -42,6 +42,8 @@ pub struct FirstErrors {
     pub engine: Option<EngineError>,
     /// Why the relay rejected an update.
     pub rejected: Option<String>,
+    /// Why the relay refused a presence message.
+    pub presence_refused: Option<String>,
 }
 
 /// Edits of one client that leave together.
@@ -103,7 +105,7 @@ impl Rooms {
     fn room<T>(&self, member: MemberRef, with: impl FnOnce(&mut Room) -> T) -> T {
         let mut rooms = self.rooms.borrow_mut();
         let room = &mut rooms[member.room.0];
-        let visible = room.ledger.visible();
+        let deliveries = room.deliveries();
         let was_live = room.members[member.slot].is_live();
         let state = room.members[member.slot].state();
         let result = with(room);
@@ -112,7 +114,7 @@ impl Rooms {
             let live = self.initial_live.get() + usize::from(member.is_live());
             self.initial_live.set(live - usize::from(was_live));
         }
-        if room.ledger.visible() > visible || member.state() != state {
+        if room.deliveries() > deliveries || member.state() != state {
             self.progress.notify_one();
         }
         result
@@ -204,6 +206,10 @@ impl Rooms {
         if let Some(reason) = received.rejected {
             self.errors.borrow_mut().rejected.get_or_insert(reason);
         }
+        if let Some(reason) = received.presence_refused {
+            let presence_refused = &mut self.errors.borrow_mut().presence_refused;
+            presence_refused.get_or_insert(reason);
+        }
         received.ended
     }
 
@@ -227,11 +233,10 @@ impl Rooms {
     pub fn disconnected(&self, member: MemberRef, is_outage: bool) {
         let now = self.meter.now();
         self.room(member, |room| {
-            let member = &mut room.members[member.slot];
             if is_outage {
-                member.go_away(now);
+                room.members[member.slot].go_away(now);
             }
-            member.disconnected(now);
+            room.disconnected(member.slot, now);
         });
         self.meter
             .record(|metrics| metrics.outages += u64::from(is_outage));
@@ -318,6 +323,7 @@ impl Rooms {
         let mut gauges = Gauges::default();
         for room in self.rooms.borrow_mut().iter_mut() {
             room.ledger.forget_seen();
+            room.presences.forget_seen();
             let complete = room.ledger.is_complete();
             for (slot, member) in room.members.iter().enumerate() {
                 let state = member.state();
@@ -343,6 +349,12 @@ impl Rooms {
         rooms.iter().map(|room| room.ledger.expected()).sum()
     }
 
+    /// The deliveries of presence messages that are owed in all rooms.
+    pub fn presence_expected(&self) -> u64 {
+        let rooms = self.rooms.borrow();
+        rooms.iter().map(|room| room.presences.expected()).sum()
+    }
+
     fn count_members(&self, counts: impl Fn(&Member) -> bool) -> usize {
         let rooms = self.rooms.borrow();
         let members = rooms.iter().flat_map(|room| &room.members);
@@ -362,8 +374,7 @@ impl Rooms {
 
     /// Whether every client that is present is live and has seen everything.
     pub fn is_settled(&self) -> bool {
-        let is_complete = |room: &Room| room.ledger.is_complete();
-        if !self.rooms.borrow().iter().all(is_complete) {
+        if !self.rooms.borrow().iter().all(Room::is_complete) {
             return false;
         }
         let waits = |state| matches!(state, MemberState::Offline | MemberState::Joining);
@@ -378,12 +389,7 @@ impl Rooms {
     /// How far all clients have come: deliveries, then live clients, except
     /// those whose link is dead without their knowledge.
     pub fn standing(&self) -> (u64, usize) {
-        let visible = self
-            .rooms
-            .borrow()
-            .iter()
-            .map(|room| room.ledger.visible())
-            .sum();
+        let visible = self.rooms.borrow().iter().map(Room::deliveries).sum();
         let live = self.count_members(|member| member.is_live() && !member.is_away());
         (visible, live)
     }

@@ -59,6 +59,7 @@ fn explained(error: LoadError) -> anyhow::Error {
         LoadError::Descriptors(_)
         | LoadError::Url(_)
         | LoadError::NoRhythm(_)
+        | LoadError::Unsupported { .. }
         | LoadError::Relay(RelayError::Taken { .. }) => BadInput::new(error).into(),
         error => error.into(),
     }

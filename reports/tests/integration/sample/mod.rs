@@ -149,6 +149,10 @@ fn counts(seconds: usize) -> Counts {
         bytes_in: delivered * 112,
         bytes_out: sent * 112,
         bytes_typed: sent * 112,
+        presence_sent: 2_000,
+        presence_skipped: 3,
+        presence_expected: 8_000,
+        presence_visible: 8_000,
         connecting_us: Some(48_200),
         schedule: Some("00c0ffee00c0ffee".to_owned()),
         ..Counts::default()
@@ -443,6 +447,7 @@ fn course() -> Course {
             reason: "the relay closed the connection".to_owned(),
         }],
         rejected: Some("permission denied".to_owned()),
+        presence_refused: Some("invalid update".to_owned()),
         engine_error: Some("out of bounds".to_owned()),
         workers: WorkerUse {
             threads: 1,
