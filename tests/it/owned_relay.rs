@@ -123,6 +123,61 @@ fn a_restart_restarts_a_relay_behind_a_wrapper() {
     assert_ne!(first, second, "the same relay");
 }
 
+/// The embedded relay holds a socket for each of eight clients, and lets go of
+/// them when they leave.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_relay_uses_can_be_limited_also_after_all_have_left() {
+    let held = [
+        "relay.rss < 1GiB",
+        "relay.rss.min > 1MiB",
+        "relay.rss_after > 1MiB",
+        "relay.cpu < 64",
+        "relay.cpu.mean <= 64",
+        "relay.threads >= 1",
+        "relay.descriptors >= 12",
+        "relay.descriptors_after < 12",
+    ];
+    let flags = held.iter().flat_map(|threshold| ["--threshold", threshold]);
+    let flags: Vec<&str> = ["--duration", "1s"].into_iter().chain(flags).collect();
+    let (output, record) = run(&flags);
+    let record = record.unwrap_or_else(|| panic!("{}", stderr(&output)));
+    let missed = record.thresholds.iter().filter(|result| !result.met);
+    assert_eq!(missed.collect::<Vec<_>>(), Vec::<&_>::new());
+    let relay = record.resources.unwrap().relay.unwrap();
+    assert_eq!(
+        relay.descriptors,
+        relay.descriptors_after.map(|after| after + 8)
+    );
+
+    let (output, record) = run(&["--duration", "1s", "--threshold", "relay.rss < 1KiB"]);
+    let record = record.unwrap_or_else(|| panic!("{}", stderr(&output)));
+    assert!(!record.thresholds[0].met, "{:?}", record.thresholds);
+    let reasons = record.verdict.reasons.join("\n");
+    assert!(
+        reasons.contains("missed: relay.rss < 1KiB; it was"),
+        "{reasons}"
+    );
+}
+
+#[test]
+fn the_resources_of_a_relay_that_the_run_does_not_own_cannot_be_limited() {
+    let flags = [
+        "--relay",
+        "ws://127.0.0.1:9",
+        "--threshold",
+        "relay.rss_after < 1GiB",
+    ];
+    let (output, record) = run(&flags);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    let message = stderr(&output);
+    assert!(
+        message.contains("only a relay that this run owns"),
+        "{message}"
+    );
+    assert!(record.is_none());
+}
+
 #[test]
 fn a_relay_at_an_address_that_is_taken_is_refused() {
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
