@@ -135,8 +135,8 @@ fn what_a_relay_uses_can_be_limited_also_after_all_have_left() {
         "relay.cpu < 64",
         "relay.cpu.mean <= 64",
         "relay.threads >= 1",
-        "relay.descriptors >= 12",
-        "relay.descriptors_after < 12",
+        "relay.descriptors >= 16",
+        "relay.descriptors_after < 16",
     ];
     let flags = held.iter().flat_map(|threshold| ["--threshold", threshold]);
     let flags: Vec<&str> = ["--duration", "1s"].into_iter().chain(flags).collect();

@@ -64,7 +64,7 @@ fn presence_is_a_store_with_one_key() {
     assert_eq!(batch_id, BatchId(1_u64.to_be_bytes()));
     let store = loro::awareness::EphemeralStore::new(30_000);
     store.apply(&updates[0]).unwrap();
-    assert_eq!(store.get("7"), Some(vec![0xcc].into()));
+    assert_eq!(store.get("7"), Some(vec![0xcc_u8].into()));
     assert_eq!(store.keys(), ["7"]);
 }
 
