@@ -9,12 +9,14 @@ mod count;
 mod distribution;
 mod document;
 mod ratio;
+mod resource;
 mod series;
 
 pub use count::{COUNTS, Count};
 pub use distribution::{DISTRIBUTIONS, STAGES};
 pub use document::{markdown_table, threshold_help};
 pub use ratio::{RATIOS, Ratio};
+pub use resource::{RESOURCES, Resource};
 pub use series::{SERIES, Series};
 
 /// One thing that is measured.
@@ -41,6 +43,8 @@ pub enum Kind {
     Count,
     /// A share of one, computed from two counts.
     Ratio,
+    /// One number about the processes of a relay that the run owns.
+    Resource,
     /// One number for each second of the run.
     Series,
 }
@@ -80,6 +84,7 @@ impl Kind {
             Kind::Distribution => "distribution",
             Kind::Count => "count",
             Kind::Ratio => "ratio",
+            Kind::Resource => "resource",
             Kind::Series => "series",
         }
     }
@@ -111,13 +116,16 @@ impl Worse {
     }
 }
 
-/// Every metric with its kind: distributions, counts, ratios, then series.
+/// Every metric with its kind: distributions, counts, ratios, resources, then
+/// series.
 pub fn all() -> impl Iterator<Item = (Kind, &'static Metric)> {
     let distributions = DISTRIBUTIONS.iter().map(|m| (Kind::Distribution, m));
     let counts = COUNTS.iter().map(|count| (Kind::Count, &count.metric));
     let ratios = RATIOS.iter().map(|ratio| (Kind::Ratio, &ratio.metric));
+    let resources = RESOURCES.iter().map(|one| (Kind::Resource, &one.metric));
     let series = SERIES.iter().map(|series| (Kind::Series, &series.metric));
-    distributions.chain(counts).chain(ratios).chain(series)
+    let of_run = distributions.chain(counts).chain(ratios);
+    of_run.chain(resources).chain(series)
 }
 
 /// The distribution called `name`.
@@ -133,6 +141,11 @@ pub fn count(name: &str) -> Option<&'static Count> {
 /// The ratio called `name`.
 pub fn ratio(name: &str) -> Option<&'static Ratio> {
     RATIOS.iter().find(|ratio| ratio.metric.name == name)
+}
+
+/// The resource called `name`.
+pub fn resource(name: &str) -> Option<&'static Resource> {
+    RESOURCES.iter().find(|one| one.metric.name == name)
 }
 
 /// The series called `name`, without the side of the process (`relay_` or
@@ -159,7 +172,9 @@ mod tests {
     fn a_name_is_lower_case_and_a_meaning_is_a_sentence() {
         for (_, metric) in all() {
             let plain = |c: char| c.is_ascii_lowercase() || c == '_';
-            assert!(metric.name.chars().all(plain), "{}", metric.name);
+            // The side of a resource is set apart as a threshold writes it.
+            let name = metric.name.replacen("relay.", "", 1);
+            assert!(name.chars().all(plain), "{name}");
             let meaning = metric.meaning;
             assert!(
                 meaning.ends_with('.') && !meaning.contains('\n'),

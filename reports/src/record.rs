@@ -334,6 +334,24 @@ pub struct Counts {
     /// Bytes of the updates of the edits made, before any protocol framed them.
     #[serde(default)]
     pub bytes_typed: u64,
+    /// Presence messages sent.
+    #[serde(default)]
+    pub presence_sent: u64,
+    /// Presence messages that were due while their client was not live, or for
+    /// which the generator was too late.
+    #[serde(default)]
+    pub presence_skipped: u64,
+    /// Deliveries of presence messages owed: for each one sent, the other live
+    /// clients of its room.
+    #[serde(default)]
+    pub presence_expected: u64,
+    /// Deliveries of presence messages made: one that arrived at one other
+    /// client, or was replaced by a later one that did.
+    #[serde(default)]
+    pub presence_visible: u64,
+    /// Presence messages that the relay refused.
+    #[serde(default)]
+    pub presence_refused: u64,
     /// Connections that ended or failed although the scenario did not ask for it.
     #[serde(default)]
     pub disconnects: u64,
@@ -394,6 +412,9 @@ pub struct Course {
     /// The reason that the relay gave when it refused an update.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected: Option<String>,
+    /// The reason that the relay gave when it refused a presence message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub presence_refused: Option<String>,
     /// A refusal of the engine to make an edit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine_error: Option<String>,
@@ -582,27 +603,37 @@ pub struct Resources {
     pub generator_cpu_by_activity: BTreeMap<String, f64>,
 }
 
-/// The resources one process used from the first connection to the end of the
-/// checks.
+/// The resources that one process used from the first connection to the end of
+/// the checks; of a relay that the run started with a command, those of all
+/// processes of that command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProcessUse {
-    /// Process id.
+    /// Process id; of several processes, that of the first.
     pub pid: u32,
     /// CPU time, user and system, seconds.
     #[cfg_attr(feature = "schema", schemars(range(min = 0.0)))]
     pub cpu_s: f64,
-    /// Peak resident memory, bytes.
+    /// Peak resident memory, bytes. Of several processes, the largest sum among
+    /// the samples of each second, or the peak of one of them if that is larger.
     pub rss_peak_bytes: u64,
     /// Resident memory at the end, bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rss_bytes: Option<u64>,
+    /// Resident memory after the last client had left and the relay had settled,
+    /// bytes (of a relay that the run owns).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rss_after_bytes: Option<u64>,
     /// Most threads seen at any time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threads: Option<u64>,
     /// Most open descriptors seen at any time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub descriptors: Option<u64>,
+    /// Open descriptors after the last client had left and the relay had settled
+    /// (of a relay that the run owns).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub descriptors_after: Option<u64>,
     /// Times that its threads left their CPU to wait for something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub switches_voluntary: Option<u64>,

@@ -267,6 +267,23 @@ pub fn connecting(counts: &Counts) -> Option<String> {
     Some(format!("all initial clients after {took}"))
 }
 
+/// The presence messages, and where they have arrived; `None` if there were none.
+pub fn presence(counts: &Counts) -> Option<String> {
+    let share = share_of(counts.presence_visible, counts.presence_expected);
+    let mut text = format!(
+        "{} sent, {} expected, {} visible{}",
+        quantity::count(counts.presence_sent),
+        quantity::count(counts.presence_expected),
+        quantity::count(counts.presence_visible),
+        share.map_or(String::new(), |share| format!(" ({share})")),
+    );
+    if counts.presence_refused > 0 {
+        let refused = quantity::count(counts.presence_refused);
+        text.push_str(&format!(", {refused} refused"));
+    }
+    (counts.presence_sent > 0).then_some(text)
+}
+
 /// The traffic of the clients, and the bytes received per byte of an update.
 pub fn traffic(counts: &Counts) -> Option<String> {
     if counts.bytes_typed == 0 {

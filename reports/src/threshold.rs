@@ -6,6 +6,8 @@
 //! propagation.p(99) < 100ms    the same, as k6 writes it
 //! convergence.rate == 1        a share; 99.9% is 0.999
 //! lost == 0                    a count
+//! relay.rss < 200MiB           what a relay uses that the run owns, at its peak
+//! relay.cpu.mean < 0.8         the same, over the seconds of the run
 //! propagation{stage:spike}.p99 < 1s   a part of the deliveries: a stage, a
 //!                              room_size, or the link of the receiver
 //! ```
@@ -183,8 +185,14 @@ impl Threshold {
                 let (kind, part) = latency.group.as_ref()?;
                 Some((kind, part))
             }
-            Figure::Count(..) | Figure::Rate(..) => None,
+            Figure::Count(..) | Figure::Rate(..) | Figure::Resource(..) => None,
         }
+    }
+
+    /// Whether it is about the processes of a relay, which are measured only
+    /// where the run owns them.
+    pub fn needs_owned_relay(&self) -> bool {
+        matches!(self.figure, Figure::Resource(..))
     }
 
     /// Returns true if the threshold is missed already and the rest of the run
@@ -198,7 +206,9 @@ impl Threshold {
         };
         let only_grows = matches!(
             self.figure,
-            Figure::Count(..) | Figure::Latency(_, Stat::Max)
+            Figure::Count(..)
+                | Figure::Latency(_, Stat::Max)
+                | Figure::Resource(_, None | Some(Stat::Max))
         );
         let figure = self.figure.of(so_far);
         bounds_from_above
@@ -261,7 +271,7 @@ mod tests {
 
     use super::*;
     use crate::metric::{Kind, Unit};
-    use crate::record::{Convergence, Counts, Distribution};
+    use crate::record::{Convergence, Counts, Distribution, Resources, Series};
 
     /// 100 samples of 1 to 100 ms, 40 rooms, an edit in 1,000 lost.
     fn record() -> Record {
@@ -288,7 +298,29 @@ mod tests {
             connecting_us: Some(2_000_000),
             ..Counts::default()
         });
+        record.resources = Some(resources());
+        let rss = [10.0, 30.0, 20.0].map(|mib: f64| Some(mib * 1_048_576.0));
+        record.series = Some(Series {
+            interval_s: 1.0,
+            t: vec![0.0, 1.0, 2.0, 3.0],
+            columns: [
+                ("relay_cpu", vec![None, Some(0.5), Some(0.25), Some(0.75)]),
+                ("relay_rss_bytes", rss.to_vec()),
+            ]
+            .map(|(name, column)| (name.to_owned(), column))
+            .into(),
+        });
         record
+    }
+
+    /// A relay that let go of its sockets, and not of its memory.
+    fn resources() -> Resources {
+        let used = serde_json::json!({ "pid": 1, "cpu_s": 1.0, "rss_peak_bytes": 41943040 });
+        let mut relay = used.clone();
+        relay["rss_after_bytes"] = (39 << 20).into();
+        relay["descriptors"] = 220.into();
+        relay["descriptors_after"] = 20.into();
+        serde_json::from_value(serde_json::json!({ "generator": used, "relay": relay })).unwrap()
     }
 
     fn judged(text: &str) -> ThresholdResult {
@@ -319,6 +351,17 @@ mod tests {
             ("never_sent == 3", true),
             ("lost_by_absence == 1", true),
             ("rooms_converged >= 39", true),
+            ("relay.rss <= 40MiB", true),
+            ("relay.rss < 41.9MB", false),
+            ("relay.rss.max == 30 MiB", true),
+            ("relay.rss.mean == 20MiB", true),
+            ("relay.rss_after < 39936KiB", false),
+            ("relay.cpu < 0.8", true),
+            ("relay.cpu.mean == 50%", true),
+            ("relay.cpu.p50 == 0.5", true),
+            ("relay.cpu.min > 0.25", false),
+            ("relay.descriptors == 220", true),
+            ("relay.descriptors_after <= 20", true),
         ] {
             assert_eq!(judged(text).met, met, "{text}");
         }
@@ -331,6 +374,8 @@ mod tests {
             "transit.p99 < 1m",
             "visible.rate > 0",
             "import.count == 0",
+            "relay.threads < 100",
+            "relay.threads.mean < 100",
         ] {
             let judged = judged(text);
             assert_eq!((judged.met, judged.observed), (false, None), "{text}");
@@ -363,6 +408,14 @@ mod tests {
             ("sent.p99 == 0", "with `.rate`"),
             ("connecting < 3", "with its unit"),
             ("withdrawn == 0", "unknown metric"),
+            ("relay.rs < 3MiB", "did you mean `relay.rss`?"),
+            ("relay.humidity < 3", "relay.cpu"),
+            ("relay.rss < 3", "a size with its unit"),
+            ("relay.rss < 3.5.1MiB", "a size with its unit"),
+            ("relay.cpu < 3s", "a number of cores"),
+            ("relay.descriptors < 1.5", "a whole number"),
+            ("relay.rss.often < 3MiB", "a statistic over the seconds"),
+            ("relay.rss_after.mean < 3MiB", "without a statistic"),
         ] {
             let error = text.parse::<Threshold>().unwrap_err().to_string();
             assert!(error.contains(message), "{text}: {error}");
@@ -392,10 +445,25 @@ mod tests {
                 (Kind::Count, Unit::Micros) => format!("{} < 1s", metric.name),
                 (Kind::Count, _) => format!("{} == 0", metric.name),
                 (Kind::Ratio, _) => format!("{}.rate == 1", metric.name),
+                (Kind::Resource, Unit::Bytes) => format!("{} < 1MiB", metric.name),
+                (Kind::Resource, _) => format!("{} < 1", metric.name),
                 // A threshold is about the whole run, and not about a second.
                 (Kind::Series, _) => continue,
             };
             assert!(text.parse::<Threshold>().is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_peak_of_the_relay_that_was_exceeded_stays_exceeded() {
+        for (text, is_missed) in [
+            ("relay.rss < 20MiB", true),
+            ("relay.rss.max < 20MiB", true),
+            ("relay.rss.mean < 10MiB", false),
+            ("relay.cpu < 1", false),
+        ] {
+            let threshold: Threshold = text.parse().unwrap();
+            assert_eq!(threshold.cannot_recover(&record()), is_missed, "{text}");
         }
     }
 

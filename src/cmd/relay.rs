@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::ValueEnum;
 use syncbench_loadgen::protocol::ProtocolKind;
 use syncbench_loadgen::relay::{
-    self, EmbeddedRelay, HistoryKind, RelayCommand, announce, broadcast,
+    self, EmbeddedRelay, HistoryKind, RelayCommand, announce, broadcast, end_with_parent,
 };
 use syncbench_loadgen::scenario::RelaySettings;
 use syncbench_reports::record::Status;
@@ -66,6 +66,9 @@ pub fn owned_command(settings: &RelaySettings) -> anyhow::Result<RelayCommand> {
 
 /// Serves until it is told to stop.
 pub fn run(args: Args) -> anyhow::Result<Status> {
+    if args.owned {
+        end_with_parent();
+    }
     // One thread: what one core can relay is the figure people plan with.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -93,11 +93,15 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     payload: Option<u32>,
 
+    /// Mix kinds of edits by shares that add up to 1: text=0.5,map=0.2,presence=0.3
+    #[arg(long, value_name = "KIND=SHARE,...")]
+    mix: Option<String>,
+
     /// Load this relay instead of the embedded one; {room} and {client} are replaced by names
     #[arg(long, value_name = "URL")]
     relay: Option<String>,
 
-    /// Start the relay with this command; --relay gives its address
+    /// Start the relay with this shell command; --relay gives its address
     #[arg(long, value_name = "COMMAND")]
     relay_cmd: Option<String>,
 
@@ -190,6 +194,7 @@ impl Args {
         flags.set_name("workload.arrivals", self.arrivals);
         flags.set_name("workload.phase", self.phase);
         flags.set("workload.payload", self.payload);
+        flags.set_shares("workload.mix", self.mix.as_deref())?;
         if !self.thresholds.is_empty() {
             flags.set("thresholds", Some(self.thresholds.clone()));
         }

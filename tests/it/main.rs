@@ -8,6 +8,7 @@ mod cli;
 mod compare;
 mod datasets;
 mod doctor;
+mod mixed_edits;
 mod owned_relay;
 mod report;
 mod run;

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
-use syncbench_loadgen::process::{Sampler, pid_listening_on};
+use syncbench_loadgen::process::{Sampler, Subject, pid_listening_on};
 
 /// Ends the relay even if a test fails.
 struct Relay(Child);
@@ -31,7 +31,7 @@ fn a_relay_given_by_its_address_is_found_and_sampled_until_it_ends() {
 
     let pid = pid_listening_on(addr).unwrap();
     assert_eq!(pid, relay.0.id());
-    let mut sampler = Sampler::new(pid).unwrap();
+    let mut sampler = Sampler::new(Subject::Process(pid)).unwrap();
     let sample = sampler.sample().unwrap();
     assert!(sample.rss_bytes > 0 && sample.threads > 0);
     assert!(sample.descriptors >= Some(4), "standard ones and a socket");

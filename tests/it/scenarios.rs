@@ -33,6 +33,7 @@ fn a_relay_with_a_memory_brings_everyone_up_to_date() {
             "document.typed=0.02",
         ],
         &["presence", "--duration", "1s", "--clients", "15"],
+        &["whiteboard", "--duration", "1s", "--clients", "15"],
         &["soak", "--duration", "2s", "--set", "churn.per_second=5"],
         &[
             "commuters",

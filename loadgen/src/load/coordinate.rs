@@ -29,6 +29,9 @@ pub struct RelaySide<'a> {
     pub faults: &'a [RelayFault],
     /// The processes to look at once a second.
     pub processes: Processes,
+    /// The time without a new low after which a relay that the run owns has
+    /// settled, once its clients have left.
+    pub settle: Duration,
 }
 
 /// Leads `fleet` through the phases of a run: waits until the initial clients
@@ -72,6 +75,8 @@ pub async fn coordinate(
                 stop = true;
             }
             action = faults.next() => {
+                // A relay that is killed takes its last figures with it.
+                relay.processes.sample(relay.owned.as_deref(), tally.rows());
                 let done = faults.act(action, relay.owned.as_deref_mut()).await?;
                 tally.note_fault(clock.now(), done);
             }
@@ -94,6 +99,13 @@ pub async fn coordinate(
         }
     }
     relay.processes.sample(relay.owned.as_deref(), tally.rows());
+    if relay.owned.is_some() && !is_stopped {
+        tokio::select! {
+            () = relay.processes.settle(relay.settle) => {}
+            // All but this figure has been measured.
+            () = &mut interrupt => {}
+        }
+    }
     Ok(tally.outcome(relay.processes.used()))
 }
 

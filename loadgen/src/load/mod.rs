@@ -14,7 +14,7 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 
 use syncbench_datasets::Trace;
-use syncbench_engines::Engine;
+use syncbench_engines::{Capability, Engine};
 
 use crate::client::disconnect::Disconnect;
 use crate::metrics::Metrics;
@@ -24,7 +24,7 @@ use crate::plan::Plan;
 use crate::process::{TooFewDescriptors, reserve_descriptors};
 use crate::relay::{OwnedRelay, RelayCommand, RelayError, Start};
 use crate::room::initial_document::InitialDocumentError;
-use crate::scenario::Scenario;
+use crate::scenario::{EditKind, Scenario};
 
 pub use coordinate::{RelaySide, coordinate};
 pub use fleet::{Fleet, ThreadFleet};
@@ -83,6 +83,16 @@ pub enum LoadError {
     /// The data set has no times to take a rhythm from.
     #[error("data set {0} has no times: use constant or poisson arrivals, or another data set")]
     NoRhythm(String),
+    /// The engine cannot make the edits of the scenario.
+    #[error("{engine} cannot make `{kind}` edits: {reason}; use other edits, or another engine")]
+    Unsupported {
+        /// The engine's name.
+        engine: &'static str,
+        /// The kind of edits.
+        kind: EditKind,
+        /// Why it cannot make them.
+        reason: &'static str,
+    },
     /// The relay died before the first edit.
     #[error("the relay process ended before the run began ({0})")]
     RelayEnded(ExitStatus),
@@ -112,6 +122,7 @@ pub async fn run(
     let plan = Plan::new(&scenario);
     reserve_descriptors(plan.clients.len() as u32)?;
     check_rhythm(&scenario, &inputs.trace)?;
+    check_engine(&scenario, inputs.engine)?;
     let (mut relay, url) = start_relay(&scenario, &inputs).await?;
     let processes = Processes::new(relay.as_ref(), &url);
     let (scenario, plan) = (Arc::new(scenario), Arc::new(plan));
@@ -121,6 +132,7 @@ pub async fn run(
         owned: relay.as_mut(),
         faults: &scenario.faults,
         processes,
+        settle: scenario.relay.settle,
     };
     tokio::pin!(interrupt);
     let outcome = coordinate(&mut fleet, tally, side, interrupt, &mut watcher).await;
@@ -135,6 +147,29 @@ fn check_rhythm(scenario: &Scenario, trace: &Trace) -> Result<(), LoadError> {
     use crate::schedule::Rhythm;
     if scenario.workload.arrivals == Arrivals::Trace && Rhythm::from_trace(trace).is_none() {
         return Err(LoadError::NoRhythm(trace.name().to_owned()));
+    }
+    Ok(())
+}
+
+/// Refuses kinds of edits that the engine cannot make.
+fn check_engine(scenario: &Scenario, engine: &dyn Engine) -> Result<(), LoadError> {
+    let capabilities = engine.capabilities();
+    for (kind, _) in scenario.workload.edit_shares() {
+        let needed = match kind {
+            EditKind::Trace | EditKind::ReplaceAll => continue,
+            EditKind::RichText => Capability::RichText,
+            EditKind::List => Capability::Lists,
+            EditKind::Map => Capability::Maps,
+            EditKind::MovableList => Capability::MovableLists,
+            EditKind::Tree => Capability::Trees,
+        };
+        if let Some(reason) = capabilities.unsupported_because(needed) {
+            return Err(LoadError::Unsupported {
+                engine: engine.name(),
+                kind,
+                reason,
+            });
+        }
     }
     Ok(())
 }

@@ -105,6 +105,7 @@ impl Outcome {
             scheduled: self.scheduled,
             unsent: self.unsent,
             expected: self.expected,
+            presence_expected: self.presence_expected,
             connecting_us: Some(self.connecting.as_micros() as u64),
             schedule: self.fingerprint.map(|print| format!("{print:016x}")),
             ..counted(&self.total)
@@ -180,6 +181,10 @@ fn counted(total: &Metrics) -> Counts {
         bytes_in: total.bytes_in,
         bytes_out: total.bytes_out,
         bytes_typed: total.bytes_typed,
+        presence_sent: total.presence_sent,
+        presence_skipped: total.presence_skipped,
+        presence_visible: total.presence_visible,
+        presence_refused: total.presence_refused,
         disconnects: total.disconnects,
         outages: total.outages,
         withdrawn: total.never_sent,

@@ -161,6 +161,7 @@ impl Tally {
         let course = Course {
             lost_connections: lost.collect(),
             rejected: finished.rejected,
+            presence_refused: finished.presence_refused,
             engine_error: finished.engine_error,
             workers: WorkerUse {
                 cpu_ns: finished.busy,
@@ -172,6 +173,7 @@ impl Tally {
         self.outcome.add(Outcome {
             unsent: finished.unsent,
             expected: finished.expected,
+            presence_expected: finished.presence_expected,
             convergence: finished.convergence,
             fingerprint: finished.fingerprint,
             course,

@@ -146,6 +146,19 @@ impl<'a> Case<'a> {
         if let Some(reason) = &course.rejected {
             reasons.push(format!("the relay refused updates: {reason}"));
         }
+        if let Some(reason) = &course.presence_refused {
+            let refused = self.counts.presence_refused;
+            reasons.push(format!(
+                "the relay refused {refused} presence messages: {reason}"
+            ));
+        }
+        let (owed, made) = (self.counts.presence_expected, self.counts.presence_visible);
+        if made < owed {
+            let missing = owed - made;
+            reasons.push(format!(
+                "{missing} of {owed} deliveries of presence never arrived"
+            ));
+        }
         if let Some(first) = course.lost_connections.first()
             && course.planned_faults == 0
         {

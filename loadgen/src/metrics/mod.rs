@@ -192,7 +192,7 @@ metrics! {
         /// The same for clients that came back.
         catch_up,
         /// From the intended time of a presence message until another client
-        /// had it.
+        /// had it, or a later one of the same user.
         presence,
         /// By room, from its last edit until its last delivery.
         convergence_time,
@@ -223,6 +223,16 @@ metrics! {
         leaked,
         /// Edits whose writers left for good before they could be sent.
         never_sent,
+        /// Presence messages sent.
+        presence_sent,
+        /// Presence messages that were due while their client was not live, or
+        /// for which the generator was too late.
+        presence_skipped,
+        /// Presence messages that arrived at one other client, or were replaced
+        /// by a later one that did.
+        presence_visible,
+        /// Presence messages that the relay refused.
+        presence_refused,
         /// Connections that ended, or failed, without the scenario's doing.
         disconnects,
         /// Connections that the scenario ended.

@@ -39,6 +39,8 @@ pub struct Outcome {
     pub unsent: u64,
     /// Deliveries that were due.
     pub expected: u64,
+    /// Deliveries of presence messages that were due.
+    pub presence_expected: u64,
     /// The check of all rooms.
     pub convergence: Convergence,
     /// The time that it took to connect the initial clients.
@@ -72,6 +74,7 @@ impl Outcome {
             scheduled: 0,
             unsent: 0,
             expected: 0,
+            presence_expected: 0,
             convergence: Convergence::default(),
             connecting: Duration::ZERO,
             fingerprint: Some(0),
@@ -98,6 +101,7 @@ impl Outcome {
         self.total.add(&other.total);
         self.unsent += other.unsent;
         self.expected += other.expected;
+        self.presence_expected += other.presence_expected;
         convergence::add(&mut self.convergence, other.convergence);
         self.connecting = self.connecting.max(other.connecting);
         merge_courses(&mut self.course, other.course);
@@ -163,6 +167,7 @@ fn merge_courses(course: &mut Course, other: Course) {
     keep_first(&mut course.unreachable_ns, other.unreachable_ns);
     keep_first(&mut course.worker_failed, other.worker_failed);
     keep_first(&mut course.rejected, other.rejected);
+    keep_first(&mut course.presence_refused, other.presence_refused);
     keep_first(&mut course.engine_error, other.engine_error);
     let (workers, others) = (&mut course.workers, other.workers);
     workers.threads += others.threads;

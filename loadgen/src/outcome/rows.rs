@@ -134,6 +134,12 @@ impl Rows {
         self.processes.insert(column.to_owned(), value);
     }
 
+    /// Forgets what the processes of a side use, because nothing is known of them
+    /// any more.
+    pub fn forget(&mut self, side: &str) {
+        self.processes.retain(|column, _| !column.starts_with(side));
+    }
+
     /// Adds what one worker measured. Returns the row when every worker has
     /// reported its second.
     pub fn add(&mut self, second: u64, metrics: &Metrics, gauges: &Gauges) -> Option<&Row> {

@@ -19,6 +19,7 @@ fn events(worker: usize, samples: &[(Nanos, Nanos)]) -> Vec<WorkerEvent> {
         for &(latency, lag) in samples {
             metrics.sent += 1;
             metrics.visible += 1;
+            metrics.presence_refused += latency & 1;
             metrics.duplicated += latency & 1;
             metrics.corrupt += latency >> 1 & 1;
             metrics.leaked += latency >> 2 & 1;
@@ -48,6 +49,7 @@ fn events(worker: usize, samples: &[(Nanos, Nanos)]) -> Vec<WorkerEvent> {
     let finished = Finished {
         unsent: worker as u64,
         expected: samples.len() as u64 + worker as u64,
+        presence_expected: 7 * worker as u64,
         convergence: Convergence {
             rooms: 61,
             converged: 1,
@@ -58,6 +60,7 @@ fn events(worker: usize, samples: &[(Nanos, Nanos)]) -> Vec<WorkerEvent> {
         busy: 1_000 * samples.len() as Nanos,
         elapsed: 2_000_000,
         engine_error: (worker > 1).then(|| format!("position {}", samples.len())),
+        presence_refused: (worker > 0).then(|| format!("status {worker}")),
         rejected: (worker < 2).then(|| format!("status {}", samples.len())),
         lost: (0..60).map(|at| lost(worker as u32, 10 * at)).collect(),
         fingerprint: Some(u64::MAX - worker as u64),

@@ -33,8 +33,10 @@ fn sum(one: ProcessUse, other: &ProcessUse) -> ProcessUse {
         cpu_s: one.cpu_s + other.cpu_s,
         rss_peak_bytes: one.rss_peak_bytes + other.rss_peak_bytes,
         rss_bytes: both(one.rss_bytes, other.rss_bytes),
+        rss_after_bytes: both(one.rss_after_bytes, other.rss_after_bytes),
         threads: both(one.threads, other.threads),
         descriptors: both(one.descriptors, other.descriptors),
+        descriptors_after: both(one.descriptors_after, other.descriptors_after),
         switches_voluntary: both(one.switches_voluntary, other.switches_voluntary),
         switches_involuntary: both(one.switches_involuntary, other.switches_involuntary),
     }

@@ -13,8 +13,10 @@ pub fn usage_of(pid: u32) -> Option<ProcessUse> {
         cpu_s: reading.cpu_s,
         rss_peak_bytes: reading.rss_peak_bytes,
         rss_bytes: Some(reading.rss_bytes),
+        rss_after_bytes: None,
         threads: Some(reading.threads),
         descriptors: reading.descriptors,
+        descriptors_after: None,
         switches_voluntary: Some(switches.voluntary),
         switches_involuntary: Some(switches.involuntary),
     })

@@ -19,7 +19,7 @@ impl Protocol for Broadcast {
         false
     }
 
-    fn presence(&mut self, _state: &[u8]) -> Option<Frame> {
+    fn presence(&mut self, _key: &str, _state: &[u8]) -> Option<Frame> {
         None
     }
 

@@ -92,9 +92,9 @@ pub trait Protocol {
     /// Returns whether the relay acknowledges updates.
     fn acknowledges(&self) -> bool;
 
-    /// Returns the frame with the presence of this client's user; `None` where the
-    /// protocol carries none.
-    fn presence(&mut self, state: &[u8]) -> Option<Frame>;
+    /// Returns the frame with the presence of this client's user, who is called
+    /// `key`; `None` where the protocol carries none.
+    fn presence(&mut self, key: &str, state: &[u8]) -> Option<Frame>;
 
     /// Returns the frame that asks the relay for a sign of life; whatever the relay
     /// sends next is an answer.
@@ -142,8 +142,20 @@ pub enum Event {
         /// The relay's reason.
         reason: String,
     },
-    /// The presence of another user of the room.
-    Presence(Bytes),
+    /// The relay has let the client in to the presence of the room's users.
+    PresenceJoined,
+    /// The relay does not let the client in to the presence of the room's users,
+    /// or has evicted it from there.
+    PresenceRefused(String),
+    /// The relay has refused a message with the presence of this client's user.
+    PresenceRejected(String),
+    /// The presence of a user of the room.
+    Presence {
+        /// The name under which the user shows it.
+        key: String,
+        /// The state of the user.
+        state: Bytes,
+    },
     /// The relay gave a sign of life.
     Alive,
     /// The relay asks for this frame: send it, before anything that waits.

@@ -1,6 +1,7 @@
 //! The embedded relays, and the process that runs one.
 
 pub mod broadcast;
+mod command;
 mod history;
 pub mod loro;
 mod owned;
@@ -13,7 +14,7 @@ use crate::protocol::ProtocolKind;
 
 pub use history::HistoryKind;
 pub use owned::{OwnedRelay, Start};
-pub use process::{RelayCommand, RelayError, RelayProcess, announce};
+pub use process::{RelayCommand, RelayError, RelayProcess, announce, end_with_parent};
 pub use server::Listener;
 
 /// The settings of an embedded relay that do not depend on its protocol.

@@ -3,16 +3,20 @@
 use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::net::TcpStream;
-use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::command::CommandGroup;
 use super::{RelayCommand, RelayError, RelayProcess};
 use crate::net::target::{UrlTemplate, host_and_port};
+use crate::process::{Subject, group, listener_of};
+
+/// The longest time in which an address that something listens at answers.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The way in which a relay is started.
 #[derive(Debug, Clone)]
@@ -22,9 +26,9 @@ pub enum Start {
         /// The executable and its arguments, without the address to listen on.
         command: RelayCommand,
     },
-    /// Starts any program with a shell.
+    /// Starts any command with a shell.
     Command {
-        /// The program and its arguments.
+        /// The command, which must run as long as the relay does.
         command: String,
         /// The address at which it listens once it is ready.
         url: UrlTemplate,
@@ -45,7 +49,7 @@ pub struct OwnedRelay {
 #[derive(Debug)]
 enum Running {
     Embedded(RelayProcess),
-    Command(Child),
+    Command(CommandGroup),
 }
 
 impl OwnedRelay {
@@ -68,50 +72,56 @@ impl OwnedRelay {
         &self.url
     }
 
-    /// Returns its process id while it runs.
-    pub fn pid(&self) -> Option<u32> {
-        match self.running.as_ref()? {
-            Running::Embedded(process) => Some(process.pid()),
-            Running::Command(child) => child.id(),
-        }
+    /// Returns the processes that it consists of, while it runs.
+    pub fn subject(&self) -> Option<Subject> {
+        Some(match self.running.as_ref()? {
+            Running::Embedded(process) => Subject::Process(process.pid()),
+            Running::Command(command) => Subject::Group(command.id()),
+        })
     }
 
-    /// Completes when the process ends by itself; never after [`Self::kill`].
+    /// Completes when the process, or the shell of the command, ends by itself;
+    /// never after [`Self::kill`].
     ///
     /// # Errors
     /// If the system cannot wait for the process.
     pub async fn ended(&mut self) -> io::Result<ExitStatus> {
         match &mut self.running {
             Some(Running::Embedded(process)) => process.ended().await,
-            Some(Running::Command(child)) => child.wait().await,
+            Some(Running::Command(command)) => command.ended().await,
             None => std::future::pending().await,
         }
     }
 
-    /// Suspends the process, like a machine that hangs.
+    /// Suspends all of its processes, like a machine that hangs.
     pub fn pause(&self) {
         self.signal(Signal::STOP);
     }
 
-    /// Resumes the process after a pause.
+    /// Resumes its processes after a pause.
     pub fn resume(&self) {
         self.signal(Signal::CONT);
     }
 
     fn signal(&self, signal: Signal) {
-        let pid = self.pid().and_then(|pid| i32::try_from(pid).ok());
-        if let Some(pid) = pid.and_then(Pid::from_raw) {
-            // A process that has just ended cannot and need not be signalled.
-            let _ = kill_process(pid, signal);
+        match &self.running {
+            Some(Running::Embedded(process)) => {
+                let pid = i32::try_from(process.pid()).ok().and_then(Pid::from_raw);
+                // A process that has just ended cannot and need not be signalled.
+                let _ = pid.map(|pid| kill_process(pid, signal));
+            }
+            Some(Running::Command(command)) => command.signal(signal),
+            None => {}
         }
     }
 
-    /// Kills the process, which loses everything that it kept in memory.
+    /// Kills all of its processes, which lose everything that they kept in
+    /// memory.
     pub async fn kill(&mut self) {
         self.signal(Signal::KILL);
         match self.running.take() {
             Some(Running::Embedded(mut process)) => drop(process.ended().await),
-            Some(Running::Command(mut child)) => drop(child.wait().await),
+            Some(Running::Command(command)) => command.kill().await,
             None => {}
         }
     }
@@ -126,15 +136,13 @@ impl OwnedRelay {
         Ok(())
     }
 
-    /// Stops the relay, and waits until it has ended.
+    /// Stops the relay, and waits until all of it has ended.
     pub async fn stop(mut self) {
         // A paused process could not end.
         self.resume();
         match self.running.take() {
             Some(Running::Embedded(process)) => process.stop().await,
-            Some(Running::Command(mut child)) => {
-                let _ = child.kill().await;
-            }
+            Some(Running::Command(command)) => command.kill().await,
             None => {}
         }
     }
@@ -162,55 +170,102 @@ async fn launch(
             url,
             ready_timeout,
         } => {
-            let child = shell(command)?;
-            let child = ready(child, command, url, *ready_timeout).await?;
-            Ok((Running::Command(child), None, url.clone()))
+            let start = Ready {
+                command,
+                url,
+                within: *ready_timeout,
+            };
+            let running = start.run().await?;
+            Ok((Running::Command(running), None, url.clone()))
         }
     }
 }
 
-/// Starts `command` with a shell, which it replaces.
-fn shell(command: &str) -> Result<Child, RelayError> {
-    Command::new("sh")
-        .args(["-c", &format!("exec {command}")])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| RelayError::Spawn {
-            program: command.into(),
-            error,
-        })
-}
-
-/// Waits until the relay listens at `url`.
-async fn ready(
-    mut child: Child,
-    command: &str,
-    url: &UrlTemplate,
+/// A command to run until it listens.
+struct Ready<'a> {
+    command: &'a str,
+    url: &'a UrlTemplate,
+    /// The longest time until it listens.
     within: Duration,
-) -> Result<Child, RelayError> {
-    let not_ready = |reason: String| RelayError::NotReady {
-        command: command.to_owned(),
-        reason,
-    };
-    let address = url.url("room-0", "client-0");
-    let address = address.map_err(|error| not_ready(error.to_string()))?;
-    let (host, port) = host_and_port(&address);
-    let until = Instant::now() + within;
-    loop {
-        if let Ok(Some(status)) = child.try_wait() {
-            return Err(not_ready(format!("it ended immediately ({status})")));
+}
+
+impl Ready<'_> {
+    /// Starts the command, and waits until it listens.
+    async fn run(&self) -> Result<CommandGroup, RelayError> {
+        let address = self.url.url("room-0", "client-0");
+        let address = address.map_err(|error| self.failed(error.to_string()))?;
+        let address = host_and_port(&address);
+        if is_taken(address).await {
+            return Err(RelayError::Taken {
+                command: self.command.to_owned(),
+                url: self.url.clone(),
+            });
         }
-        let left = until.saturating_duration_since(Instant::now());
-        if let Ok(Ok(_)) = timeout(left, TcpStream::connect((host, port))).await {
-            return Ok(child);
+        let running = CommandGroup::start(self.command).await;
+        let mut running = running.map_err(|error| RelayError::Spawn {
+            program: "sh".into(),
+            error,
+        })?;
+        match self.listens(&mut running, address).await {
+            Ok(()) => Ok(running),
+            Err(error) => {
+                running.kill().await;
+                Err(error)
+            }
         }
-        if left.is_zero() {
-            return Err(not_ready(format!(
-                "it does not listen at {url} after {within:?}"
-            )));
-        }
-        sleep(Duration::from_millis(20)).await;
     }
+
+    /// Waits until the command listens at `address`.
+    async fn listens(
+        &self,
+        running: &mut CommandGroup,
+        address: (&str, u16),
+    ) -> Result<(), RelayError> {
+        let until = Instant::now() + self.within;
+        loop {
+            if let Ok(Some(status)) = running.status() {
+                return Err(self.failed(format!(
+                    "it ended immediately ({status}); it must run as long as the relay does"
+                )));
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if let Ok(Ok(_)) = timeout(left, TcpStream::connect(address)).await {
+                return self.check_owner(running.id());
+            }
+            if left.is_zero() {
+                return Err(self.failed(format!(
+                    "it does not listen at {} after {:?}",
+                    self.url, self.within
+                )));
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Refuses a listener that is known to be none of the command's processes:
+    /// what happens to them and what they use would not be the relay's.
+    fn check_owner(&self, group: u32) -> Result<(), RelayError> {
+        match listener_of(self.url).filter(|&pid| !group::contains(group, pid)) {
+            None => Ok(()),
+            Some(pid) => Err(self.failed(format!(
+                "process {pid} listens at {}, and is not in the process group of the command; \
+                 let the command run the relay in the foreground, or start the relay yourself \
+                 and give its address alone",
+                self.url
+            ))),
+        }
+    }
+
+    fn failed(&self, reason: String) -> RelayError {
+        RelayError::NotReady {
+            command: self.command.to_owned(),
+            reason,
+        }
+    }
+}
+
+/// Whether something listens at the address.
+async fn is_taken(address: (&str, u16)) -> bool {
+    let connected = timeout(ANSWER_TIMEOUT, TcpStream::connect(address)).await;
+    matches!(connected, Ok(Ok(_)))
 }

@@ -13,6 +13,8 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::timeout;
 
+use crate::net::target::UrlTemplate;
+
 /// The longest time until a relay announces its address.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -34,12 +36,23 @@ pub struct RelayCommand {
 #[derive(Debug, thiserror::Error)]
 pub enum RelayError {
     /// The program cannot be run.
-    #[error("cannot start the embedded relay `{}`: {error}", program.display())]
+    #[error("cannot start the relay `{}`: {error}", program.display())]
     Spawn {
         /// The executable.
         program: PathBuf,
         /// The system's error.
         error: io::Error,
+    },
+    /// Something listens at the relay's address before it is started.
+    #[error(
+        "something listens at {url} already, before `{command}` was started: end it, or use another \
+         port; to measure what listens there, give its address alone"
+    )]
+    Taken {
+        /// The command that would start the relay.
+        command: String,
+        /// The address of the relay.
+        url: UrlTemplate,
     },
     /// The relay does not listen.
     #[error("the relay `{command}` did not start: {reason}")]
@@ -68,6 +81,17 @@ pub fn announce(listening: SocketAddr) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{line}")?;
     stdout.flush()
+}
+
+/// Lets the system kill this process when its parent ends, as an embedded relay
+/// needs: one that is suspended cannot notice that its stdin was closed.
+pub fn end_with_parent() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{Signal, set_parent_process_death_signal};
+        // Where it is refused, the end of stdin still ends a relay that runs.
+        let _ = set_parent_process_death_signal(Some(Signal::KILL));
+    }
 }
 
 /// A running embedded relay.

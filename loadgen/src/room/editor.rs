@@ -1,4 +1,5 @@
-//! The edits of simulated users: all of one kind, made in the user's replica.
+//! The edits of simulated users, of one kind or of several, made in the user's
+//! replica.
 
 use std::sync::Arc;
 
@@ -23,27 +24,41 @@ const INSERTS_PER_DELETE: u64 = 4;
 /// The edits of one simulated user.
 #[derive(Debug)]
 pub struct Editor {
-    kind: EditKind,
+    kinds: Vec<Kind>,
     typist: Typist,
     /// The text that each edit inserts instead of the trace's.
     payload: Option<String>,
     rng: Xoshiro256PlusPlus,
-    made: u64,
     nodes: Vec<NodeId>,
+}
+
+/// A kind of edits that a user makes.
+#[derive(Debug)]
+struct Kind {
+    kind: EditKind,
+    share: f64,
+    /// The number of edits of this kind so far.
+    made: u64,
 }
 
 impl Editor {
     /// Creates the editor of `client`, one of `writers`.
     pub fn new(scenario: &Scenario, trace: &Arc<Trace>, client: ClientId, writers: usize) -> Self {
+        let kinds = scenario.workload.edit_shares().into_iter();
         Self {
-            kind: scenario.workload.edits,
+            kinds: kinds
+                .map(|(kind, share)| Kind {
+                    kind,
+                    share,
+                    made: 0,
+                })
+                .collect(),
             typist: Typist::new(Arc::clone(trace), client.0 as usize % writers, writers),
             payload: scenario
                 .workload
                 .payload
                 .map(|bytes| "x".repeat(bytes as usize)),
             rng: client_rng(scenario.seed ^ 0xED17, client),
-            made: 0,
             nodes: Vec::new(),
         }
     }
@@ -54,20 +69,37 @@ impl Editor {
     /// # Errors
     /// When the engine refuses it.
     pub fn edit(&mut self, replica: &mut dyn Replica) -> Result<bool, EngineError> {
-        let made = match self.kind {
+        let drawn = self.draw();
+        let Kind { kind, made, .. } = self.kinds[drawn];
+        let has_edited = match kind {
             EditKind::Trace => self.type_next(replica)?,
-            EditKind::RichText => self.type_or_mark(replica)?,
+            EditKind::RichText => self.type_or_mark(made, replica)?,
             EditKind::ReplaceAll => self.replace_all(replica)?,
-            EditKind::List => self.edit_list(replica)?,
+            EditKind::List => self.edit_list(made, replica)?,
             EditKind::Map => self.set_key(replica)?,
-            EditKind::MovableList => self.arrange(replica)?,
-            EditKind::Tree => self.grow(replica)?,
+            EditKind::MovableList => self.arrange(made, replica)?,
+            EditKind::Tree => self.grow(made, replica)?,
         };
-        if made {
+        if has_edited {
             replica.commit();
-            self.made += 1;
+            self.kinds[drawn].made += 1;
         }
-        Ok(made)
+        Ok(has_edited)
+    }
+
+    /// Draws the kind of the next edit, by the shares. One kind alone takes no
+    /// chance.
+    fn draw(&mut self) -> usize {
+        if self.kinds.len() == 1 {
+            return 0;
+        }
+        let total: f64 = self.kinds.iter().map(|kind| kind.share).sum();
+        let mut at = self.rng.random::<f64>() * total;
+        let drawn = self.kinds.iter().position(|kind| {
+            at -= kind.share;
+            at < 0.0
+        });
+        drawn.unwrap_or(self.kinds.len() - 1)
     }
 
     fn type_next(&mut self, replica: &mut dyn Replica) -> Result<bool, EngineError> {
@@ -83,9 +115,9 @@ impl Editor {
         Ok(true)
     }
 
-    fn type_or_mark(&mut self, replica: &mut dyn Replica) -> Result<bool, EngineError> {
+    fn type_or_mark(&mut self, made: u64, replica: &mut dyn Replica) -> Result<bool, EngineError> {
         let len = replica.text_len();
-        if self.made % TYPED_PER_MARK != TYPED_PER_MARK - 1 || len < 2 {
+        if made % TYPED_PER_MARK != TYPED_PER_MARK - 1 || len < 2 {
             return self.type_next(replica);
         }
         let start = self.rng.random_range(0..len - 1);
@@ -114,8 +146,8 @@ impl Editor {
 
     /// Each writer deletes less than it inserted before, so that there always
     /// is something to delete.
-    fn edit_list(&mut self, replica: &mut dyn Replica) -> Result<bool, EngineError> {
-        match self.made % INSERTS_PER_DELETE {
+    fn edit_list(&mut self, made: u64, replica: &mut dyn Replica) -> Result<bool, EngineError> {
+        match made % INSERTS_PER_DELETE {
             3 => replica.edit(&Edit::ListDelete { pos: 0, len: 1 })?,
             _ => {
                 let value = Value::Int(self.rng.random_range(0..1_000_000));
@@ -137,15 +169,15 @@ impl Editor {
 
     /// Nobody deletes, so that there are at least as many elements as this writer
     /// has inserted.
-    fn arrange(&mut self, replica: &mut dyn Replica) -> Result<bool, EngineError> {
-        let inserted = self.made.div_ceil(3) as usize;
+    fn arrange(&mut self, made: u64, replica: &mut dyn Replica) -> Result<bool, EngineError> {
+        let inserted = made.div_ceil(3) as usize;
         let value = Value::Int(self.rng.random_range(0..1_000_000));
-        if inserted < 2 || self.made.is_multiple_of(3) {
+        if inserted < 2 || made.is_multiple_of(3) {
             replica.edit(&Edit::MovableInsert { pos: 0, value })?;
             return Ok(true);
         }
         let pos = self.rng.random_range(0..inserted);
-        let edit = match self.made % 3 {
+        let edit = match made % 3 {
             1 => Edit::MovableSet { pos, value },
             _ => Edit::MovableMove {
                 from: pos,
@@ -158,9 +190,9 @@ impl Editor {
 
     /// Own nodes are only moved below older own ones, so that none becomes its
     /// own ancestor.
-    fn grow(&mut self, replica: &mut dyn Replica) -> Result<bool, EngineError> {
+    fn grow(&mut self, made: u64, replica: &mut dyn Replica) -> Result<bool, EngineError> {
         let nodes = self.nodes.len();
-        if self.made.is_multiple_of(2) || nodes < 2 {
+        if made.is_multiple_of(2) || nodes < 2 {
             let parent = (nodes > 0).then(|| self.nodes[self.rng.random_range(0..nodes)]);
             self.nodes.push(replica.tree_create(parent)?);
         } else {
@@ -183,14 +215,14 @@ mod tests {
     use syncbench_engines::Export;
 
     use super::*;
-    use crate::scenario::Workload;
+    use crate::scenario::{Mix, Workload};
 
     /// Several writers of each kind, which sync with each other now and then.
     #[test]
     fn writers_of_every_kind_always_find_something_to_do() {
         let trace = Arc::new(syncbench_datasets::load("automerge-paper").unwrap());
         let engine = syncbench_engines::engines()[0];
-        for edits in [
+        let alone = [
             EditKind::Trace,
             EditKind::RichText,
             EditKind::List,
@@ -198,10 +230,13 @@ mod tests {
             EditKind::MovableList,
             EditKind::Tree,
             EditKind::ReplaceAll,
-        ] {
+        ];
+        let alone = alone.map(|edits| (edits, None));
+        for (edits, mix) in alone.into_iter().chain([(EditKind::Trace, Some(mix()))]) {
             let scenario = Scenario {
                 workload: Workload {
                     edits,
+                    mix,
                     ..Workload::default()
                 },
                 duration: Duration::from_secs(1),
@@ -224,6 +259,54 @@ mod tests {
             exchange(&mut replicas);
             assert_eq!(replicas[0].state_hash(), replicas[2].state_hash());
         }
+    }
+
+    /// Every kind that can be mixed.
+    fn mix() -> Mix {
+        Mix {
+            text: 0.4,
+            rich_text: 0.1,
+            list: 0.1,
+            map: 0.2,
+            movable_list: 0.1,
+            tree: 0.1,
+            presence: 0.0,
+        }
+    }
+
+    /// The kinds that an editor of this client draws.
+    fn drawn(mix: Mix, seed: u64, client: u32) -> Vec<EditKind> {
+        let trace = Arc::new(syncbench_datasets::load("automerge-paper").unwrap());
+        let workload = Workload {
+            mix: Some(mix),
+            ..Workload::default()
+        };
+        let scenario = Scenario {
+            workload,
+            seed,
+            ..Scenario::default()
+        };
+        let mut editor = Editor::new(&scenario, &trace, ClientId(client), 3);
+        let draws = (0..4_000).map(|_| editor.draw()).collect::<Vec<_>>();
+        draws
+            .iter()
+            .map(|&drawn| editor.kinds[drawn].kind)
+            .collect()
+    }
+
+    #[test]
+    fn kinds_are_drawn_by_their_shares_and_the_seed() {
+        let kinds = drawn(mix(), 7, 0);
+        for (kind, share) in mix().edits() {
+            let count = kinds.iter().filter(|drawn| **drawn == kind).count();
+            let found = count as f64 / kinds.len() as f64;
+            // Four standard deviations.
+            let tolerance = 4.0 * (share * (1.0 - share) / kinds.len() as f64).sqrt();
+            assert!((found - share).abs() < tolerance, "{kind}: {found}");
+        }
+        assert_eq!(drawn(mix(), 7, 0), kinds);
+        assert_ne!(drawn(mix(), 8, 0), kinds);
+        assert_ne!(drawn(mix(), 7, 1), kinds);
     }
 
     fn exchange(replicas: &mut [Box<dyn Replica>]) {

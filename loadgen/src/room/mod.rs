@@ -11,6 +11,7 @@ pub mod initial_document;
 pub mod ledger;
 mod member;
 pub mod meter;
+mod presence;
 mod present;
 mod recent;
 pub mod replica;
@@ -34,6 +35,7 @@ use delivery::Delivery;
 use inbox::{Arrival, OwnTime};
 pub use member::Member;
 use meter::Meter;
+use presence::Presences;
 pub use present::MemberState;
 use present::PresentMember;
 use recent::Recent;
@@ -59,6 +61,8 @@ pub struct Room {
     pub members: Vec<Member>,
     /// The edits, and the replicas at which they are visible.
     pub ledger: Ledger,
+    /// The presence messages, and where they have arrived.
+    presences: Presences,
     context: Rc<RoomContext>,
     meter: Rc<Meter>,
     /// The index of its size among the scenario's room classes.
@@ -89,8 +93,10 @@ impl Room {
             members.push(Member::new(client, plan, writer));
         }
         let clients = planned.clients.iter().enumerate();
+        let has_presence = context.scenario.presence_bytes().is_some();
         Self {
             index,
+            presences: Presences::new(if has_presence { members.len() } else { 0 }),
             slots: clients
                 .map(|(slot, &client)| (peer_of(client), slot))
                 .collect(),
@@ -148,6 +154,7 @@ impl Room {
         }
         member.depart();
         self.ledger.depart(slot);
+        self.presences.leave(slot);
     }
 
     /// Begins the session of the client in `slot`, whose connection is open.
@@ -207,7 +214,24 @@ impl Room {
         let member = &mut self.members[slot];
         if member.present().is_some_and(PresentMember::has_caught_up) {
             member.caught_up(self.meter.now());
+            self.presences.join(slot);
         }
+    }
+
+    /// Notes that the connection of the client in `slot` is gone.
+    pub fn disconnected(&mut self, slot: usize, now: Nanos) {
+        self.members[slot].disconnected(now);
+        self.presences.leave(slot);
+    }
+
+    /// The number of deliveries, of edits and of presence.
+    fn deliveries(&self) -> u64 {
+        self.ledger.visible() + self.presences.visible()
+    }
+
+    /// Whether everything has arrived that is owed to a member.
+    fn is_complete(&self) -> bool {
+        self.ledger.is_complete() && self.presences.is_complete()
     }
 
     /// Lets the member in `slot` make the edit intended for `intended`: into
@@ -320,21 +344,43 @@ impl Room {
         Ok(())
     }
 
-    /// Queues the presence message of the client in `slot`.
+    /// Queues the presence message of the client in `slot`, which consists of the
+    /// message's number and of as many more bytes as the scenario asks for.
     pub fn announce_presence(&mut self, slot: usize, intended: Nanos) {
-        let bytes = self.context.scenario.presence;
-        let bytes = bytes.map_or(0, |presence| presence.bytes);
+        let now = self.meter.now();
         let member = &mut self.members[slot];
-        if !member.is_live() {
+        let is_live = member.is_live();
+        let Some(present) = member.present_mut().filter(|_| is_live) else {
+            self.meter.record(|metrics| metrics.presence_skipped += 1);
             return;
-        }
-        let mut state = intended.to_le_bytes().to_vec();
+        };
+        let number = u64::from(self.presences.send(slot, intended, now));
+        let bytes = self.context.scenario.presence_bytes().unwrap_or(0);
+        let mut state = number.to_le_bytes().to_vec();
         state.resize((bytes as usize).max(state.len()), 0);
-        if let Some(present) = member.present_mut()
-            && let Some(frame) = present.protocol.presence(&state)
-        {
+        let key = present.doc.peer().to_string();
+        if let Some(frame) = present.protocol.presence(&key, &state) {
             present.queue_frame(frame);
         }
+        self.meter.record(|metrics| metrics.presence_sent += 1);
+    }
+
+    /// Takes the presence that the user called `key` shows to the member in
+    /// `slot`. That of strangers does not count.
+    fn take_presence(&mut self, (slot, at): (usize, Nanos), key: &str, state: &[u8]) {
+        let sender = key.parse().ok().and_then(|peer| self.slots.get(&peer));
+        let (Some(&sender), Some(number)) = (sender, state.first_chunk()) else {
+            return;
+        };
+        let shown = self
+            .presences
+            .show(slot, sender, u64::from_le_bytes(*number));
+        self.meter.record(|metrics| {
+            metrics.presence_visible += shown.len() as u64;
+            for intended in shown {
+                metrics.presence.record(at.saturating_sub(intended));
+            }
+        });
     }
 
     /// Takes a message that reached the member in `slot`. A document imports it
@@ -406,12 +452,20 @@ impl Room {
                 let reason = format!("the relay evicted the client: {reason}");
                 self.end_session("evicted", reason, received);
             }
-            Event::Presence(state) => {
-                if let Some(intended) = state.first_chunk() {
-                    let latency = at.saturating_sub(Nanos::from_le_bytes(*intended));
-                    self.meter
-                        .record(|metrics| metrics.presence.record(latency));
-                }
+            Event::Presence { key, state } => self.take_presence((slot, at), &key, &state),
+            Event::PresenceJoined => {
+                present.join_presence();
+                self.check_caught_up(slot);
+            }
+            // Nobody misses what the scenario does not have.
+            Event::PresenceRefused(reason) if present.needs_presence() => {
+                let reason = format!("the relay refused presence: {reason}");
+                self.end_session("presence refused", reason, received);
+            }
+            Event::PresenceRefused(_) => {}
+            Event::PresenceRejected(reason) => {
+                self.meter.record(|metrics| metrics.presence_refused += 1);
+                received.presence_refused.get_or_insert(reason);
             }
             Event::Answer(frame) => present.queue_first(frame),
             Event::Alive => {}
@@ -555,6 +609,8 @@ pub struct Received {
     pub ended: Option<String>,
     /// The relay's reason for rejecting an update.
     pub rejected: Option<String>,
+    /// Why the relay refused a presence message.
+    pub presence_refused: Option<String>,
     /// The number of updates that wait to be imported.
     pub to_import: usize,
 }

@@ -74,6 +74,9 @@ pub struct PresentMember {
     /// When the current attempt to join was due to begin.
     joining_since: Nanos,
     has_been_live: bool,
+    /// Whether the client has joined the presence of the room; `None` if it does
+    /// not need to.
+    presence_joined: Option<bool>,
     /// True if edits wait until their batch is sent.
     pub(super) batching: bool,
 }
@@ -158,6 +161,7 @@ impl PresentMember {
             next_update: 0,
             joining_since: planned,
             has_been_live: false,
+            presence_joined: scenario.presence_bytes().map(|_| false),
             batching: false,
         };
         (present, started)
@@ -299,6 +303,7 @@ impl PresentMember {
     /// Begins a session whose first messages are `frames`.
     pub(super) fn begin_session(&mut self, frames: Vec<Frame>) {
         self.connection = Connection::Joining { awaited: None };
+        self.presence_joined = self.presence_joined.map(|_| false);
         self.outgoing.clear();
         let queue = frames.into_iter().map(|frame| Outgoing {
             frame,
@@ -318,9 +323,21 @@ impl PresentMember {
         };
     }
 
+    /// Notes that the relay has let the client in to the presence.
+    pub(super) fn join_presence(&mut self) {
+        self.presence_joined = self.presence_joined.map(|_| true);
+    }
+
+    /// Whether the client is to show presence.
+    pub(super) fn needs_presence(&self) -> bool {
+        self.presence_joined.is_some()
+    }
     /// Returns true if the client has been admitted and has everything that the relay
     /// had then.
     pub(super) fn has_caught_up(&self) -> bool {
+        if self.presence_joined == Some(false) {
+            return false;
+        }
         let Connection::Joining {
             awaited: Some(awaited),
         } = &self.connection

@@ -45,6 +45,8 @@ pub struct FirstErrors {
     pub engine: Option<EngineError>,
     /// The relay's reason for rejecting an update.
     pub rejected: Option<String>,
+    /// Why the relay refused a presence message.
+    pub presence_refused: Option<String>,
 }
 
 /// Edits of one client that leave together.
@@ -108,7 +110,7 @@ impl Rooms {
     fn room<T>(&self, member: MemberRef, with: impl FnOnce(&mut Room) -> T) -> T {
         let mut rooms = self.rooms.borrow_mut();
         let room = &mut rooms[member.room.0];
-        let visible = room.ledger.visible();
+        let deliveries = room.deliveries();
         let was_live = room.members[member.slot].is_live();
         let state = room.members[member.slot].state();
         let result = with(room);
@@ -117,7 +119,7 @@ impl Rooms {
             let live = self.initial_live.get() + usize::from(member.is_live());
             self.initial_live.set(live - usize::from(was_live));
         }
-        if room.ledger.visible() > visible || member.state() != state {
+        if room.deliveries() > deliveries || member.state() != state {
             self.progress.notify_one();
         }
         result
@@ -214,6 +216,10 @@ impl Rooms {
             self.to_import.borrow_mut().extend(entries);
             self.update_waits.notify_one();
         }
+        if let Some(reason) = received.presence_refused {
+            let presence_refused = &mut self.errors.borrow_mut().presence_refused;
+            presence_refused.get_or_insert(reason);
+        }
         received.ended
     }
 
@@ -264,11 +270,10 @@ impl Rooms {
         self.room(member, |room| {
             // It has them, and the next session must not ask for them again.
             while room.import_next(member.slot) {}
-            let member = &mut room.members[member.slot];
             if is_outage {
-                member.go_away(now);
+                room.members[member.slot].go_away(now);
             }
-            member.disconnected(now);
+            room.disconnected(member.slot, now);
         });
         self.meter
             .record(|metrics| metrics.outages += u64::from(is_outage));
@@ -355,6 +360,7 @@ impl Rooms {
         let mut gauges = Gauges::default();
         for room in self.rooms.borrow_mut().iter_mut() {
             room.ledger.forget_seen();
+            room.presences.forget_seen();
             let complete = room.ledger.is_complete();
             for (slot, member) in room.members.iter().enumerate() {
                 let state = member.state();
@@ -380,6 +386,12 @@ impl Rooms {
         rooms.iter().map(|room| room.ledger.expected()).sum()
     }
 
+    /// The deliveries of presence messages that are owed in all rooms.
+    pub fn presence_expected(&self) -> u64 {
+        let rooms = self.rooms.borrow();
+        rooms.iter().map(|room| room.presences.expected()).sum()
+    }
+
     fn count_members(&self, counts: impl Fn(&Member) -> bool) -> usize {
         let rooms = self.rooms.borrow();
         let members = rooms.iter().flat_map(|room| &room.members);
@@ -399,8 +411,7 @@ impl Rooms {
 
     /// Returns true if every client that is present is live and has seen everything.
     pub fn is_settled(&self) -> bool {
-        let is_complete = |room: &Room| room.ledger.is_complete();
-        if !self.rooms.borrow().iter().all(is_complete) {
+        if !self.rooms.borrow().iter().all(Room::is_complete) {
             return false;
         }
         let waits = |state| matches!(state, MemberState::Offline | MemberState::Joining);
@@ -415,12 +426,7 @@ impl Rooms {
     /// Returns the progress of all clients: deliveries, then the number of live
     /// clients, except those that do not know that their link is dead.
     pub fn standing(&self) -> (u64, usize) {
-        let visible = self
-            .rooms
-            .borrow()
-            .iter()
-            .map(|room| room.ledger.visible())
-            .sum();
+        let visible = self.rooms.borrow().iter().map(Room::deliveries).sum();
         let live = self.count_members(|member| member.is_live() && !member.is_away());
         (visible, live)
     }

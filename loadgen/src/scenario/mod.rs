@@ -34,7 +34,9 @@ pub use read::ReadError;
 pub use relay::{RelayFault, RelayFaultKind, RelaySettings};
 pub use shipped::{SHIPPED, Shipped};
 pub use validate::ScenarioError;
-pub use workload::{Arrivals, Document, DocumentForm, EditKind, Phase, Presence, Stage, Workload};
+pub use workload::{
+    Arrivals, Document, DocumentForm, EditKind, Mix, Phase, Presence, Stage, Workload,
+};
 
 /// A scenario, which `syncbench run` executes. It is written in TOML; every key has a
 /// default.
@@ -138,6 +140,14 @@ impl Scenario {
     /// workload.
     pub fn rate_per_writer(&self) -> f64 {
         self.workload.rate / f64::from(self.clients.writer_count().max(1))
+    }
+
+    /// The size of a presence message, bytes; `None` if the clients show no
+    /// presence.
+    pub fn presence_bytes(&self) -> Option<u32> {
+        let is_mixed_in = self.workload.presence_share() > 0.0;
+        let bytes = self.presence.map(|presence| presence.bytes);
+        bytes.or_else(|| is_mixed_in.then(Presence::default_bytes))
     }
 
     /// Fills in what follows from other keys: the rooms from the number of

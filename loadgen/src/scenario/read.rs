@@ -55,7 +55,11 @@ impl Scenario {
         let clients = table.get("clients").and_then(toml::Value::as_table);
         let is_counted = clients
             .is_some_and(|clients| clients.contains_key("count") || clients.contains_key("rooms"));
-        let message = if is_counted && !self.rooms.is_empty() {
+        let workload = table.get("workload").and_then(toml::Value::as_table);
+        let has_edits = workload.is_some_and(|workload| workload.contains_key("edits"));
+        let message = if has_edits && self.workload.mix.is_some() {
+            "workload.mix names the kinds of edits: drop `edits` of [workload]"
+        } else if is_counted && !self.rooms.is_empty() {
             "[[rooms]] set the numbers of clients and rooms: drop `count` and `rooms` of \
              [clients] (--clients, --rooms)"
         } else if table.contains_key("duration") && !self.stages.is_empty() {

@@ -10,8 +10,8 @@ use serde::{Serialize, Serializer};
 use syncbench_reports::threshold::Threshold;
 
 use super::{
-    Arrivals, Churn, Document, EditKind, HistoryKind, LinkFault, Phase, ProtocolKind, RelayFault,
-    RelaySettings, ReplicaKind, RoomClass, Scenario, Verify,
+    Arrivals, Churn, Document, EditKind, HistoryKind, LinkFault, Mix, Phase, ProtocolKind,
+    RelayFault, RelaySettings, ReplicaKind, RoomClass, Scenario, Verify,
 };
 use crate::net::link::LinkConditions;
 
@@ -43,6 +43,8 @@ struct Recorded<'a> {
     arrivals: Arrivals,
     phase: Phase,
     edits: EditKind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mix: Option<Mix>,
     payload: Option<u32>,
     batch_s: Seconds,
     presence: Option<RecordedPresence>,
@@ -54,6 +56,7 @@ struct Recorded<'a> {
     workers: usize,
     drain_timeout_s: Seconds,
     ready_timeout_s: Seconds,
+    settle_s: Seconds,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     thresholds: &'a [Threshold],
     abort: bool,
@@ -103,6 +106,7 @@ impl<'a> Recorded<'a> {
             arrivals: workload.arrivals,
             phase: workload.phase,
             edits: workload.edits,
+            mix: workload.mix,
             payload: workload.payload,
             batch_s: Seconds(workload.batch),
             presence: presence.map(|presence| RecordedPresence {
@@ -125,6 +129,7 @@ impl<'a> Recorded<'a> {
             workers: *workers,
             drain_timeout_s: Seconds(*drain_timeout),
             ready_timeout_s: Seconds(relay.ready_timeout),
+            settle_s: Seconds(relay.settle),
             thresholds,
             abort: *abort,
             analysis,

@@ -34,14 +34,19 @@ pub struct RelaySettings {
         schemars(with = "String", regex(pattern = r"^wss?://"))
     )]
     pub url: Option<UrlTemplate>,
-    /// A program that is the relay, with its arguments as in a shell. The run
-    /// starts and ends it; `url` gives its address.
+    /// A shell command that runs the relay. The run starts it and ends it, with
+    /// every process that it has started; `url` gives the relay's address.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub command: Option<String>,
     /// The time within which a relay that the run starts must answer.
     #[serde(with = "TimeText")]
     pub ready_timeout: Duration,
+    /// At the end, how long neither the memory nor the descriptors of a relay
+    /// that the run owns must have reached a new low, before what it still uses
+    /// after all clients have left is measured.
+    #[serde(with = "TimeText")]
+    pub settle: Duration,
     /// The part of a room's history that the embedded relay keeps, where its
     /// protocol has a memory.
     pub history: HistoryKind,
@@ -73,6 +78,7 @@ impl Default for RelaySettings {
             url: None,
             command: None,
             ready_timeout: Duration::from_secs(10),
+            settle: Duration::from_millis(500),
             history: HistoryKind::Full,
             headers: BTreeMap::new(),
             subprotocol: None,

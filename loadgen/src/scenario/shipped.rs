@@ -33,6 +33,7 @@ pub const SHIPPED: &[Shipped] = shipped![
     "soak",
     "spike",
     "presence",
+    "whiteboard",
     "replace-all",
     "idle-crowd",
     "memoryless",

@@ -125,6 +125,10 @@ fn mistakes_are_named_with_their_place_and_fix() {
         ),
         ("[clients", ["line 1", "clients"]),
         (
+            "[workload]\nmix = { txet = 1.0 }",
+            ["line 2", "did you mean `text`?"],
+        ),
+        (
             "seed = 1\nthresholds = [\"propagtion.p99 < 1ms\"]",
             ["line 2", "did you mean"],
         ),
@@ -169,6 +173,38 @@ fn contradictions_are_found_in_files_too() {
             "drop `duration`",
         ),
         ("[presence]\nevery = \"1s\"", "carries no presence"),
+        (
+            "[workload]\nmix = { text = 0.9, presence = 0.1 }",
+            "carries no presence",
+        ),
+        (
+            "[workload]\nmix = { text = 0.5, tree = 0.4 }",
+            "add up to 0.9; they must add up to 1",
+        ),
+        ("[workload]\nmix = { text = 1.5, map = -0.5 }", "share 1.5"),
+        ("[workload]\nmix = { text = nan }", "share NaN"),
+        (
+            "[workload]\nedits = \"map\"\nmix = { text = 1.0 }",
+            "drop `edits`",
+        ),
+        (
+            "[clients]\nreplica = \"light\"\n[workload]\nmix = { text = 0.5, map = 0.5 }",
+            "only trace edits",
+        ),
+        (
+            "[relay]\nprotocol = \"loro\"\n[workload]\nmix = { presence = 1.0 }",
+            "nothing to converge",
+        ),
+        (
+            "[relay]\nprotocol = \"loro\"\n[presence]\nevery = \"1s\"\n[workload]\n\
+             mix = { text = 0.5, presence = 0.5 }",
+            "drop one of them",
+        ),
+        (
+            "thresholds = [\"relay.rss < 1GiB\"]\n[relay]\nurl = \"ws://h:1\"",
+            "`relay.rss < 1GiB`: only a relay that this run owns",
+        ),
+        ("[relay]\nsettle = \"0s\"", "settle 0ns: must be above 0"),
         (
             "thresholds = [\"propagation{stage:spike}.p99 < 1s\"]",
             "has no stage `spike`",
@@ -242,6 +278,7 @@ fn the_record_keeps_its_names() {
         "replica": "full",
         "rooms": [{ "count": 40, "size": 5 }],
         "seed": 1,
+        "settle_s": 0.5,
         "sources": [],
         "stages": [],
         "verify": "sample",
@@ -262,6 +299,8 @@ fn the_parts_of_a_recorded_scenario_keep_their_names() {
         command = "relay"
         headers = { x-user = "secret" }
         subprotocol = "sync"
+        [workload]
+        mix = { text = 0.75, map = 0.25 }
         [presence]
         every = "1500ms"
         [[stages]]
@@ -285,6 +324,13 @@ fn the_parts_of_a_recorded_scenario_keep_their_names() {
             json!({ "headers": ["x-user"], "subprotocol": "sync", "token": false, "insecure": false }),
         ),
         ("presence", json!({ "every_s": 1.5, "bytes": 64 })),
+        (
+            "mix",
+            json!({
+                "text": 0.75, "rich-text": 0.0, "list": 0.0, "map": 0.25, "movable-list": 0.0,
+                "tree": 0.0, "presence": 0.0,
+            }),
+        ),
         (
             "stages",
             json!([{ "name": "stage-1", "duration_s": 5.0, "rate": 1000.0, "ramp": false, "clients": 20 }]),

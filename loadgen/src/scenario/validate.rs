@@ -91,6 +91,7 @@ impl Scenario {
         stages.try_for_each(|stage| self.validate_stage(stage))?;
         self.validate_links()?;
         self.validate_relay()?;
+        self.validate_mix()?;
         self.validate_replicas()?;
         self.validate_document()?;
         let mut thresholds = self.thresholds.iter();
@@ -175,6 +176,7 @@ impl Scenario {
                 "[[fault]] needs a relay that this run owns: embedded, or started by `command`",
             );
         }
+        check_duration("[relay] settle", self.relay.settle)?;
         let late = self.faults.iter().find(|fault| fault.at >= self.duration);
         if let Some(fault) = late {
             return contradiction(format!(
@@ -183,17 +185,54 @@ impl Scenario {
             ));
         }
         let protocol = self.relay.protocol;
-        if self.presence.is_some() && !protocol.carries_presence() {
+        if self.presence_bytes().is_some() && !protocol.carries_presence() {
             return contradiction(format!(
-                "protocol {} carries no presence: drop [presence], or use loro",
+                "protocol {} carries no presence: drop [presence] and the presence of \
+                 workload.mix, or use loro",
                 protocol.name()
             ));
         }
         Ok(())
     }
 
+    fn validate_mix(&self) -> Checked {
+        let Some(mix) = &self.workload.mix else {
+            return Ok(());
+        };
+        let edits = mix.edits().map(|(_, share)| share);
+        let edited: f64 = edits.iter().sum();
+        let mut shares = edits.iter().chain([&mix.presence]);
+        // Written so that NaN is refused as well.
+        if let Some(share) = shares.find(|share| !(0.0..=1.0).contains(*share)) {
+            return Err(ScenarioError::Share(format!(
+                "workload.mix: share {share} must be from 0 to 1"
+            )));
+        }
+        let total = edited + mix.presence;
+        if (total - 1.0).abs() > 1e-6 {
+            return Err(ScenarioError::Share(format!(
+                "the shares of workload.mix add up to {total}; they must add up to 1"
+            )));
+        }
+        if edited <= 0.0 {
+            return contradiction(
+                "workload.mix has presence alone, which leaves nothing to converge: add a kind of \
+                 edits",
+            );
+        }
+        if mix.presence > 0.0 && self.presence.is_some() {
+            return contradiction(
+                "presence comes from [presence], or from workload.mix as a share of the rate: drop \
+                 one of them",
+            );
+        }
+        Ok(())
+    }
+
     fn validate_replicas(&self) -> Checked {
-        if self.clients.replica == ReplicaKind::Light && self.workload.edits != EditKind::Trace {
+        let kinds = self.workload.edit_shares();
+        let only_text = kinds.iter().all(|(kind, _)| *kind == EditKind::Trace);
+        if self.clients.replica == ReplicaKind::Light && !only_text {
             return contradiction("light replicas have no document: they make only trace edits");
         }
         Ok(())
@@ -224,8 +263,15 @@ impl Scenario {
         Ok(())
     }
 
-    /// Refuses a threshold on a part that the scenario does not have.
+    /// Refuses a threshold on a part that the scenario does not have, or on what
+    /// the run does not measure.
     fn validate_threshold(&self, threshold: &Threshold) -> Checked {
+        if threshold.needs_owned_relay() && !self.relay.is_owned() {
+            return contradiction(format!(
+                "threshold `{threshold}`: only a relay that this run owns is measured as a whole: \
+                 embedded, or started by `command` (--relay-cmd)"
+            ));
+        }
         let Some((kind, part)) = threshold.group() else {
             return Ok(());
         };

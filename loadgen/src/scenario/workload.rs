@@ -19,7 +19,11 @@ pub struct Workload {
     pub dataset: String,
     /// The kind of edits.
     pub edits: EditKind,
-    /// Edits per second, over all clients.
+    /// Edits of several kinds, and presence messages among them, instead of
+    /// `edits`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mix: Option<Mix>,
+    /// Edits per second, over all clients; in a mix, edits and presence messages.
     #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 100_000_000)))]
     pub rate: f64,
     /// The distances between the edits of one client.
@@ -40,6 +44,7 @@ impl Default for Workload {
         Self {
             dataset: "automerge-paper".to_owned(),
             edits: EditKind::Trace,
+            mix: None,
             rate: 1_000.0,
             arrivals: Arrivals::Constant,
             phase: Phase::Spread,
@@ -114,6 +119,72 @@ pub enum EditKind {
     ReplaceAll,
 }
 
+impl fmt::Display for EditKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
+/// The shares of the kinds of edits, and of presence messages, in a mix. They add
+/// up to 1.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Mix {
+    /// Keystrokes in the text, as `edits = "trace"` makes them.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1)))]
+    pub text: f64,
+    /// Typing in the text, and making words bold.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1)))]
+    pub rich_text: f64,
+    /// Inserting into a list, and deleting from it.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1)))]
+    pub list: f64,
+    /// Setting the keys of a map.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1)))]
+    pub map: f64,
+    /// Inserting, setting and moving the elements of a movable list.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1)))]
+    pub movable_list: f64,
+    /// Creating and moving the nodes of a tree.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1)))]
+    pub tree: f64,
+    /// Presence messages of the writers.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1)))]
+    pub presence: f64,
+}
+
+impl Mix {
+    /// The share of each kind of edits.
+    pub fn edits(&self) -> [(EditKind, f64); 6] {
+        [
+            (EditKind::Trace, self.text),
+            (EditKind::RichText, self.rich_text),
+            (EditKind::List, self.list),
+            (EditKind::Map, self.map),
+            (EditKind::MovableList, self.movable_list),
+            (EditKind::Tree, self.tree),
+        ]
+    }
+}
+
+impl Workload {
+    /// The kinds of edits that the writers make, each with its share, which are
+    /// above 0.
+    pub fn edit_shares(&self) -> Vec<(EditKind, f64)> {
+        let Some(mix) = &self.mix else {
+            return vec![(self.edits, 1.0)];
+        };
+        let edits = mix.edits().into_iter();
+        edits.filter(|(_, share)| *share > 0.0).collect()
+    }
+
+    /// The share of presence messages among what the writers do.
+    pub fn presence_share(&self) -> f64 {
+        self.mix.map_or(0.0, |mix| mix.presence)
+    }
+}
+
 /// The content of the rooms before the first edit.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -158,7 +229,7 @@ pub struct Presence {
 }
 
 impl Presence {
-    fn default_bytes() -> u32 {
+    pub(super) fn default_bytes() -> u32 {
         64
     }
 }

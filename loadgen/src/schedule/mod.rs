@@ -58,7 +58,50 @@ impl ScheduledAction {
 #[derive(Debug)]
 pub struct Schedule {
     next: BinaryHeap<Reverse<(ScheduledAction, usize)>>,
-    streams: Vec<ClientTimes>,
+    streams: Vec<Stream>,
+}
+
+/// What one client does, and when.
+#[derive(Debug)]
+struct Stream {
+    client: ClientId,
+    times: ClientTimes,
+    choice: Choice,
+}
+
+/// What a client does at its times.
+#[derive(Debug)]
+enum Choice {
+    /// Always the same.
+    Always(Action),
+    /// Shows its presence with this probability, and edits otherwise.
+    Mixed {
+        presence: f64,
+        rng: Box<Xoshiro256PlusPlus>,
+    },
+}
+
+impl Choice {
+    /// The choice of a writer.
+    fn of_writer(scenario: &Scenario, client: ClientId) -> Self {
+        match scenario.workload.presence_share() {
+            presence if presence > 0.0 => Self::Mixed {
+                presence,
+                rng: Box::new(client_rng(scenario.seed ^ 0x0C1C, client)),
+            },
+            _ => Self::Always(Action::Edit),
+        }
+    }
+
+    fn next(&mut self) -> Action {
+        match self {
+            Self::Always(action) => *action,
+            Self::Mixed { presence, rng } => match rng.random::<f64>() < *presence {
+                true => Action::Presence,
+                false => Action::Edit,
+            },
+        }
+    }
 }
 
 impl Schedule {
@@ -79,30 +122,40 @@ impl Schedule {
         for client in clients {
             let planned = plan.client(client);
             if planned.writes {
-                let stream = ClientTimes::edits(scenario, &profile, rhythm, planned, client);
-                schedule.add(client, Action::Edit, stream);
+                let times = ClientTimes::edits(scenario, &profile, rhythm, planned, client);
+                let choice = Choice::of_writer(scenario, client);
+                schedule.add(Stream {
+                    client,
+                    times,
+                    choice,
+                });
             }
-            if let Some(stream) = ClientTimes::presence(scenario, planned, client) {
-                schedule.add(client, Action::Presence, stream);
+            if let Some(times) = ClientTimes::presence(scenario, planned, client) {
+                schedule.add(Stream {
+                    client,
+                    times,
+                    choice: Choice::Always(Action::Presence),
+                });
             }
         }
         schedule
     }
 
-    fn add(&mut self, client: ClientId, action: Action, mut stream: ClientTimes) {
-        let first = stream.next();
+    fn add(&mut self, stream: Stream) {
         self.streams.push(stream);
-        self.push(first, client, action, self.streams.len() - 1);
+        self.push(self.streams.len() - 1);
     }
 
-    fn push(&mut self, at: Option<Nanos>, client: ClientId, action: Action, stream: usize) {
-        if let Some(intended) = at {
+    /// Adds the next action of a stream, if it has one.
+    fn push(&mut self, index: usize) {
+        let stream = &mut self.streams[index];
+        if let Some(intended) = stream.times.next() {
             let arrival = ScheduledAction {
                 intended,
-                client,
-                action,
+                client: stream.client,
+                action: stream.choice.next(),
             };
-            self.next.push(Reverse((arrival, stream)));
+            self.next.push(Reverse((arrival, index)));
         }
     }
 }
@@ -112,8 +165,7 @@ impl Iterator for Schedule {
 
     fn next(&mut self) -> Option<ScheduledAction> {
         let Reverse((arrival, stream)) = self.next.pop()?;
-        let next = self.streams[stream].next();
-        self.push(next, arrival.client, arrival.action, stream);
+        self.push(stream);
         Some(arrival)
     }
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::scenario::{Clients, RoomClass, Stage, Workload};
+use crate::scenario::{Clients, Mix, RoomClass, Stage, Workload};
 
 fn scenario(clients: u32, rate: f64, seconds: u64) -> Scenario {
     Scenario {
@@ -157,6 +157,28 @@ fn the_rhythm_of_a_trace_keeps_its_pauses_at_the_given_rate() {
     );
 }
 
+#[test]
+fn presence_has_its_share_of_a_mix_by_the_seed() {
+    let actions = |seed| -> Vec<ScheduledAction> {
+        let mut scenario = scenario(10, 400.0, 10);
+        scenario.workload.mix = Some(Mix {
+            text: 0.7,
+            presence: 0.3,
+            ..Mix::default()
+        });
+        scenario.seed = seed;
+        schedule(&scenario, 0..10).collect()
+    };
+    let drawn = actions(7);
+    assert_eq!(drawn.len(), 4_000, "the rate is that of both");
+    let shown = drawn.iter().filter(|a| a.action == Action::Presence);
+    let share = shown.count() as f64 / drawn.len() as f64;
+    // Four standard deviations.
+    assert!((share - 0.3).abs() < 0.03, "{share}");
+    assert_eq!(actions(7), drawn);
+    assert_ne!(actions(8), drawn);
+}
+
 fn fingerprint(arrivals: impl Iterator<Item = ScheduledAction>) -> u64 {
     arrivals.fold(0, |sum, arrival| sum.wrapping_add(arrival.fingerprint()))
 }
@@ -176,10 +198,11 @@ fn the_same_seed_gives_the_same_schedule_and_another_seed_another() {
 proptest! {
     #[test]
     fn splitting_the_clients_splits_the_schedule_and_nothing_else(
-        clients in 1u32..20, rate in 1.0f64..500.0, seed: u64, poisson: bool,
+        clients in 1u32..20, rate in 1.0f64..500.0, seed: u64, poisson: bool, mixed: bool,
     ) {
         let mut scenario = scenario(clients, rate, 3);
         scenario.workload.arrivals = if poisson { Arrivals::Poisson } else { Arrivals::Constant };
+        scenario.workload.mix = mixed.then(|| Mix { map: 0.5, presence: 0.5, ..Mix::default() });
         scenario.seed = seed;
         let whole: Vec<_> = schedule(&scenario, 0..clients).collect();
         prop_assert!(whole.is_sorted());

@@ -67,6 +67,8 @@ pub struct Finished {
     pub unsent: u64,
     /// Deliveries that were due.
     pub expected: u64,
+    /// Deliveries of presence messages that were due.
+    pub presence_expected: u64,
     /// The check of its rooms.
     pub convergence: Convergence,
     /// CPU time of the thread from the schedule's start until the end of the
@@ -78,6 +80,8 @@ pub struct Finished {
     pub engine_error: Option<String>,
     /// The reason that the relay gave when it first refused an update.
     pub rejected: Option<String>,
+    /// The reason that the relay gave when it first refused a presence message.
+    pub presence_refused: Option<String>,
     /// The first connections that ended without the scenario's doing.
     pub lost: Vec<LostConnection>,
     /// Sum of the fingerprints of its scheduled edits; `None` if the schedule

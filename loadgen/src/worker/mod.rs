@@ -386,11 +386,13 @@ impl Worker {
         Finished {
             unsent: paced.unsent,
             expected: self.rooms.expected(),
+            presence_expected: self.rooms.presence_expected(),
             convergence,
             busy,
             elapsed,
             engine_error: errors.engine.map(|error| error.to_string()),
             rejected: errors.rejected,
+            presence_refused: errors.presence_refused,
             lost: self.signals.take_losses(),
             fingerprint: paced.is_complete.then_some(paced.fingerprint),
         }

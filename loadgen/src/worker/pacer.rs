@@ -32,7 +32,7 @@ const LATE_SENDING: Nanos = 500_000_000;
 /// The result of pacing a schedule.
 #[derive(Debug, Default)]
 pub struct Paced {
-    /// The number of actions that were due but came too late to be sent.
+    /// The number of edits that were due but came too late to be sent.
     pub unsent: u64,
     /// The sum of the fingerprints of the actions taken.
     pub fingerprint: u64,
@@ -65,7 +65,7 @@ impl Pacer {
             }
             self.paced.fingerprint = self.paced.fingerprint.wrapping_add(arrival.fingerprint());
             if self.clock.now() >= self.end + LATE_SENDING {
-                self.paced.unsent += 1;
+                self.miss(arrival.action);
                 continue;
             }
             self.act(arrival);
@@ -79,6 +79,17 @@ impl Pacer {
         self.paced.is_complete = true;
         // Clients may arrive after the last edit, and lose their connections.
         self.wait_for(self.end).await;
+    }
+
+    /// Counts an action that came too late.
+    fn miss(&mut self, action: Action) {
+        match action {
+            Action::Edit => self.paced.unsent += 1,
+            Action::Presence => {
+                let meter = &self.rooms.meter;
+                meter.record(|metrics| metrics.presence_skipped += 1);
+            }
+        }
     }
 
     fn act(&mut self, arrival: ScheduledAction) {

@@ -233,7 +233,11 @@ async fn presence_is_forwarded_and_not_kept() {
     let (mut a, mut b) = (joined(&relay, 1).await, joined(&relay, 2).await);
     b.everything_before_pong().await;
     a.show_presence(b"at 7").await;
-    assert_eq!(b.event().await, Event::Presence("at 7".into()));
+    let event = Event::Presence {
+        key: "1".to_owned(),
+        state: "at 7".into(),
+    };
+    assert_eq!(b.event().await, event);
     let mut late = joined(&relay, 3).await;
     assert_eq!(late.everything_before_pong().await, []);
     assert_eq!(a.everything_before_pong().await, [], "no echo");

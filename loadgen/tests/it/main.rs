@@ -12,6 +12,7 @@ mod document_file;
 mod hostile_relay;
 mod load;
 mod loro_relay;
+mod presence;
 mod sabotage;
 mod scenario_schema;
 mod simulation;

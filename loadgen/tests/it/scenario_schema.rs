@@ -25,6 +25,7 @@ const EVERYTHING: &str = r#"
     url = "ws://127.0.0.1:7000/{room}"
     command = "relay --port 7000"
     ready_timeout = "5s"
+    settle = "2s"
     history = "shallow"
     headers = { x-user = "{client}" }
     subprotocol = "sync"
@@ -54,6 +55,7 @@ const EVERYTHING: &str = r#"
     phase = "locked"
     payload = 100
     batch = "50ms"
+    mix = { text = 0.4, rich-text = 0.1, list = 0.1, map = 0.1, movable-list = 0.1, tree = 0.1, presence = 0.1 }
     [presence]
     every = "100ms"
     bytes = 80

@@ -141,7 +141,7 @@ impl Text<'_> {
 
     fn resources(&mut self, resources: Option<&Resources>) {
         let Some(resources) = resources else { return };
-        let families: [(&str, &str, &str, Read); 7] = [
+        let families: [(&str, &str, &str, Read); 9] = [
             (
                 "syncbench_process_cpu_seconds_total",
                 "counter",
@@ -161,6 +161,12 @@ impl Text<'_> {
                 |p| Some(p.rss_peak_bytes as f64),
             ),
             (
+                "syncbench_process_resident_memory_after_bytes",
+                "gauge",
+                "Resident memory after the last client had left.",
+                |p| Some(p.rss_after_bytes? as f64),
+            ),
+            (
                 "syncbench_process_threads",
                 "gauge",
                 "Most threads at any time.",
@@ -171,6 +177,12 @@ impl Text<'_> {
                 "gauge",
                 "Most open descriptors at any time.",
                 |p| Some(p.descriptors? as f64),
+            ),
+            (
+                "syncbench_process_open_fds_after",
+                "gauge",
+                "Open descriptors after the last client had left.",
+                |p| Some(p.descriptors_after? as f64),
             ),
             (
                 "syncbench_process_voluntary_context_switches_total",

@@ -108,6 +108,9 @@ fn facts(record: &Record) -> String {
         }
         text.push_str(&line("edits", &edits(counts)));
         text.push_str(&line("deliveries", &deliveries(counts)));
+        if let Some(presence) = summary::presence(counts) {
+            text.push_str(&line("presence", &presence));
+        }
         if let Some(traffic) = summary::traffic(counts) {
             text.push_str(&line("traffic", &traffic));
         }
@@ -240,8 +243,12 @@ fn conditions(record: &Record) -> String {
 }
 
 fn process(usage: &ProcessUse) -> String {
+    let after = usage.rss_after_bytes.map_or(String::new(), |bytes| {
+        let bytes = quantity::bytes(bytes as f64);
+        format!(", {bytes} after all clients had left")
+    });
     format!(
-        "{} CPU, {} at its peak",
+        "{} CPU, {} at its peak{after}",
         quantity::seconds(usage.cpu_s),
         quantity::bytes(usage.rss_peak_bytes as f64)
     )

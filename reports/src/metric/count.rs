@@ -38,7 +38,7 @@ macro_rules! counts {
 }
 
 /// Every count.
-pub const COUNTS: [Count; 26] = counts! {
+pub const COUNTS: [Count; 31] = counts! {
     counts.clients as "clients", "clients", "clients", Neither Number:
         "Simulated clients.";
     counts.rooms as "rooms", "rooms", "rooms", Neither Number:
@@ -68,6 +68,24 @@ pub const COUNTS: [Count; 26] = counts! {
         "Payload bytes of the frames sent.";
     counts.bytes_typed as "bytes_typed", "bytes of updates made", "typed_bytes_total", Higher Bytes:
         "Bytes of the updates of the edits made, before any protocol framed them.";
+    counts.presence_sent as "presence_sent", "presence messages sent",
+        "presence_messages_sent_total", Neither Number:
+        "Presence messages sent, such as cursors.";
+    counts.presence_skipped as "presence_skipped", "presence messages skipped",
+        "presence_messages_skipped_total", Neither Number:
+        "Presence messages that were due while their client was not live, or for which the \
+         generator was too late.";
+    counts.presence_expected as "presence_expected", "deliveries of presence expected",
+        "presence_deliveries_expected_total", Neither Number:
+        "Deliveries of presence messages owed: for each one sent, the other live clients of its \
+         room.";
+    counts.presence_visible as "presence_visible", "deliveries of presence made",
+        "presence_deliveries_total", Lower Number:
+        "Presence messages that arrived at one other client, or were replaced by a later one \
+         that did.";
+    counts.presence_refused as "presence_refused", "presence messages refused",
+        "presence_messages_refused_total", Higher Number:
+        "Presence messages that the relay refused.";
     counts.disconnects as "disconnects", "connections lost or refused", "disconnects_total", Higher Number:
         "Connections that ended or failed although the scenario did not ask for it.";
     counts.outages as "outages", "connections ended by the scenario", "outages_total", Neither Number:

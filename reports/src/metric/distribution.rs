@@ -95,7 +95,8 @@ pub const DISTRIBUTIONS: [Metric; 17] = [
     latency(
         "presence",
         "presence",
-        "Time from the intended time of a presence message until another client has it.",
+        "Time from the intended time of a presence message until another client has it, or a \
+         later one of the same user.",
     ),
     latency(
         "convergence_time",

@@ -1,6 +1,6 @@
 //! The table as text: for the help of `--threshold`, and for the documentation.
 
-use super::{COUNTS, DISTRIBUTIONS, RATIOS, all};
+use super::{COUNTS, DISTRIBUTIONS, RATIOS, RESOURCES, all};
 
 /// The metrics that a threshold may name, for the help of `--threshold`.
 pub fn threshold_help() -> String {
@@ -9,12 +9,14 @@ pub fn threshold_help() -> String {
     let ratios = RATIOS
         .iter()
         .map(|ratio| format!("{}.rate", ratio.metric.name));
+    let resources = RESOURCES.iter().map(|resource| resource.metric.name);
     format!(
         "Latencies, with .min, .mean, .max, .count or a percentile such as .p99: {}. Counts: {}. \
-         Shares of 1: {}.",
+         Shares of 1: {}. Of a relay that the run owns: {}.",
         distributions.collect::<Vec<_>>().join(", "),
         counts.collect::<Vec<_>>().join(", "),
         ratios.collect::<Vec<_>>().join(", "),
+        resources.collect::<Vec<_>>().join(", "),
     )
 }
 

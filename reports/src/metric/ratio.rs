@@ -21,7 +21,7 @@ impl Ratio {
 }
 
 /// Every ratio.
-pub const RATIOS: [Ratio; 3] = [
+pub const RATIOS: [Ratio; 4] = [
     Ratio {
         metric: share(
             "convergence",
@@ -53,6 +53,17 @@ pub const RATIOS: [Ratio; 3] = [
         read: |record| {
             let counts = record.counts.as_ref()?;
             Some((counts.visible, counts.expected))
+        },
+    },
+    Ratio {
+        metric: share(
+            "presence_visible",
+            "share of presence delivered",
+            "Deliveries of presence messages made as a share of those owed.",
+        ),
+        read: |record| {
+            let counts = record.counts.as_ref()?;
+            Some((counts.presence_visible, counts.presence_expected))
         },
     },
 ];

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::ThresholdError;
-use crate::metric::{self, Count, Ratio, Unit};
+use crate::metric::{self, Count, Ratio, Resource, Unit};
 use crate::quantity;
 use crate::record::{Distribution, Record};
 use crate::similar::similar;
@@ -19,6 +19,9 @@ pub(super) enum Figure {
     Samples(Latency),
     Count(&'static Count),
     Rate(&'static Ratio),
+    /// A figure of the relay's processes: the largest, or a statistic over the
+    /// seconds of the run.
+    Resource(&'static Resource, Option<Stat>),
 }
 
 /// A latency, of all deliveries or of a part of them.
@@ -95,12 +98,31 @@ impl Stat {
             Self::Quantile(quantile) => histogram.value_at_quantile(quantile) as f64,
         })
     }
+
+    /// The statistic over `values`; `None` if there are none. A quantile is the
+    /// smallest value that at least this share of the values do not exceed.
+    fn over(self, mut values: Vec<f64>) -> Option<f64> {
+        values.sort_by(f64::total_cmp);
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        Some(match self {
+            Self::Min => *values.first()?,
+            Self::Max => *values.last()?,
+            Self::Mean => Some(mean).filter(|mean| mean.is_finite())?,
+            Self::Quantile(quantile) => {
+                let rank = (quantile * values.len() as f64).ceil() as usize;
+                *values.get(rank.saturating_sub(1))?
+            }
+        })
+    }
 }
 
 impl FromStr for Figure {
     type Err = ThresholdError;
 
     fn from_str(text: &str) -> Result<Self, ThresholdError> {
+        if text.starts_with("relay.") {
+            return resource(text);
+        }
         // The statistic may contain a point, as p99.9 does, and so may the name
         // of a part.
         let name_ends = text.find('}').unwrap_or(0);
@@ -135,6 +157,32 @@ impl FromStr for Figure {
     }
 }
 
+/// `relay.rss`, or `relay.rss.mean`.
+fn resource(text: &str) -> Result<Figure, ThresholdError> {
+    let (side, name) = text.split_once('.').unwrap_or((text, ""));
+    let (name, stat) = match name.split_once('.') {
+        Some((name, stat)) => (name, Some(stat.trim())),
+        None => (name, None),
+    };
+    let name = format!("{side}.{}", name.trim());
+    let resource = metric::resource(&name).ok_or_else(|| unknown(&name))?;
+    let read: Option<Stat> = stat.and_then(|stat| stat.parse().ok());
+    let help = match (stat, read) {
+        (None, _) => return Ok(Figure::Resource(resource, None)),
+        (Some(_), _) if !resource.has_seconds() => "it is one number; use it without a statistic",
+        (Some(_), Some(read)) => return Ok(Figure::Resource(resource, Some(read))),
+        (Some(_), None) => {
+            "use it alone, or with a statistic over the seconds of the run: min, mean, max or a \
+             percentile such as p99"
+        }
+    };
+    Err(ThresholdError::Stat {
+        metric: name,
+        stat: stat.unwrap_or_default().to_owned(),
+        help,
+    })
+}
+
 const LATENCY_STATS: &str =
     "use min, mean, max, count or a percentile such as p50, p99, p99.9 or p(99)";
 
@@ -167,6 +215,7 @@ fn unknown(name: &str) -> ThresholdError {
     let mut known: Vec<&str> = metric::DISTRIBUTIONS.iter().map(|m| m.name).collect();
     known.extend(metric::COUNTS.iter().map(|count| count.metric.name));
     known.extend(metric::RATIOS.iter().map(|ratio| ratio.metric.name));
+    known.extend(metric::RESOURCES.iter().map(|one| one.metric.name));
     known.sort_unstable();
     known.dedup();
     ThresholdError::Metric {
@@ -199,6 +248,11 @@ impl Figure {
             Self::Rate(_) => Scale::Share,
             Self::Count(count) if count.metric.unit == Unit::Micros => Scale::Time,
             Self::Count(_) | Self::Samples(_) => Scale::Whole,
+            Self::Resource(resource, _) => match resource.metric.unit {
+                Unit::Bytes => Scale::Size,
+                Unit::Cores => Scale::Cores,
+                _ => Scale::Whole,
+            },
         }
     }
 
@@ -228,6 +282,8 @@ impl Figure {
                 })
             }
             Self::Rate(ratio) => ratio.of(record),
+            Self::Resource(resource, None) => resource.of(record),
+            Self::Resource(resource, Some(stat)) => stat.over(resource.seconds(record)),
         }
     }
 
@@ -237,6 +293,8 @@ impl Figure {
             Scale::Time => quantity::duration(value / 1e3),
             Scale::Share => quantity::percent(value),
             Scale::Whole => quantity::count(value as u64),
+            Scale::Size => quantity::bytes(value),
+            Scale::Cores => format!("{} cores", quantity::short(value)),
         }
     }
 }
@@ -250,6 +308,10 @@ enum Scale {
     Share,
     /// A whole number without a unit.
     Whole,
+    /// A size with its unit, kept as bytes.
+    Size,
+    /// A number of CPU cores, or a percentage of one.
+    Cores,
 }
 
 impl Scale {
@@ -264,6 +326,15 @@ impl Scale {
             (Self::Share, "") => Some(number).filter(|share| *share <= 1.0),
             (Self::Share, "%") => Some(number / 100.0).filter(|share| *share <= 1.0),
             (Self::Whole, "") => Some(number).filter(|number| number.fract() == 0.0),
+            (Self::Size, "B") => Some(number),
+            (Self::Size, "kB" | "KB") => Some(number * 1e3),
+            (Self::Size, "MB") => Some(number * 1e6),
+            (Self::Size, "GB") => Some(number * 1e9),
+            (Self::Size, "KiB") => Some(number * 1024.0),
+            (Self::Size, "MiB") => Some(number * 1024.0 * 1024.0),
+            (Self::Size, "GiB") => Some(number * 1024.0 * 1024.0 * 1024.0),
+            (Self::Cores, "") => Some(number),
+            (Self::Cores, "%") => Some(number / 100.0),
             _ => None,
         }
     }
@@ -273,6 +344,8 @@ impl Scale {
             Self::Time => "write a time with its unit, such as 500us, 100ms or 2s",
             Self::Share => "write a share from 0 to 1, or a percentage such as 99.9%",
             Self::Whole => "write a whole number, without a unit",
+            Self::Size => "write a size with its unit, such as 64KiB, 200MiB or 1.5GB",
+            Self::Cores => "write a number of cores such as 0.8, or a percentage of one core",
         }
     }
 }
@@ -280,13 +353,25 @@ impl Scale {
 impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Latency(metric, Stat::Min) => write!(f, "{metric}.min"),
-            Self::Latency(metric, Stat::Mean) => write!(f, "{metric}.mean"),
-            Self::Latency(metric, Stat::Max) => write!(f, "{metric}.max"),
-            Self::Latency(metric, Stat::Quantile(q)) => write!(f, "{metric}.p{}", 100.0 * q),
+            Self::Latency(metric, stat) => write!(f, "{metric}.{stat}"),
             Self::Samples(metric) => write!(f, "{metric}.count"),
             Self::Count(count) => f.write_str(count.metric.name),
             Self::Rate(ratio) => write!(f, "{}.rate", ratio.metric.name),
+            Self::Resource(resource, None) => f.write_str(resource.metric.name),
+            Self::Resource(resource, Some(stat)) => {
+                write!(f, "{}.{stat}", resource.metric.name)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Stat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Min => f.write_str("min"),
+            Self::Mean => f.write_str("mean"),
+            Self::Max => f.write_str("max"),
+            Self::Quantile(quantile) => write!(f, "p{}", 100.0 * quantile),
         }
     }
 }

@@ -29,6 +29,9 @@ Thresholds, reports, the Prometheus export and the CSV files use the same names.
   `propagation.p99 < 100ms`.
 - A **count** is one number for the whole run: `lost == 0`.
 - A **ratio** is a share of one: `convergence.rate == 1`.
+- A **resource** is one number about the processes of a relay that the run owns. The
+  largest second counts: `relay.rss < 200MiB`; those with a series also take a
+  statistic over the seconds: `relay.cpu.mean < 0.8`.
 - A **series** has one value for each second. Those of a process have a column for
   each side, such as `relay_cpu` and `generator_cpu`. Thresholds do not apply to series.
 

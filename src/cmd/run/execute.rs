@@ -7,6 +7,7 @@ use syncbench_datasets::Trace;
 use syncbench_engines::Loro;
 use syncbench_loadgen::load::{self, Inputs, LoadError};
 use syncbench_loadgen::outcome::Outcome;
+use syncbench_loadgen::relay::RelayError;
 use syncbench_loadgen::scenario::Scenario;
 use syncbench_reports::record::{Run, Status};
 use tokio::sync::oneshot;
@@ -55,9 +56,11 @@ pub fn execute(
 /// Separates the user's mistakes from failures.
 fn explained(error: LoadError) -> anyhow::Error {
     match error {
-        LoadError::Descriptors(_) | LoadError::Url(_) | LoadError::NoRhythm(_) => {
-            BadInput::new(error).into()
-        }
+        LoadError::Descriptors(_)
+        | LoadError::Url(_)
+        | LoadError::NoRhythm(_)
+        | LoadError::Unsupported { .. }
+        | LoadError::Relay(RelayError::Taken { .. }) => BadInput::new(error).into(),
         error => error.into(),
     }
 }

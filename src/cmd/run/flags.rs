@@ -34,6 +34,24 @@ impl Flags {
         }
     }
 
+    /// Sets a table of shares, written as `name=share,name=share`.
+    pub fn set_shares(&mut self, path: &str, shares: Option<&str>) -> anyhow::Result<()> {
+        let mut table = toml::Table::new();
+        for share in shares.into_iter().flat_map(|shares| shares.split(',')) {
+            let written = share.split_once('=');
+            let read = written.and_then(|(name, share)| Some((name, share.trim().parse().ok()?)));
+            let Some((name, share)) = read else {
+                let message = format!(
+                    "--mix: `{share}` is not a share; write them as in text=0.5,map=0.2,presence=0.3"
+                );
+                return Err(BadInput::new(message).into());
+            };
+            table.insert(name.trim().to_owned(), toml::Value::Float(share));
+        }
+        self.set(path, shares.map(|_| table));
+        Ok(())
+    }
+
     /// Sets a key from `key=value`. A value that is not TOML is taken as text.
     pub fn set_written(&mut self, setting: &str) -> anyhow::Result<()> {
         let Some((path, value)) = setting.split_once('=') else {

@@ -4,6 +4,7 @@
 //! its batch id. Presence is the `%EPH` of the same room.
 
 pub(crate) mod fragments;
+mod presence;
 #[cfg(test)]
 mod tests;
 pub(crate) mod wire;
@@ -27,7 +28,6 @@ pub(super) struct Loro {
     room: String,
     fragments: Fragments<BatchId>,
     /// The number of presence states sent, from which their batch ids are made.
-    /// No one waits for their acks.
     presences: u64,
 }
 
@@ -58,10 +58,7 @@ impl Loro {
         }
         match crdt {
             CrdtType::Loro => self.document(message, events),
-            CrdtType::LoroEphemeralStore => {
-                presence(message, events);
-                Ok(())
-            }
+            CrdtType::LoroEphemeralStore => take_presence(message, events),
             _ => Err(damaged(&"it is for another kind of document")),
         }
     }
@@ -138,12 +135,12 @@ impl Protocol for Loro {
         out.extend(frames.into_iter().flatten().map(Frame::Binary));
     }
 
-    fn presence(&mut self, state: &[u8]) -> Option<Frame> {
+    fn presence(&mut self, key: &str, state: &[u8]) -> Option<Frame> {
         self.presences += 1;
         let update = ProtocolMessage::DocUpdate {
             crdt: CrdtType::LoroEphemeralStore,
             room_id: self.room.clone(),
-            updates: vec![state.to_vec()],
+            updates: vec![presence::encode(key, state)],
             batch_id: BatchId(self.presences.to_be_bytes()),
         };
         wire::encode(&update).ok().map(Frame::Binary)
@@ -172,22 +169,56 @@ impl Protocol for Loro {
     }
 }
 
-/// Takes a presence message. Acks and refusals of presence need no action, since
-/// it is not kept.
-fn presence(message: ProtocolMessage, events: &mut Vec<Event>) {
-    if let ProtocolMessage::DocUpdate { updates, .. } = message {
-        events.extend(
-            updates
-                .into_iter()
-                .map(|state| Event::Presence(state.into())),
-        );
+/// Takes a message about presence. Nobody waits for the acceptance of a state:
+/// the next one replaces it.
+fn take_presence(message: ProtocolMessage, events: &mut Vec<Event>) -> Result<(), ProtocolError> {
+    use ProtocolMessage as Message;
+    match message {
+        Message::JoinResponseOk { .. } => events.push(Event::PresenceJoined),
+        Message::JoinError { code, message, .. } => {
+            events.push(Event::PresenceRefused(format!(
+                "{}: {message}",
+                refusal(code)
+            )));
+        }
+        Message::RoomError { code, message, .. } => {
+            events.push(Event::PresenceRefused(format!(
+                "{}: {message}",
+                eviction(code)
+            )));
+        }
+        Message::Ack { status, .. } => {
+            let reason = rejection(status).map(str::to_owned);
+            events.extend(reason.map(Event::PresenceRejected));
+        }
+        Message::DocUpdate { updates, .. } => {
+            for update in updates {
+                let states = presence::decode(&update);
+                let states = states.map_err(|error| damaged(&format!("its presence: {error}")))?;
+                let states = states.into_iter();
+                events.extend(states.map(|(key, state)| Event::Presence { key, state }));
+            }
+        }
+        _ => {}
     }
+    Ok(())
 }
 
 fn answer(batch: BatchId, status: UpdateStatusCode) -> Event {
     let id = UpdateId::from_be_bytes(batch.0);
-    let reason = match status {
-        UpdateStatusCode::Ok => return Event::Acknowledged(id),
+    match rejection(status) {
+        None => Event::Acknowledged(id),
+        Some(reason) => Event::Rejected {
+            id,
+            reason: reason.to_owned(),
+        },
+    }
+}
+
+/// The reason for which an update was refused; `None` if it was accepted.
+fn rejection(status: UpdateStatusCode) -> Option<&'static str> {
+    Some(match status {
+        UpdateStatusCode::Ok => return None,
         UpdateStatusCode::Unknown => "unknown",
         UpdateStatusCode::PermissionDenied => "permission denied",
         UpdateStatusCode::InvalidUpdate => "invalid update",
@@ -195,11 +226,7 @@ fn answer(batch: BatchId, status: UpdateStatusCode) -> Event {
         UpdateStatusCode::RateLimited => "rate limited",
         UpdateStatusCode::FragmentTimeout => "fragment timeout",
         UpdateStatusCode::AppError => "application error",
-    };
-    Event::Rejected {
-        id,
-        reason: reason.to_owned(),
-    }
+    })
 }
 
 fn refusal(code: JoinErrorCode) -> &'static str {

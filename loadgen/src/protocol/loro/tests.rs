@@ -44,11 +44,28 @@ fn an_update_carries_its_id_as_batch_id() {
         out,
         [binary(&format!("{LOR} 03 01 02 aabb 0000000000000102"))]
     );
-    let presence = Loro::new("r").presence(&[0xcc]);
-    assert_eq!(
-        presence,
-        Some(binary(&format!("{EPH} 03 01 01 cc 0000000000000001")))
-    );
+}
+
+#[test]
+fn presence_is_a_store_with_one_key() {
+    let Some(Frame::Binary(frame)) = Loro::new("r").presence("7", &[0xcc]) else {
+        panic!("no frame");
+    };
+    let ProtocolMessage::DocUpdate {
+        crdt,
+        updates,
+        batch_id,
+        ..
+    } = wire::decode(&frame).unwrap()
+    else {
+        panic!("no update");
+    };
+    assert_eq!(crdt, CrdtType::LoroEphemeralStore);
+    assert_eq!(batch_id, BatchId(1_u64.to_be_bytes()));
+    let store = loro::awareness::EphemeralStore::new(30_000);
+    store.apply(&updates[0]).unwrap();
+    assert_eq!(store.get("7"), Some(vec![0xcc_u8].into()));
+    assert_eq!(store.keys(), ["7"]);
 }
 
 #[test]
@@ -94,19 +111,31 @@ fn every_frame_of_the_relay_yields_its_events() {
 #[test]
 fn presence_is_distinguished_from_the_document() {
     let mut session = Loro::new("r");
-    let state = binary(&format!("{EPH} 03 01 01 0a 0000000000000009"));
-    assert_eq!(
-        received(&mut session, state),
-        [Event::Presence(vec![10].into())]
-    );
-    // An ack, a join and a refusal of the presence acknowledge no update.
-    for digits in [
-        "08 0000000000000001 00",
-        "01 05 7772697465 00 00",
-        "02 00 00",
+    let state = Loro::new("r").presence("7", &[10]).unwrap();
+    let event = Event::Presence {
+        key: "7".to_owned(),
+        state: vec![10].into(),
+    };
+    assert_eq!(received(&mut session, state), [event]);
+    let text = str::to_owned;
+    for (digits, expected) in [
+        ("08 0000000000000001 00", vec![]),
+        (
+            "08 0000000000000001 04",
+            vec![Event::PresenceRejected(text("invalid update"))],
+        ),
+        ("01 05 7772697465 00 00", vec![Event::PresenceJoined]),
+        (
+            "02 02 02 6e6f",
+            vec![Event::PresenceRefused(text("authentication failed: no"))],
+        ),
+        (
+            "06 02 03 627965",
+            vec![Event::PresenceRefused(text("evicted: bye"))],
+        ),
     ] {
         let frame = binary(&format!("{EPH} {digits}"));
-        assert_eq!(received(&mut session, frame), []);
+        assert_eq!(received(&mut session, frame), expected, "{digits}");
     }
 }
 
@@ -134,6 +163,7 @@ fn frames_that_no_relay_may_send_are_errors() {
         binary("25594a53 0172 08 0000000000000001 00"), // of Yjs
         binary(&format!("{LOR} 05 0000000000000001 00 01 aa")), // unknown batch
         binary(&format!("{LOR} 04 0000000000000001 01 ffffffff7f")), // 32 GiB
+        binary(&format!("{EPH} 03 01 02 aabb 0000000000000001")), // no store
         Frame::Text("hello".to_owned()),
         Frame::Binary(vec![0; 262_145].into()),
     ];

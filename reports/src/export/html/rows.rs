@@ -180,6 +180,7 @@ pub fn work(record: &Record) -> Vec<Term> {
         count("never_sent"),
         count("expected"),
         Some(term("deliveries visible", of(n.visible, n.expected))),
+        summary::presence(n).map(|words| term("presence", words)),
         Some(term("frames sent", frames(n.frames_out, n.bytes_out))),
         Some(term("frames received", frames(n.frames_in, n.bytes_in))),
     ];
@@ -268,13 +269,13 @@ fn more(usage: &ProcessUse) -> String {
         (usage.switches_involuntary, "involuntary switch"),
     ];
     let known = known.into_iter().filter_map(|(n, name)| Some((n?, name)));
-    known
-        .map(|(n, name)| match name.strip_suffix("switch") {
-            Some(kind) => format!("{} {kind}context switches", quantity::count(n)),
-            None => quantity::things(n, name),
-        })
-        .collect::<Vec<_>>()
-        .join(", ")
+    let known = known.map(|(n, name)| match name.strip_suffix("switch") {
+        Some(kind) => format!("{} {kind}context switches", quantity::count(n)),
+        None => quantity::things(n, name),
+    });
+    let after = usage.rss_after_bytes.map(|bytes| bytes as f64);
+    let after = after.map(|bytes| format!("{} after all clients had left", quantity::bytes(bytes)));
+    known.chain(after).collect::<Vec<_>>().join(", ")
 }
 
 /// Returns the conditions of the run.
