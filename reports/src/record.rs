@@ -188,10 +188,15 @@ pub enum Status {
     Invalid,
     /// A threshold was missed.
     Threshold,
+    /// A signal ended the run before its end; the figures are of the part until
+    /// then.
+    Interrupted,
 }
 
 impl Status {
-    /// The exit code of the process. An inconclusive result is a success.
+    /// The exit code of the process. An inconclusive result is a success. A run
+    /// that another signal than SIGINT interrupted has the code of that signal,
+    /// see [`Signal::exit_code`].
     pub fn exit_code(self) -> u8 {
         match self {
             Status::Ok | Status::Inconclusive => 0,
@@ -202,6 +207,7 @@ impl Status {
             Status::NotConverged => 6,
             Status::Invalid => 7,
             Status::Threshold => 99,
+            Status::Interrupted => Signal::Interrupt.exit_code(),
         }
     }
 }
@@ -218,6 +224,43 @@ impl fmt::Display for Status {
             Status::NotConverged => "not converged",
             Status::Invalid => "invalid",
             Status::Threshold => "threshold missed",
+            Status::Interrupted => "interrupted",
+        })
+    }
+}
+
+/// A signal that asks a process to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Signal {
+    /// Ctrl-C in a terminal.
+    #[serde(rename = "SIGINT")]
+    Interrupt,
+    /// The request of a service manager, or of a CI system whose time is up.
+    #[serde(rename = "SIGTERM")]
+    Terminate,
+    /// The terminal was closed.
+    #[serde(rename = "SIGHUP")]
+    HangUp,
+}
+
+impl Signal {
+    /// The exit code of a process that the signal ended, as shells report it.
+    pub fn exit_code(self) -> u8 {
+        128 + match self {
+            Signal::HangUp => 1,
+            Signal::Interrupt => 2,
+            Signal::Terminate => 15,
+        }
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Signal::Interrupt => "SIGINT",
+            Signal::Terminate => "SIGTERM",
+            Signal::HangUp => "SIGHUP",
         })
     }
 }
@@ -346,9 +389,16 @@ pub struct Course {
     /// What the scenario did to the relay, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Incident>,
-    /// The time at which the user interrupted the run.
+    /// The time at which a signal interrupted the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interrupted_ns: Option<u64>,
+    /// The signal that interrupted the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interrupted_by: Option<Signal>,
+    /// The user allowed a partial run: an interrupted one is judged by what it
+    /// measured, like one that ended as planned.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial_allowed: bool,
     /// The run was stopped because a threshold could no longer be met.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aborted: Option<Incident>,

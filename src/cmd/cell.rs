@@ -14,6 +14,7 @@ use syncbench_reports::record::{
 
 use super::BadInput;
 use crate::conditions;
+use crate::stderr::complain;
 use crate::stdout::say;
 
 /// Measure one engine, workload and data set in a process of its own.
@@ -135,7 +136,10 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
             cells.extend(record.cell);
         }
     }
-    eprint!("{}", growth::tables(&cells));
+    let growth = growth::tables(&cells);
+    if !growth.is_empty() {
+        complain!("{}", growth.trim_end_matches('\n'));
+    }
     Ok(status)
 }
 
@@ -147,7 +151,7 @@ fn measure_sizes(benches: &[Bench<'_>], workload: &Workload) -> anyhow::Result<V
     for bench in benches {
         if let Some(smaller) = &spent {
             let budget = humantime::format_duration(bench.limits.budget);
-            eprintln!(
+            complain!(
                 "not measured: {}: one repetition of {smaller} alone took more than the budget \
                  of {budget}; allow more with --budget",
                 bench.name(workload)
@@ -265,7 +269,7 @@ impl Bench<'_> {
                 Ok((self.not_available(cell, &name, reason), false))
             }
             Err(error) => {
-                eprintln!("syncbench: {name}: {error}");
+                complain!("syncbench: {name}: {error}");
                 cell.unavailable = Some(error.to_string());
                 let reasons = vec![error.to_string()];
                 Ok((self.record(cell, Status::Failure, reasons), false))
@@ -275,7 +279,7 @@ impl Bench<'_> {
 
     /// The record of a row that the engine or the data set has none of.
     fn not_available(&self, mut cell: Cell, name: &str, reason: String) -> Record {
-        eprintln!("n/a: {name}: {reason}");
+        complain!("n/a: {name}: {reason}");
         cell.unavailable = Some(reason);
         self.record(cell, Status::Ok, Vec::new())
     }

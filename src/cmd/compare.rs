@@ -20,6 +20,7 @@ use syncbench_runner::{Builds, Contender, Job, Rounds};
 use self::contender::EngineVersion;
 use super::BadInput;
 use crate::conditions;
+use crate::stderr::complain;
 use crate::stdout::say;
 
 /// Measure versions of a library side by side, to see what an upgrade changes.
@@ -219,7 +220,7 @@ fn engine_contender(
         Some(version) => {
             let builds = builds(args, watched)?;
             if !args.quiet {
-                eprintln!("building {wanted}");
+                complain!("building {wanted}");
             }
             builds
                 .build(&wanted.library(), version)

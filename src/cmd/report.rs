@@ -11,6 +11,7 @@ use syncbench_reports::run_id;
 
 use super::BadInput;
 use crate::output::OutputFolder;
+use crate::stderr::complain;
 use crate::stdout::say;
 
 /// Show records as tables: a matrix for each suite, engines side by side.
@@ -53,7 +54,7 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<Status> {
     let Collected { records, refused } = collect(&args.records);
     for error in &refused {
-        eprintln!("syncbench: {error}");
+        complain!("syncbench: {error}");
     }
     let mut report = Report::new(&records);
     report.tables.notes = args.note;

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use syncbench_datasets::Trace;
 use syncbench_engines::Engine;
+use syncbench_reports::record::Signal;
 
 use crate::client::disconnect::Disconnect;
 use crate::metrics::Metrics;
@@ -87,8 +88,8 @@ pub enum LoadError {
     #[error("the relay process ended before the run began ({0})")]
     RelayEnded(ExitStatus),
     /// Stopped by the user before the first edit.
-    #[error("interrupted before the first edit: nothing was measured")]
-    Interrupted,
+    #[error("interrupted by {0} before the first edit: nothing was measured")]
+    Interrupted(Signal),
     /// A worker thread could not run.
     #[error("a worker thread failed: {0}")]
     Worker(String),
@@ -97,22 +98,26 @@ pub enum LoadError {
     Thread(#[from] io::Error),
 }
 
-/// Runs `scenario`, which must be valid. `interrupt` ends it early when it
-/// completes, and `watcher` by breaking, with a reason; what was measured until
-/// then is the outcome.
+/// Runs `scenario`, which must be valid. `interrupt` ends it early with the
+/// signal that it completes with, and `watcher` by breaking, with a reason; what
+/// was measured until then is the outcome.
 ///
 /// # Errors
 /// When the run never got as far as its first edit.
 pub async fn run(
     scenario: Scenario,
     inputs: Inputs,
-    interrupt: impl Future<Output = ()>,
+    interrupt: impl Future<Output = Signal>,
     mut watcher: impl FnMut(Progress<'_>) -> ControlFlow<String>,
 ) -> Result<Outcome, LoadError> {
     let plan = Plan::new(&scenario);
     reserve_descriptors(plan.clients.len() as u32)?;
     check_rhythm(&scenario, &inputs.trace)?;
-    let (mut relay, url) = start_relay(&scenario, &inputs).await?;
+    tokio::pin!(interrupt);
+    let (mut relay, url) = tokio::select! {
+        started = start_relay(&scenario, &inputs) => started?,
+        signal = &mut interrupt => return Err(LoadError::Interrupted(signal)),
+    };
     let processes = Processes::new(relay.as_ref(), &url);
     let (scenario, plan) = (Arc::new(scenario), Arc::new(plan));
     let mut fleet = ThreadFleet::start(&scenario, &plan, &inputs, url)?;
@@ -122,7 +127,6 @@ pub async fn run(
         faults: &scenario.faults,
         processes,
     };
-    tokio::pin!(interrupt);
     let outcome = coordinate(&mut fleet, tally, side, interrupt, &mut watcher).await;
     if let Some(relay) = relay {
         relay.stop().await;

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use syncbench_reports::record::{Course, Incident, LostConnection, WorkerUse};
+use syncbench_reports::record::{Course, Incident, LostConnection, Signal, WorkerUse};
 
 use super::Progress;
 use crate::outcome::{Layout, Outcome, Rows, Usage};
@@ -79,9 +79,16 @@ impl Tally {
         self.outcome.connecting = took;
     }
 
-    /// Notes that the user interrupted the run.
-    pub fn note_interrupted(&mut self, at: Nanos) {
-        self.outcome.course.interrupted_ns.get_or_insert(at);
+    /// Whether a signal has interrupted the run.
+    pub fn is_interrupted(&self) -> bool {
+        self.outcome.course.interrupted_ns.is_some()
+    }
+
+    /// Notes that `signal` interrupted the run.
+    pub fn note_interrupted(&mut self, at: Nanos, signal: Signal) {
+        let course = &mut self.outcome.course;
+        course.interrupted_ns.get_or_insert(at);
+        course.interrupted_by.get_or_insert(signal);
     }
 
     /// Notes that the watcher stopped the run.

@@ -158,6 +158,8 @@ fn merge_courses(course: &mut Course, other: Course) {
     course.lost_connections.sort();
     course.lost_connections.truncate(KEPT_LOSSES);
     keep_first(&mut course.interrupted_ns, other.interrupted_ns);
+    keep_first(&mut course.interrupted_by, other.interrupted_by);
+    course.partial_allowed |= other.partial_allowed;
     keep_first(&mut course.aborted, other.aborted);
     keep_first(&mut course.relay_ended, other.relay_ended);
     keep_first(&mut course.unreachable_ns, other.unreachable_ns);

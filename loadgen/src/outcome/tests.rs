@@ -178,7 +178,11 @@ fn what_a_worker_reports_survives_being_sent() {
     for phase in [
         RunPhase::Connect,
         RunPhase::Run { start },
-        RunPhase::Stop { start, at },
+        RunPhase::Stop {
+            start,
+            at,
+            is_urgent: true,
+        },
     ] {
         let text = serde_json::to_string(&phase).unwrap();
         assert_eq!(serde_json::from_str::<RunPhase>(&text).unwrap(), phase);

@@ -5,8 +5,10 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use syncbench_engines::EngineError;
+use syncbench_reports::record::Convergence;
 use tokio::sync::Notify;
 
+use super::convergence;
 use super::meter::Meter;
 use super::{EditOutcome, LocalRoom, Member, MemberRef, MemberState, Room, RoomContext};
 use crate::metrics::{Gauges, Metrics};
@@ -362,12 +364,20 @@ impl Rooms {
 
     /// Whether every client that is present is live and has seen everything.
     pub fn is_settled(&self) -> bool {
-        let is_complete = |room: &Room| room.ledger.is_complete();
-        if !self.rooms.borrow().iter().all(is_complete) {
-            return false;
+        self.rooms.borrow().iter().all(is_settled)
+    }
+
+    /// Checks the convergence of the rooms. Where the run was cut short, rooms
+    /// whose deliveries are still on their way are left out: the relay has lost
+    /// nothing there.
+    pub fn check(&self, is_cut_short: bool) -> Convergence {
+        let mut convergence = Convergence::default();
+        for room in self.rooms.borrow().iter() {
+            if !is_cut_short || is_settled(room) {
+                convergence::check(room, &mut convergence);
+            }
         }
-        let waits = |state| matches!(state, MemberState::Offline | MemberState::Joining);
-        !self.any_member(|member| waits(member.state()))
+        convergence
     }
 
     /// Whether no client has a session.
@@ -392,4 +402,11 @@ impl Rooms {
     pub fn any_away(&self) -> bool {
         self.any_member(|member| member.present().is_some() && member.is_away())
     }
+}
+
+/// Whether every client of the room that is present is live and has seen
+/// everything.
+fn is_settled(room: &Room) -> bool {
+    let waits = |state| matches!(state, MemberState::Offline | MemberState::Joining);
+    room.ledger.is_complete() && !room.members.iter().any(|member| waits(member.state()))
 }

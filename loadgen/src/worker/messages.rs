@@ -27,7 +27,23 @@ pub enum RunPhase {
         start: Nanos,
         /// The new end of the schedule, from its start.
         at: Nanos,
+        /// Whether to finish promptly, without waiting for deliveries that are
+        /// long in coming.
+        is_urgent: bool,
     },
+}
+
+impl RunPhase {
+    /// Whether the run is to end promptly.
+    pub fn is_urgent(self) -> bool {
+        matches!(
+            self,
+            Self::Stop {
+                is_urgent: true,
+                ..
+            }
+        )
+    }
 }
 
 /// A message of a worker to its run.

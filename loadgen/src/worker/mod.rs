@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use syncbench_datasets::Trace;
 use syncbench_engines::Engine;
-use syncbench_reports::record::Convergence;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::{JoinSet, LocalSet, spawn_local};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -29,7 +28,7 @@ use crate::net::target::UrlTemplate;
 use crate::plan::{ClientId, Plan, RoomIndex};
 use crate::room::meter::Meter;
 use crate::room::rooms::Rooms;
-use crate::room::{InitialDocument, MemberRef, RoomContext, convergence};
+use crate::room::{InitialDocument, MemberRef, RoomContext};
 use crate::scenario::{Arrivals, Scenario};
 use crate::schedule::{Rhythm, Schedule};
 use crate::time::clock::{Clock, Nanos, TimeSource, sharpen_timers, thread_cpu};
@@ -42,6 +41,10 @@ use seed_rooms::seed_rooms;
 /// The time after the last delivery in which duplicates and strays may arrive
 /// and be counted.
 const SETTLE: Duration = Duration::from_millis(100);
+
+/// The time that deliveries still have to arrive in once the run is urgently to
+/// end.
+const LAST_DELIVERIES: Duration = Duration::from_secs(1);
 
 /// The inputs of a worker.
 pub struct Assignment {
@@ -334,12 +337,27 @@ impl Worker {
         members
     }
 
+    /// Waits for the last deliveries, but not for long once the run is urgently
+    /// to end.
+    async fn drain(&self) {
+        let mut phase = self.phase.clone();
+        let urged = async {
+            // An error means that the run is gone, which is as urgent.
+            let _ = phase.wait_for(|phase| phase.is_urgent()).await;
+            sleep(LAST_DELIVERIES).await;
+        };
+        tokio::select! {
+            () = self.last_deliveries() => {}
+            () = urged => {}
+        }
+    }
+
     /// Waits until every edit is visible everywhere, or the run was stopped and
     /// no client is connected any more, or there was no progress for the
     /// scenario's drain timeout. The timeout does not begin before clients that
     /// the scenario keeps away can have noticed that their links are dead. A
     /// client that comes back only to be lost again is no progress.
-    async fn drain(&self) {
+    async fn last_deliveries(&self) {
         let stopped = matches!(*self.phase.borrow(), RunPhase::Stop { .. });
         let nobody = || stopped && self.rooms.nobody_is_live();
         let drain_timeout = self.context.scenario.drain_timeout;
@@ -370,9 +388,8 @@ impl Worker {
     }
 
     fn finish(&self, paced: Paced, busy: Nanos, elapsed: Nanos) -> Finished {
-        let mut convergence = Convergence::default();
-        self.rooms
-            .for_each(|room| convergence::check(room, &mut convergence));
+        let is_cut_short = self.phase.borrow().is_urgent();
+        let convergence = self.rooms.check(is_cut_short);
         let errors = self.rooms.take_errors();
         Finished {
             unsent: paced.unsent,

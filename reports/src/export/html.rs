@@ -113,7 +113,9 @@ impl Figure {
 fn tone(status: Status) -> &'static str {
     match status {
         Status::Ok => "good",
-        Status::Inconclusive | Status::Invalid | Status::NoBaseline => "unsure",
+        Status::Inconclusive | Status::Invalid | Status::NoBaseline | Status::Interrupted => {
+            "unsure"
+        }
         _ => "bad",
     }
 }

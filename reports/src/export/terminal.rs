@@ -46,7 +46,9 @@ impl Terminal {
         }
         let code = match verdict.status {
             Status::Ok => "32",
-            Status::Inconclusive | Status::Invalid | Status::NoBaseline => "33",
+            Status::Inconclusive | Status::Invalid | Status::NoBaseline | Status::Interrupted => {
+                "33"
+            }
             _ => "31",
         };
         format!("\x1b[1;{code}m{text}\x1b[0m")

@@ -18,6 +18,7 @@ use syncbench_loadgen::net::network::{ArrivalStamp, Network, Tcp};
 use syncbench_loadgen::outcome::Outcome;
 use syncbench_loadgen::relay::{RelayCommand, broadcast, loro};
 use syncbench_loadgen::scenario::{ProtocolKind, RelaySettings, Scenario};
+use syncbench_reports::record::Signal;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::accept_hdr_async;
@@ -34,7 +35,7 @@ pub fn play(scenario: Scenario) -> Result<Outcome, LoadError> {
 /// Plays a scenario until `interrupt` completes.
 pub fn play_until(
     scenario: Scenario,
-    interrupt: impl Future<Output = ()>,
+    interrupt: impl Future<Output = Signal>,
 ) -> Result<Outcome, LoadError> {
     play_watched(scenario, interrupt, |_| ControlFlow::Continue(()))
 }
@@ -42,7 +43,7 @@ pub fn play_until(
 /// Plays a scenario and reports its progress to `watcher`.
 pub fn play_watched(
     scenario: Scenario,
-    interrupt: impl Future<Output = ()>,
+    interrupt: impl Future<Output = Signal>,
     watcher: impl FnMut(Progress<'_>) -> ControlFlow<String>,
 ) -> Result<Outcome, LoadError> {
     let inputs = Inputs {

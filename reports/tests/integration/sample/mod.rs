@@ -14,7 +14,7 @@ use serde_json::json;
 use syncbench_reports::record::{
     Cell, Convergence, ConvergenceFailure, Counts, Course, DatasetRef, Distribution, Incident,
     Kind, LostConnection, Machine, ProcessUse, Record, Resources, Run, SCHEMA, Scale, Series,
-    Status, ThresholdResult, Verdict, WorkerUse,
+    Signal, Status, ThresholdResult, Verdict, WorkerUse,
 };
 
 const SECONDS: usize = 10;
@@ -426,6 +426,8 @@ fn course() -> Course {
         planned_faults: 1,
         faults: vec![incident(2_000_000_000, "paused")],
         interrupted_ns: Some(9_000_000_000),
+        interrupted_by: Some(Signal::Terminate),
+        partial_allowed: true,
         aborted: Some(incident(
             8_000_000_000,
             "`lost == 0` cannot be met any more",
