@@ -266,7 +266,7 @@ impl fmt::Display for Signal {
 }
 
 /// A threshold and the value it was compared with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ThresholdResult {
     /// The threshold as it was written.
@@ -274,7 +274,17 @@ pub struct ThresholdResult {
     pub threshold: String,
     /// True if the threshold was met.
     pub met: bool,
-    /// The value as text, with its unit; absent without samples.
+    /// The observed value, in `unit`; absent without samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<f64>,
+    /// The limit that it was compared with, in `unit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<f64>,
+    /// The unit of `value` and `limit`: `us` (microseconds), `share` (0 to 1) or
+    /// nothing for a plain number.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub unit: String,
+    /// The observed value as text for people; absent without samples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed: Option<String>,
 }
@@ -424,6 +434,18 @@ pub struct Course {
     pub engine_error: Option<String>,
     /// The work of the generator's worker threads.
     pub workers: WorkerUse,
+}
+
+impl Course {
+    /// How long edits were scheduled, until the end or an early stop;
+    /// nanoseconds.
+    pub fn ran_for_ns(&self) -> u64 {
+        let incidents = [&self.aborted, &self.relay_ended, &self.worker_failed];
+        let incidents = incidents.map(|incident| incident.as_ref().map(|incident| incident.at_ns));
+        let stops = [self.interrupted_ns, self.unreachable_ns];
+        let stops = stops.into_iter().chain(incidents).flatten();
+        stops.fold(self.planned_ns, u64::min)
+    }
 }
 
 /// Something that happened once in a run.

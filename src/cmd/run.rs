@@ -250,7 +250,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     }
     let scenario = args.scenario()?;
     let trace = syncbench_datasets::load(&scenario.workload.dataset).map_err(BadInput::new)?;
-    let settings = serde_json::to_value(scenario.recorded())?;
+    let settings = serde_json::to_value(scenario.recorded(args.scenario.as_deref()))?;
     let dataset = DatasetRef {
         name: trace.name().to_owned(),
         sha256: trace.sha256().to_owned(),

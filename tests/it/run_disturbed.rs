@@ -60,19 +60,29 @@ impl LongRun {
         }
     }
 
-    /// The edits that its metrics tell of.
-    fn edits_sent(&self) -> u64 {
+    /// The text of its metrics; empty before there are any.
+    fn live_metrics(&self) -> String {
         let Ok(mut connection) = TcpStream::connect(self.metrics) else {
-            return 0;
+            return String::new();
         };
         let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
         let mut answer = String::new();
         let asked = connection.write_all(request.as_bytes());
         let _ = asked.and_then(|()| connection.read_to_string(&mut answer));
-        let mut lines = answer.lines();
-        let sent = lines.find(|line| line.starts_with("syncbench_edits_sent_total"));
-        let value = sent.and_then(|line| line.rsplit(' ').next()?.parse().ok());
-        value.unwrap_or(0)
+        answer
+    }
+
+    /// The value of a metric without labels of its own, if there is one.
+    fn live_metric(&self, name: &str) -> Option<u64> {
+        let text = self.live_metrics();
+        let mut lines = text.lines();
+        let line = lines.find(|line| line.split('{').next() == Some(name))?;
+        line.rsplit(' ').next()?.parse().ok()
+    }
+
+    /// The edits that its metrics tell of.
+    fn edits_sent(&self) -> u64 {
+        self.live_metric("syncbench_edits_sent_total").unwrap_or(0)
     }
 
     /// Sends the run a signal.
@@ -278,6 +288,20 @@ fn a_signal_ends_the_wait_for_a_relay_that_does_not_get_ready() {
     let (code, text) = run.end();
     assert_eq!(code, 143, "{text}");
     assert!(text.contains("nothing was measured"), "{text}");
+}
+
+#[test]
+fn live_metrics_tell_how_much_there_is_to_do_and_that_the_run_goes_on() {
+    let run = LongRun::start();
+    assert_eq!(run.live_metric("syncbench_clients"), Some(12));
+    assert_eq!(run.live_metric("syncbench_rooms"), Some(4));
+    let scheduled = run.live_metric("syncbench_edits_scheduled_total");
+    assert!(scheduled > Some(0));
+    let expected = run.live_metric("syncbench_deliveries_expected_total");
+    assert!(expected > Some(0));
+    let text = run.live_metrics();
+    assert!(text.contains("status=\"running\""), "{text}");
+    assert!(!text.contains("exit_code"), "{text}");
 }
 
 /// The relay stands still for a second while 100 edits a second are intended.

@@ -20,7 +20,7 @@ use syncbench_reports::record::Signal;
 use crate::client::disconnect::Disconnect;
 use crate::metrics::Metrics;
 use crate::net::target::{UrlError, UrlTemplate};
-use crate::outcome::{Outcome, Row};
+use crate::outcome::{Layout, Outcome, Row};
 use crate::plan::Plan;
 use crate::process::{TooFewDescriptors, reserve_descriptors};
 use crate::relay::{OwnedRelay, RelayCommand, RelayError, Start};
@@ -58,6 +58,8 @@ pub enum Progress<'a> {
         second: &'a Row,
         /// The sum of all so far.
         total: &'a Metrics,
+        /// The size of the run.
+        layout: &'a Layout,
     },
     /// The schedule is over; the last deliveries are awaited.
     Draining,

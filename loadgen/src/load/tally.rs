@@ -139,8 +139,12 @@ impl Tally {
                 if let Some(row) = self.rows.add(second, &metrics, &gauges) {
                     let cut_off = row.gauges.live == 0 && row.gauges.unreachable > 0;
                     self.unreachable_for = if cut_off { self.unreachable_for + 1 } else { 0 };
-                    let total = &self.outcome.total;
-                    return watcher(Progress::Running { second: row, total });
+                    let Outcome { total, layout, .. } = &self.outcome;
+                    return watcher(Progress::Running {
+                        second: row,
+                        total,
+                        layout,
+                    });
                 }
             }
             WorkerEvent::Draining => return watcher(Progress::Draining),

@@ -8,7 +8,6 @@ use syncbench_reports::record::{
     Convergence, Counts, Course, Distribution, Incident, Record, Signal, Status, Verdict,
 };
 
-use crate::outcome::ran_for;
 use crate::time::clock::Nanos;
 
 /// Below this share of the schedule sent, the run is invalid.
@@ -252,7 +251,7 @@ impl<'a> Case<'a> {
     /// The rate that this machine did sustain, in words.
     fn sustained_rate(&self) -> String {
         let workers = self.course.workers;
-        let sustained = self.counts.sent as f64 / (ran_for(&self.course) as f64 / 1e9);
+        let sustained = self.counts.sent as f64 / (self.course.ran_for_ns() as f64 / 1e9);
         let busy = 100.0 * workers.cpu_ns as f64 / workers.elapsed_ns.max(1) as f64;
         let imports = 100.0 * workers.import_cpu_ns as f64 / workers.cpu_ns.max(1) as f64;
         format!(

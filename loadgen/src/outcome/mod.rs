@@ -120,17 +120,8 @@ impl Outcome {
 
     /// Returns how long edits were scheduled, until the end or an early stop.
     pub fn ran_for(&self) -> Duration {
-        Duration::from_nanos(ran_for(&self.course))
+        Duration::from_nanos(self.course.ran_for_ns())
     }
-}
-
-/// Returns how long edits were scheduled, until the end or an early stop.
-pub fn ran_for(course: &Course) -> Nanos {
-    let incidents = [&course.aborted, &course.relay_ended, &course.worker_failed];
-    let incidents = incidents.map(|incident| incident.as_ref().map(|incident| incident.at_ns));
-    let stops = [course.interrupted_ns, course.unreachable_ns];
-    let stops = stops.into_iter().chain(incidents).flatten();
-    stops.chain([course.planned_ns]).min().unwrap_or(0)
 }
 
 fn merge_rows(rows: Vec<Row>, others: Vec<Row>) -> Vec<Row> {

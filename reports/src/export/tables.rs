@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 pub use html::HtmlTables;
 pub use markdown::Markdown;
 
+use serde::Serialize;
+
 use super::{ExportError, Exporter, Html, figures};
 use crate::file;
 use crate::quantity;
@@ -16,16 +18,17 @@ use crate::summary;
 use crate::table::{Conditions, SuiteTable, Tables};
 
 /// All that one call of `syncbench report` shows.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Report<'a> {
     /// The tables of the cells.
+    #[serde(flatten)]
     pub tables: Tables,
     /// The load runs, each with a page of its own.
     pub loads: Vec<Load<'a>>,
 }
 
 /// A load run and the page that shows it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Load<'a> {
     /// Its record.
     pub record: &'a Record,
@@ -47,7 +50,7 @@ pub trait TableExporter {
 }
 
 impl<'a> Report<'a> {
-    /// Of all cells and load runs among `records`; other kinds have no report.
+    /// The report of all cells and load runs among `records`.
     pub fn new(records: &'a [Record]) -> Report<'a> {
         let loads = records.iter().filter(|record| record.kind == Kind::Load);
         Report {
@@ -61,11 +64,6 @@ impl<'a> Report<'a> {
                 })
                 .collect(),
         }
-    }
-
-    /// Returns true if there is nothing to show.
-    pub fn is_empty(&self) -> bool {
-        self.tables.suites.is_empty() && self.loads.is_empty()
     }
 
     /// The number of rows, engines, samples and runs, in a few lines.

@@ -237,7 +237,10 @@ fn process(usage: &ProcessUse) -> String {
 }
 
 fn inputs(record: &Record) -> String {
-    let mut inputs = vec![record.run.engine.clone()];
+    let name = record.run.scenario["name"].as_str();
+    let name = name.map(|name| format!("scenario {name}"));
+    let mut inputs: Vec<String> = name.into_iter().collect();
+    inputs.push(record.run.engine.clone());
     inputs.extend(
         record
             .run

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::charts::{chart, points};
 use crate::metric::{self, Metric};
 use crate::plot::{Axis, Chart, Scale, Series, Unit};
-use crate::record::{Record, Series as Columns};
+use crate::record::Series as Columns;
 
 /// The columns that [`super::charts::over_time`] draws.
 const DRAWN: [&str; 4] = ["sent", "visible", "propagation", "generator_lag"];
@@ -25,8 +25,8 @@ const LINES: usize = 4;
 
 /// The charts of all other columns, by name. A chart whose lines all stay at
 /// one value says nothing and is left out.
-pub fn charts(record: &Record) -> Vec<Chart> {
-    let Some(columns) = &record.series else {
+pub fn charts(columns: Option<&Columns>) -> Vec<Chart> {
+    let Some(columns) = columns else {
         return Vec::new();
     };
     let mut groups: BTreeMap<&str, Vec<Column<'_>>> = BTreeMap::new();

@@ -252,6 +252,9 @@ pub fn healthy() -> Record {
         thresholds: vec![ThresholdResult {
             threshold: "propagation.p99 < 100ms".into(),
             met: true,
+            value: Some(900.0),
+            limit: Some(100_000.0),
+            unit: "us".into(),
             observed: Some("900 µs".into()),
         }],
         artifacts: vec!["report.html".into()],
