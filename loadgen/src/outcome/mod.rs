@@ -15,7 +15,6 @@ use syncbench_reports::record::{Convergence, Course};
 
 use crate::metrics::Metrics;
 use crate::room::convergence;
-use crate::time::clock::Nanos;
 
 pub use layout::Layout;
 pub use rows::{Row, Rows};
