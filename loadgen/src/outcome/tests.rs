@@ -8,6 +8,7 @@ use crate::load::verdict::verdict;
 use crate::metrics::{Gauges, Group, LatencyBreakdown};
 use crate::plan::{ClientId, Plan};
 use crate::scenario::Scenario;
+use crate::time::clock::Nanos;
 use crate::worker::{Finished, RunPhase, WorkerEvent};
 
 /// The events of one worker that reports two seconds and then finishes.
