@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use syncbench_engines::panics;
 use syncbench_reports::record::Status;
 
 use crate::stderr::complain;
@@ -13,10 +14,12 @@ use crate::{input, stdout};
 /// printed is a failure, unless the command has a worse one to report.
 pub fn run<C: Parser>(command: impl FnOnce(C) -> anyhow::Result<u8>) -> ExitCode {
     let code = match C::try_parse() {
-        Ok(arguments) => command(arguments).unwrap_or_else(|error| {
-            complain!("{}: {error:#}", C::command().get_name());
-            input::status_of(&error).exit_code()
-        }),
+        Ok(arguments) => panics::catch(|| command(arguments))
+            .unwrap_or_else(|panic| Err(anyhow::anyhow!("a bug, please report it: {panic}")))
+            .unwrap_or_else(|error| {
+                complain!("{}: {error:#}", C::command().get_name());
+                input::status_of(&error).exit_code()
+            }),
         Err(refusal) => refuse(&refusal),
     };
     ExitCode::from(match code {

@@ -409,7 +409,8 @@ pub struct Course {
     /// measured, like one that ended as planned.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub partial_allowed: bool,
-    /// The run was stopped because a threshold could no longer be met.
+    /// The run was stopped because a threshold could no longer be met, or no room
+    /// was left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aborted: Option<Incident>,
     /// The relay's process ended without the scenario's doing.
@@ -422,6 +423,11 @@ pub struct Course {
     /// A worker of the generator failed, so that its rooms were not checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker_failed: Option<Incident>,
+    /// Rooms that ended before the run did, because a library or the generator
+    /// panicked in them; ascending by time; at most 100 are kept. They were not
+    /// checked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ended_rooms: Vec<EndedRoom>,
     /// Connections that were lost without the scenario's doing, ascending by
     /// time; at most 100 are kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -456,6 +462,21 @@ pub struct Incident {
     pub at_ns: u64,
     /// What happened, in words.
     pub what: String,
+}
+
+/// A room that ended before the run did.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct EndedRoom {
+    /// Nanoseconds since the schedule's start.
+    pub at_ns: u64,
+    /// The room's name, as in its URL.
+    pub room: String,
+    /// Why it ended, in words.
+    pub reason: String,
+    /// The file with the update that was being imported, among `artifacts`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<String>,
 }
 
 /// A connection that was lost without the scenario's doing.

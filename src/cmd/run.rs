@@ -275,7 +275,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     outcome.course.partial_allowed = args.allow_partial;
     let mut record = outcome.record(conditions);
     threshold::apply_thresholds(&mut record, &scenario.thresholds);
-    let files = output.write(&mut record)?;
+    let files = output.write(&mut record, &outcome.attachments)?;
     if args.json {
         say!("{}", serde_json::to_string(&record)?);
     } else {

@@ -86,6 +86,10 @@ pub async fn coordinate(
                 relay.processes.sample(relay.owned.as_deref(), tally.rows());
             }
         }
+        if stopped_at.is_none() && tally.has_no_room_left() {
+            tally.note_aborted(clock.now(), "no room was left".to_owned());
+            stop = true;
+        }
         if stopped_at.is_none() && tally.cannot_recover() && faults.is_over() {
             tally.note_unreachable(clock.now());
             stop = true;

@@ -25,6 +25,7 @@ use crate::plan::Plan;
 use crate::process::{TooFewDescriptors, reserve_descriptors};
 use crate::relay::{OwnedRelay, RelayCommand, RelayError, Start};
 use crate::room::initial_document::InitialDocumentError;
+use crate::room::typist::Typist;
 use crate::scenario::Scenario;
 
 pub use coordinate::{RelaySide, coordinate};
@@ -86,6 +87,11 @@ pub enum LoadError {
     /// The data set has no times to take a rhythm from.
     #[error("data set {0} has no times: use constant or poisson arrivals, or another data set")]
     NoRhythm(String),
+    /// The data set has nothing to type.
+    #[error(
+        "nothing in data set {0} changes {1}, so there is nothing to type: use another data set"
+    )]
+    NothingToType(String, &'static str),
     /// The relay died before the first edit.
     #[error("the relay process ended before the run began ({0})")]
     RelayEnded(ExitStatus),
@@ -115,6 +121,7 @@ pub async fn run(
     let plan = Plan::new(&scenario);
     reserve_descriptors(plan.clients.len() as u32)?;
     check_rhythm(&scenario, &inputs.trace)?;
+    check_typing(&scenario, &inputs.trace)?;
     tokio::pin!(interrupt);
     let (mut relay, url) = tokio::select! {
         started = start_relay(&scenario, &inputs) => started?,
@@ -143,6 +150,20 @@ fn check_rhythm(scenario: &Scenario, trace: &Trace) -> Result<(), LoadError> {
         return Err(LoadError::NoRhythm(trace.name().to_owned()));
     }
     Ok(())
+}
+
+/// Refuses a trace that none of the clients could type anything of.
+fn check_typing(scenario: &Scenario, trace: &Arc<Trace>) -> Result<(), LoadError> {
+    // There is something to delete in a document that already exists.
+    let (len, document) = match scenario.document.file {
+        Some(_) => (1, "a document"),
+        None => (0, "an empty document"),
+    };
+    let mut typist = Typist::new(Arc::clone(trace), 0, 1);
+    match scenario.workload.types_trace() && typist.next_edit(len).is_none() {
+        true => Err(LoadError::NothingToType(trace.name().to_owned(), document)),
+        false => Ok(()),
+    }
 }
 
 /// Starts the relay, if the run is to own one; where it listens.

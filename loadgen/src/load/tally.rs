@@ -3,11 +3,12 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use syncbench_reports::record::{Course, Incident, LostConnection, Signal, WorkerUse};
+use syncbench_reports::record::{Course, EndedRoom, Incident, LostConnection, Signal, WorkerUse};
 
 use super::Progress;
-use crate::outcome::{Layout, Outcome, Rows, Usage};
+use crate::outcome::{Attachment, Layout, Outcome, Rows, Usage};
 use crate::plan::Plan;
+use crate::room;
 use crate::scenario::Scenario;
 use crate::time::clock::Nanos;
 use crate::worker::{Finished, WorkerEvent};
@@ -25,6 +26,8 @@ pub struct Tally {
     live: Vec<usize>,
     /// The workers that will report nothing any more.
     ended: usize,
+    /// The workers whose rooms have all ended.
+    without_rooms: usize,
     unreachable_for: u64,
 }
 
@@ -39,6 +42,7 @@ impl Tally {
             initial_clients: plan.initial_clients(),
             live: vec![0; workers],
             ended: 0,
+            without_rooms: 0,
             unreachable_for: 0,
         }
     }
@@ -62,6 +66,11 @@ impl Tally {
     /// Whether the run's own relay has ended by itself.
     pub fn relay_is_gone(&self) -> bool {
         self.outcome.course.relay_ended.is_some()
+    }
+
+    /// Whether all rooms of the run have ended: nothing more will come of it.
+    pub fn has_no_room_left(&self) -> bool {
+        self.without_rooms == self.live.len()
     }
 
     /// Whether a worker has failed.
@@ -148,6 +157,7 @@ impl Tally {
                 }
             }
             WorkerEvent::Draining => return watcher(Progress::Draining),
+            WorkerEvent::NoRoomLeft => self.without_rooms += 1,
             WorkerEvent::Finished(finished) => self.finish(*finished),
             WorkerEvent::Failed(what) => {
                 self.ended += 1;
@@ -169,7 +179,10 @@ impl Tally {
             client: lost.client.name(),
             reason: lost.reason,
         });
+        let ended_rooms = finished.ended_rooms.into_iter();
+        let (ended_rooms, attachments): (Vec<_>, Vec<_>) = ended_rooms.map(recorded).unzip();
         let course = Course {
+            ended_rooms,
             lost_connections: lost.collect(),
             rejected: finished.rejected,
             engine_error: finished.engine_error,
@@ -185,6 +198,7 @@ impl Tally {
             expected: finished.expected,
             convergence: finished.convergence,
             fingerprint: finished.fingerprint,
+            attachments: attachments.into_iter().flatten().collect(),
             course,
             ..Outcome::empty(self.outcome.layout.clone())
         });
@@ -198,4 +212,19 @@ impl Tally {
         outcome.usage = usage;
         outcome
     }
+}
+
+/// A room that ended early as the record has it, and the file that goes with it.
+fn recorded(ended: room::EndedRoom) -> (EndedRoom, Option<Attachment>) {
+    let attachment = ended.update.map(|bytes| Attachment {
+        name: format!("room-{}-update.bin", ended.room.0),
+        bytes,
+    });
+    let ended = EndedRoom {
+        at_ns: ended.at,
+        room: ended.room.name(),
+        reason: ended.reason,
+        artifact: attachment.as_ref().map(|file| file.name.clone()),
+    };
+    (ended, attachment)
 }

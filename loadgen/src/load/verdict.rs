@@ -140,6 +140,22 @@ impl<'a> Case<'a> {
                 seconds(*at_ns)
             ));
         }
+        reasons.extend(course.ended_rooms.first().map(|first| {
+            let file = first.artifact.iter();
+            let file: String = file
+                .map(|file| format!("; the update is in {file}"))
+                .collect();
+            let others = match course.ended_rooms.len() - 1 {
+                0 => String::new(),
+                others => format!("; {} too", quantity::things(others as u64, "other room")),
+            };
+            format!(
+                "{} ended after {} s and was not checked: {}{file}{others}",
+                first.room,
+                seconds(first.at_ns),
+                first.reason
+            )
+        }));
         if let Some(Incident { at_ns, what }) = &course.relay_ended {
             reasons.push(format!(
                 "the relay process ended after {} s ({what})",
@@ -237,7 +253,9 @@ impl<'a> Case<'a> {
             true => format!("after {} of {} s", seconds(at), planned as f64 / 1e9),
             false => "after its schedule, while it waited for the last deliveries".to_owned(),
         };
-        let unchecked = self.counts.rooms.saturating_sub(self.convergence.rooms);
+        let ended = self.course.ended_rooms.len() as u64;
+        let checked = self.convergence.rooms + ended;
+        let unchecked = self.counts.rooms.saturating_sub(checked);
         let left_open = match unchecked {
             0 => String::new(),
             _ => format!(

@@ -23,6 +23,9 @@ pub use usage::Usage;
 /// Lost connections that are kept with their reasons.
 const KEPT_LOSSES: usize = 100;
 
+/// Rooms that ended early and are kept with their reasons and files.
+const KEPT_ROOMS: usize = 100;
+
 /// Everything that a run measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
@@ -49,6 +52,17 @@ pub struct Outcome {
     pub fingerprint: Option<u64>,
     /// CPU time and memory of both sides.
     pub usage: Usage,
+    /// The files that the course names.
+    pub attachments: Vec<Attachment>,
+}
+
+/// A file that belongs beside the record.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Attachment {
+    /// The name of the file.
+    pub name: String,
+    /// Its contents.
+    pub bytes: Vec<u8>,
 }
 
 /// Two outcomes that do not belong together.
@@ -75,6 +89,7 @@ impl Outcome {
             connecting: Duration::ZERO,
             fingerprint: Some(0),
             usage: Usage::default(),
+            attachments: Vec::new(),
         }
     }
 
@@ -100,10 +115,24 @@ impl Outcome {
         convergence::add(&mut self.convergence, other.convergence);
         self.connecting = self.connecting.max(other.connecting);
         merge_courses(&mut self.course, other.course);
+        self.attachments.extend(other.attachments);
+        self.keep_named_attachments();
         let both = self.fingerprint.zip(other.fingerprint);
         self.fingerprint = both.map(|(one, other)| one.wrapping_add(other));
         self.usage.merge(other.usage);
         self.count_from_total();
+    }
+
+    /// Keeps the files of those rooms that the course keeps.
+    fn keep_named_attachments(&mut self) {
+        let rooms = &self.course.ended_rooms;
+        let is_named = |file: &Attachment| {
+            rooms
+                .iter()
+                .any(|room| room.artifact.as_ref() == Some(&file.name))
+        };
+        self.attachments.retain(is_named);
+        self.attachments.sort();
     }
 
     /// Sets the counts that follow from the total.
@@ -144,6 +173,9 @@ fn merge_rows(rows: Vec<Row>, others: Vec<Row>) -> Vec<Row> {
 fn merge_courses(course: &mut Course, other: Course) {
     course.faults.extend(other.faults);
     course.faults.sort();
+    course.ended_rooms.extend(other.ended_rooms);
+    course.ended_rooms.sort();
+    course.ended_rooms.truncate(KEPT_ROOMS);
     course.lost_connections.extend(other.lost_connections);
     course.lost_connections.sort();
     course.lost_connections.truncate(KEPT_LOSSES);

@@ -6,7 +6,8 @@ use crate::client::disconnect::{Disconnect, LostConnection};
 use crate::load::Tally;
 use crate::load::verdict::verdict;
 use crate::metrics::{Gauges, Group, LatencyBreakdown};
-use crate::plan::{ClientId, Plan};
+use crate::plan::{ClientId, Plan, RoomIndex};
+use crate::room::EndedRoom;
 use crate::scenario::Scenario;
 use crate::time::clock::Nanos;
 use crate::worker::{Finished, RunPhase, WorkerEvent};
@@ -60,6 +61,7 @@ fn events(worker: usize, samples: &[(Nanos, Nanos)]) -> Vec<WorkerEvent> {
         elapsed: 2_000_000,
         engine_error: (worker > 1).then(|| format!("position {}", samples.len())),
         rejected: (worker < 2).then(|| format!("status {}", samples.len())),
+        ended_rooms: (0..60).map(|n| ended(worker as u32 + 5 * n)).collect(),
         lost: (0..60).map(|at| lost(worker as u32, 10 * at)).collect(),
         fingerprint: Some(u64::MAX - worker as u64),
     };
@@ -74,6 +76,15 @@ fn failure(room: usize) -> ConvergenceFailure {
         replicas: vec!["client-1".to_owned()],
         missing: Vec::new(),
         reason: "1 of 5 replicas lack edits that were sent".to_owned(),
+    }
+}
+
+fn ended(room: u32) -> EndedRoom {
+    EndedRoom {
+        at: Nanos::from(room % 7),
+        room: RoomIndex(room),
+        reason: "loro panicked".to_owned(),
+        update: (room % 2 == 0).then(|| vec![room as u8]),
     }
 }
 

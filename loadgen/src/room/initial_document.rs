@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use syncbench_datasets::Trace;
+use syncbench_engines::panics::{self, Panic};
 use syncbench_engines::{Engine, EngineError, Export, PeerId, Replica, VersionVector};
 
 use crate::plan::{ClientId, Plan};
@@ -63,6 +64,14 @@ pub enum InitialDocumentError {
         /// Who needs the history.
         why: &'static str,
     },
+    /// The engine panicked.
+    #[error("cannot make the document to start with: {engine} panicked: {panic}")]
+    Panicked {
+        /// The engine's name and version.
+        engine: String,
+        /// Its panic.
+        panic: Panic,
+    },
     /// Somebody of the run has written in it already.
     #[error(
         "{} was edited by peer {peer}, which is a client of this run: use another document",
@@ -87,10 +96,16 @@ pub fn prepare(
     trace: &Arc<Trace>,
     engine: &dyn Engine,
 ) -> Result<Option<InitialDocument>, InitialDocumentError> {
-    match &scenario.document.file {
+    let prepared = panics::catch(|| match &scenario.document.file {
         Some(path) => open(path, scenario, plan, engine).map(Some),
         None => Ok(typed(scenario, trace, engine)?),
-    }
+    });
+    prepared.unwrap_or_else(|panic| {
+        Err(InitialDocumentError::Panicked {
+            engine: format!("{} {}", engine.name(), engine.version()),
+            panic,
+        })
+    })
 }
 
 fn typed(

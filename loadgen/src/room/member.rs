@@ -93,6 +93,13 @@ impl Member {
         self.attendance = Attendance::Gone;
     }
 
+    /// Lets the client end with its room. What it held is not freed: a library
+    /// that has panicked may do so again, or wait for ever, when its documents
+    /// are dropped.
+    pub(super) fn abandon(&mut self) {
+        std::mem::forget(std::mem::replace(&mut self.attendance, Attendance::Gone));
+    }
+
     /// The client while it takes part; `None` before it has arrived and after
     /// it has left.
     pub fn present(&self) -> Option<&PresentMember> {

@@ -8,12 +8,14 @@ mod pacer;
 mod seed_rooms;
 
 use std::collections::VecDeque;
+use std::panic;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use syncbench_datasets::Trace;
 use syncbench_engines::Engine;
+use syncbench_engines::panics;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::{JoinSet, LocalSet, spawn_local};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -192,6 +194,7 @@ impl Worker {
         ));
         let batches = flush_batches(Rc::clone(&self.rooms), self.timer.clone());
         let batches = spawn_local(batches);
+        let end = spawn_local(report_end(Rc::clone(&self.rooms), self.events.clone()));
         self.timer.sleep_until(clock.absolute(0)).await;
         let (cpu, start) = (thread_cpu(), clock.now());
         let paced = self.follow_schedule(clock).await;
@@ -201,10 +204,12 @@ impl Worker {
         let (busy, elapsed) = (thread_cpu() - cpu, clock.now() - start);
         sleep(SETTLE).await;
         batches.abort();
+        end.abort();
         self.record_convergence_times();
         drop(settled);
-        // Nothing in it panics; an error means that nobody listens any more.
-        let _ = seconds.await;
+        if let Err(failed) = seconds.await {
+            panic::resume_unwind(failed.into_panic());
+        }
         let finished = self.finish(paced, busy, elapsed);
         self.signals.close();
         while self.clients.join_next().await.is_some() {}
@@ -226,7 +231,7 @@ impl Worker {
         let initial = self.start_clients();
         let mut reported = 0;
         loop {
-            let live = self.rooms.initial_live();
+            let live = self.rooms.initial_ready();
             if live != reported || live == initial {
                 reported = live;
                 let worker = self.number;
@@ -258,14 +263,21 @@ impl Worker {
                 dialer: Rc::clone(&self.dialer),
                 timer: self.timer.clone(),
             };
-            self.clients.spawn_local(async move {
+            let rooms = Rc::clone(&self.rooms);
+            let life = async move {
                 if !ramp.is_zero() {
                     tokio::select! {
                         () = sleep(ramp) => {}
-                        () = client.signals.closing() => return,
+                        () = client.closing() => return,
                     }
                 }
                 run_client(client).await;
+            };
+            self.clients.spawn_local(async move {
+                // A client that vanishes without a word would be waited for.
+                if let Err(panic) = panics::catch_in(life).await {
+                    rooms.client_panicked(member, &panic);
+                }
             });
         }
         initial
@@ -380,7 +392,9 @@ impl Worker {
 
     fn record_convergence_times(&self) {
         self.rooms.for_each(|room| {
-            if let Some(time) = room.convergence_time() {
+            if !room.has_ended()
+                && let Some(time) = room.convergence_time()
+            {
                 let meter = &self.rooms.meter;
                 meter.record(|metrics| metrics.convergence_time.record(time));
             }
@@ -399,10 +413,18 @@ impl Worker {
             elapsed,
             engine_error: errors.engine.map(|error| error.to_string()),
             rejected: errors.rejected,
+            ended_rooms: self.rooms.ended(),
             lost: self.signals.take_losses(),
             fingerprint: paced.is_complete.then_some(paced.fingerprint),
         }
     }
+}
+
+/// Reports when no room of the worker is left.
+async fn report_end(rooms: Rc<Rooms>, events: mpsc::Sender<WorkerEvent>) {
+    rooms.none_left().await;
+    // Nobody listens any more where the run was aborted.
+    let _ = events.send(WorkerEvent::NoRoomLeft).await;
 }
 
 /// Reports what each second measured when it is over, and the rest when

@@ -1,0 +1,383 @@
+//! Tests of panics inside an engine: they end one room, are reported as what they
+//! are, and cost no other room anything.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use crate::support::{RelayThread, play, play_with};
+use futures_util::{SinkExt, StreamExt};
+use syncbench_engines::{
+    Containers, Counter, Cursors, Engine, EngineError, Exchange, Export, Imported, Loro, OpRange,
+    PeerId, Replica, StateHash, TextDocument, Undo, VersionVector, Versioned,
+};
+use syncbench_loadgen::outcome::Outcome;
+use syncbench_loadgen::relay::broadcast;
+use syncbench_loadgen::scenario::{Clients, Document, ProtocolKind, RoomClass, Scenario, Workload};
+use syncbench_reports::record::Status;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::accept_async;
+use tokio_tungstenite::tungstenite::Message;
+
+/// A call of a library.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Call {
+    Edit,
+    Export,
+    Import,
+    Hash,
+}
+
+/// Loro, but one call of one kind panics. The replica that it happened in panics
+/// at whatever is done with it afterwards, as one whose locks are poisoned.
+struct Fragile {
+    call: Call,
+    /// The number of such calls that still succeed.
+    left: AtomicUsize,
+}
+
+impl Fragile {
+    const fn at(call: Call, left: usize) -> Self {
+        Self {
+            call,
+            left: AtomicUsize::new(left),
+        }
+    }
+}
+
+struct FragileReplica {
+    engine: &'static Fragile,
+    replica: Box<dyn Replica>,
+    is_broken: bool,
+}
+
+impl FragileReplica {
+    fn check(&self) {
+        assert!(!self.is_broken, "a broken replica was used");
+    }
+
+    fn begin(&mut self, call: Call) {
+        self.check();
+        if call == self.engine.call && self.engine.left.fetch_sub(1, Ordering::Relaxed) == 0 {
+            self.is_broken = true;
+            panic!("out of paper");
+        }
+    }
+}
+
+impl Drop for FragileReplica {
+    fn drop(&mut self) {
+        self.check();
+    }
+}
+
+impl Engine for &'static Fragile {
+    fn name(&self) -> &'static str {
+        "fragile"
+    }
+
+    fn version(&self) -> &'static str {
+        "1.0"
+    }
+
+    fn replica(&self, peer: PeerId) -> Box<dyn Replica> {
+        Box::new(FragileReplica {
+            engine: *self,
+            replica: Loro.replica(peer),
+            is_broken: false,
+        })
+    }
+
+    fn ranges_of(&self, export: &[u8]) -> Result<Vec<OpRange>, EngineError> {
+        Loro.ranges_of(export)
+    }
+}
+
+impl TextDocument for FragileReplica {
+    fn peer(&self) -> PeerId {
+        self.check();
+        self.replica.peer()
+    }
+
+    fn splice(&mut self, pos: usize, del: usize, ins: &str) -> Result<(), EngineError> {
+        self.begin(Call::Edit);
+        self.replica.splice(pos, del, ins)
+    }
+
+    fn commit(&mut self) {
+        self.check();
+        self.replica.commit();
+    }
+
+    fn text_len(&self) -> usize {
+        self.check();
+        self.replica.text_len()
+    }
+
+    fn text(&self) -> String {
+        self.check();
+        self.replica.text()
+    }
+
+    fn materialize(&self) {
+        self.check();
+        self.replica.materialize();
+    }
+
+    fn deep_value(&self) -> serde_json::Value {
+        self.check();
+        self.replica.deep_value()
+    }
+
+    fn state_hash(&self) -> StateHash {
+        self.check();
+        let is_due = self.engine.call == Call::Hash;
+        if is_due && self.engine.left.fetch_sub(1, Ordering::Relaxed) == 0 {
+            panic!("out of paper");
+        }
+        self.replica.state_hash()
+    }
+}
+
+impl Versioned for FragileReplica {
+    fn version_vector(&self) -> VersionVector {
+        self.check();
+        self.replica.version_vector()
+    }
+
+    fn own_counter(&self) -> Counter {
+        self.check();
+        self.replica.own_counter()
+    }
+
+    fn has_pending(&self) -> bool {
+        self.check();
+        self.replica.has_pending()
+    }
+}
+
+impl Exchange for FragileReplica {
+    fn export(&mut self, what: Export<'_>) -> Result<Vec<u8>, EngineError> {
+        self.begin(Call::Export);
+        self.replica.export(what)
+    }
+
+    fn import(&mut self, bytes: &[u8]) -> Result<Imported, EngineError> {
+        self.begin(Call::Import);
+        self.replica.import(bytes)
+    }
+}
+
+impl Containers for FragileReplica {}
+
+impl Undo for FragileReplica {}
+
+impl Cursors for FragileReplica {}
+
+impl Replica for FragileReplica {}
+
+/// Four rooms of three clients in two workers.
+fn scenario(relay: &RelayThread) -> Scenario {
+    Scenario {
+        relay: relay.settings(ProtocolKind::Broadcast),
+        rooms: vec![RoomClass { count: 4, size: 3 }],
+        clients: Clients::new(12),
+        workload: Workload::at_rate(200.0),
+        duration: Duration::from_millis(500),
+        workers: 2,
+        ..Scenario::default()
+    }
+}
+
+/// Asserts that one room ended, with a reason that has this text, and that all
+/// the others are well.
+fn assert_one_room_ended(outcome: &Outcome, text: &str) {
+    let [ended] = &outcome.course.ended_rooms[..] else {
+        panic!("{:?}", outcome.course);
+    };
+    assert!(ended.reason.contains(text), "{ended:?}");
+    assert_eq!(outcome.course.worker_failed, None);
+    let convergence = &outcome.convergence;
+    assert_eq!((convergence.rooms, convergence.converged), (3, 3));
+    assert_eq!((convergence.lost, convergence.corrupt), (0, 0));
+    assert_eq!(outcome.total.visible, outcome.expected);
+    assert!(outcome.total.visible > 0);
+    let verdict = outcome.verdict();
+    let reasons = verdict.reasons.join("\n");
+    assert_eq!(
+        (verdict.status, verdict.exit_code),
+        (Status::Failure, 1),
+        "{reasons}"
+    );
+    assert!(reasons.contains(&ended.reason), "{reasons}");
+}
+
+#[test]
+fn a_panic_while_importing_ends_its_room_and_keeps_the_update() {
+    static ENGINE: &Fragile = &Fragile::at(Call::Import, 40);
+    let relay = RelayThread::broadcast(broadcast::Config::default());
+    let outcome = play_with(&ENGINE, scenario(&relay)).unwrap();
+    let text = "fragile 1.0 panicked while importing an update of ";
+    assert_one_room_ended(&outcome, text);
+    let ended = &outcome.course.ended_rooms[0];
+    assert!(
+        ended.reason.contains("in the replica of client-"),
+        "{ended:?}"
+    );
+    assert!(
+        ended
+            .reason
+            .contains("out of paper (loadgen/tests/it/panics.rs:"),
+        "{ended:?}"
+    );
+    let [update] = &outcome.attachments[..] else {
+        panic!("{:?}", outcome.attachments);
+    };
+    assert_eq!(ended.artifact.as_ref(), Some(&update.name));
+    assert_eq!(Loro.ranges_of(&update.bytes).unwrap().len(), 1);
+    let reasons = outcome.verdict().reasons.join("\n");
+    assert!(reasons.contains(&update.name), "{reasons}");
+}
+
+#[test]
+fn a_panic_in_an_edit_or_an_export_ends_its_room() {
+    static EDIT: &Fragile = &Fragile::at(Call::Edit, 10);
+    static EXPORT: &Fragile = &Fragile::at(Call::Export, 10);
+    for (engine, text) in [
+        (
+            &EDIT as &'static dyn Engine,
+            "panicked while making an edit",
+        ),
+        (&EXPORT, "panicked while exporting an update"),
+    ] {
+        let relay = RelayThread::broadcast(broadcast::Config::default());
+        let outcome = play_with(engine, scenario(&relay)).unwrap();
+        assert_one_room_ended(&outcome, text);
+        assert!(outcome.attachments.is_empty());
+        // The edits of the room that were due after its end were not made.
+        assert!(outcome.total.skipped > 0);
+        assert_eq!(outcome.scheduled, 100);
+    }
+}
+
+#[test]
+fn a_panic_in_the_final_check_leaves_the_other_rooms_checked() {
+    static ENGINE: &Fragile = &Fragile::at(Call::Hash, 4);
+    let relay = RelayThread::broadcast(broadcast::Config::default());
+    let outcome = play_with(&ENGINE, scenario(&relay)).unwrap();
+    assert_one_room_ended(
+        &outcome,
+        "fragile 1.0 panicked while comparing the replicas",
+    );
+}
+
+#[test]
+fn a_panic_before_the_start_does_not_keep_the_run_waiting() {
+    static ENGINE: &Fragile = &Fragile::at(Call::Import, 0);
+    let relay = RelayThread::broadcast(broadcast::Config::default());
+    let scenario = Scenario {
+        document: Document {
+            typed: 0.001,
+            ..Document::default()
+        },
+        ..scenario(&relay)
+    };
+    let outcome = play_with(&ENGINE, scenario).unwrap();
+    assert_one_room_ended(&outcome, "panicked while opening the initial document");
+}
+
+/// Runs `play` and fails if it does not end.
+fn within_a_minute<T: Send + 'static>(play: impl FnOnce() -> T + Send + 'static) -> T {
+    let (ended, end) = mpsc::channel();
+    std::thread::spawn(move || ended.send(play()).is_ok());
+    end.recv_timeout(Duration::from_secs(60))
+        .expect("the run ends")
+}
+
+#[test]
+fn a_run_without_any_room_left_ends() {
+    static ENGINE: &Fragile = &Fragile::at(Call::Edit, 5);
+    let relay = RelayThread::broadcast(broadcast::Config::default());
+    let scenario = Scenario {
+        rooms: vec![RoomClass { count: 1, size: 3 }],
+        clients: Clients::new(3),
+        duration: Duration::from_secs(3600),
+        ..scenario(&relay)
+    };
+    let outcome = within_a_minute(move || play_with(&ENGINE, scenario).map(Box::new)).unwrap();
+    assert_eq!(outcome.course.ended_rooms.len(), 1);
+    assert_eq!(outcome.convergence.rooms, 0);
+    assert_eq!(outcome.total.sent, 5);
+    let verdict = outcome.verdict();
+    assert_eq!(verdict.status, Status::Failure);
+    let reasons = verdict.reasons.join("\n");
+    assert!(reasons.contains("no room was left"), "{reasons}");
+}
+
+/// A document, and an update that Loro 1.17.1 panics on when it is imported into
+/// it: the operations of a peer again that the document has already, and one more,
+/// made by a later session under the same peer.
+fn document_and_update() -> [Vec<u8>; 2] {
+    const WRITER: PeerId = 1;
+    let since = &VersionVector::new();
+    let mut first = Loro.replica(WRITER);
+    let mut other = Loro.replica(2);
+    for round in 0..5 {
+        first.splice(0, 0, "ab").unwrap();
+        first.commit();
+        let update = first.export(Export::Updates { since }).unwrap();
+        other.import(&update).unwrap();
+        other.splice(round, 0, "c").unwrap();
+        other.commit();
+        let update = other.export(Export::Updates { since }).unwrap();
+        first.import(&update).unwrap();
+    }
+    let document = first.export(Export::Updates { since }).unwrap();
+    let mut second = Loro.replica(WRITER);
+    second.import(&document).unwrap();
+    second.splice(0, 0, "d").unwrap();
+    second.commit();
+    let counters = 0..second.own_counter();
+    let range = OpRange {
+        peer: WRITER,
+        counters,
+    };
+    [document, second.export(Export::Range(range)).unwrap()]
+}
+
+/// Sends both to each client of the first room, and forwards nothing.
+async fn serve(tcp: TcpStream) {
+    let Ok(mut socket) = accept_async(tcp).await else {
+        return;
+    };
+    for update in document_and_update() {
+        let _ = socket.send(Message::Binary(update.into())).await;
+    }
+    while let Some(Ok(_)) = socket.next().await {}
+}
+
+#[test]
+fn a_panic_of_loro_is_reported_as_one_of_loro() {
+    let relay = RelayThread::serving(|listener: TcpListener| async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            tokio::spawn(serve(tcp));
+        }
+    });
+    let scenario = Scenario {
+        duration: Duration::from_secs(3600),
+        ..scenario(&relay)
+    };
+    let outcome = within_a_minute(move || play(scenario).map(Box::new)).unwrap();
+    assert_eq!(outcome.course.ended_rooms.len(), 4);
+    let reason = &outcome.course.ended_rooms[0].reason;
+    let expected = format!(
+        "loro {} panicked while importing an update of",
+        Loro.version()
+    );
+    assert!(reason.starts_with(&expected), "{reason}");
+    assert!(reason.contains("(loro-internal-"), "{reason}");
+    let [_, update] = document_and_update();
+    assert_eq!(outcome.attachments.len(), 4);
+    assert_eq!(outcome.attachments[0].bytes, update);
+    assert_eq!(outcome.verdict().status, Status::Failure);
+}
