@@ -2,7 +2,7 @@
 //! are, and cost no other room anything.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use crate::support::{RelayThread, play, play_with};
@@ -30,23 +30,21 @@ enum Call {
 
 /// Loro, but one call of one kind panics. The replica that it happened in panics
 /// at whatever is done with it afterwards, as one whose locks are poisoned.
+#[derive(Clone)]
 struct Fragile {
     call: Call,
-    /// The number of such calls that still succeed.
-    left: AtomicUsize,
+    /// The number of such calls that still succeed, in all replicas together.
+    left: Arc<AtomicUsize>,
 }
 
-impl Fragile {
-    const fn at(call: Call, left: usize) -> Self {
-        Self {
-            call,
-            left: AtomicUsize::new(left),
-        }
-    }
+/// Returns an engine whose call after `left` calls of this kind panics.
+fn fragile(call: Call, left: usize) -> &'static dyn Engine {
+    let left = Arc::new(AtomicUsize::new(left));
+    Box::leak(Box::new(Fragile { call, left }))
 }
 
 struct FragileReplica {
-    engine: &'static Fragile,
+    engine: Fragile,
     replica: Box<dyn Replica>,
     is_broken: bool,
 }
@@ -71,7 +69,7 @@ impl Drop for FragileReplica {
     }
 }
 
-impl Engine for &'static Fragile {
+impl Engine for Fragile {
     fn name(&self) -> &'static str {
         "fragile"
     }
@@ -82,7 +80,7 @@ impl Engine for &'static Fragile {
 
     fn replica(&self, peer: PeerId) -> Box<dyn Replica> {
         Box::new(FragileReplica {
-            engine: *self,
+            engine: self.clone(),
             replica: Loro.replica(peer),
             is_broken: false,
         })
@@ -214,9 +212,9 @@ fn assert_one_room_ended(outcome: &Outcome, text: &str) {
 
 #[test]
 fn a_panic_while_importing_ends_its_room_and_keeps_the_update() {
-    static ENGINE: &Fragile = &Fragile::at(Call::Import, 40);
+    let engine = fragile(Call::Import, 40);
     let relay = RelayThread::broadcast(broadcast::Config::default());
-    let outcome = play_with(&ENGINE, scenario(&relay)).unwrap();
+    let outcome = play_with(engine, scenario(&relay)).unwrap();
     let text = "fragile 1.0 panicked while importing an update of ";
     assert_one_room_ended(&outcome, text);
     let ended = &outcome.course.ended_rooms[0];
@@ -241,17 +239,12 @@ fn a_panic_while_importing_ends_its_room_and_keeps_the_update() {
 
 #[test]
 fn a_panic_in_an_edit_or_an_export_ends_its_room() {
-    static EDIT: &Fragile = &Fragile::at(Call::Edit, 10);
-    static EXPORT: &Fragile = &Fragile::at(Call::Export, 10);
-    for (engine, text) in [
-        (
-            &EDIT as &'static dyn Engine,
-            "panicked while making an edit",
-        ),
-        (&EXPORT, "panicked while exporting an update"),
+    for (call, text) in [
+        (Call::Edit, "panicked while making an edit"),
+        (Call::Export, "panicked while exporting an update"),
     ] {
         let relay = RelayThread::broadcast(broadcast::Config::default());
-        let outcome = play_with(engine, scenario(&relay)).unwrap();
+        let outcome = play_with(fragile(call, 10), scenario(&relay)).unwrap();
         assert_one_room_ended(&outcome, text);
         assert!(outcome.attachments.is_empty());
         // The edits of the room that were due after its end were not made.
@@ -262,9 +255,9 @@ fn a_panic_in_an_edit_or_an_export_ends_its_room() {
 
 #[test]
 fn a_panic_in_the_final_check_leaves_the_other_rooms_checked() {
-    static ENGINE: &Fragile = &Fragile::at(Call::Hash, 4);
+    let engine = fragile(Call::Hash, 4);
     let relay = RelayThread::broadcast(broadcast::Config::default());
-    let outcome = play_with(&ENGINE, scenario(&relay)).unwrap();
+    let outcome = play_with(engine, scenario(&relay)).unwrap();
     assert_one_room_ended(
         &outcome,
         "fragile 1.0 panicked while comparing the replicas",
@@ -273,7 +266,7 @@ fn a_panic_in_the_final_check_leaves_the_other_rooms_checked() {
 
 #[test]
 fn a_panic_before_the_start_does_not_keep_the_run_waiting() {
-    static ENGINE: &Fragile = &Fragile::at(Call::Import, 0);
+    let engine = fragile(Call::Import, 0);
     let relay = RelayThread::broadcast(broadcast::Config::default());
     let scenario = Scenario {
         document: Document {
@@ -282,7 +275,7 @@ fn a_panic_before_the_start_does_not_keep_the_run_waiting() {
         },
         ..scenario(&relay)
     };
-    let outcome = play_with(&ENGINE, scenario).unwrap();
+    let outcome = play_with(engine, scenario).unwrap();
     assert_one_room_ended(&outcome, "panicked while opening the initial document");
 }
 
@@ -296,7 +289,7 @@ fn within_a_minute<T: Send + 'static>(play: impl FnOnce() -> T + Send + 'static)
 
 #[test]
 fn a_run_without_any_room_left_ends() {
-    static ENGINE: &Fragile = &Fragile::at(Call::Edit, 5);
+    let engine = fragile(Call::Edit, 5);
     let relay = RelayThread::broadcast(broadcast::Config::default());
     let scenario = Scenario {
         rooms: vec![RoomClass { count: 1, size: 3 }],
@@ -304,7 +297,7 @@ fn a_run_without_any_room_left_ends() {
         duration: Duration::from_secs(3600),
         ..scenario(&relay)
     };
-    let outcome = within_a_minute(move || play_with(&ENGINE, scenario).map(Box::new)).unwrap();
+    let outcome = within_a_minute(move || play_with(engine, scenario).map(Box::new)).unwrap();
     assert_eq!(outcome.course.ended_rooms.len(), 1);
     assert_eq!(outcome.convergence.rooms, 0);
     assert_eq!(outcome.total.sent, 5);
