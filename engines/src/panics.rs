@@ -88,15 +88,17 @@ fn note_places() {
     });
 }
 
-/// A place without the folder that the sources were compiled in, from the name of
-/// the crate on: `loro-internal-1.17.1/src/oplog/change_store.rs:1374`.
+/// A place as `loro-internal-1.17.1/src/oplog/change_store.rs:1374`.
 fn shortened(place: &Location<'_>) -> String {
-    let file = place.file();
-    let name_starts = file
-        .find("/src/")
-        .and_then(|src| file[..src].rfind('/'))
-        .map_or(0, |slash| slash + 1);
-    format!("{}:{}", &file[name_starts..], place.line())
+    format!("{}:{}", from_crate(place.file()), place.line())
+}
+
+/// The path of a source file from the name of its crate on: where it was compiled
+/// is nobody's business.
+fn from_crate(file: &str) -> &str {
+    let source = file.rfind("/src/").unwrap_or(0);
+    let crate_starts = file[..source].rfind('/').map_or(0, |slash| slash + 1);
+    &file[crate_starts..]
 }
 
 #[cfg(test)]
@@ -121,6 +123,17 @@ mod tests {
         let outer = catch(|| catch(|| panic!("inner")).unwrap_err().message);
         assert_eq!(outer.unwrap(), "inner");
         assert_eq!(CATCHING.get(), 0);
+    }
+
+    #[test]
+    fn a_place_begins_with_the_crate() {
+        let registry = "/home/u/.cargo/registry/src/index-1949/loro-internal-1.17.1/src/oplog.rs";
+        assert_eq!(from_crate(registry), "loro-internal-1.17.1/src/oplog.rs");
+        assert_eq!(from_crate("engines/src/lib.rs"), "engines/src/lib.rs");
+        assert_eq!(
+            from_crate("engines/tests/it/main.rs"),
+            "engines/tests/it/main.rs"
+        );
     }
 
     #[test]
