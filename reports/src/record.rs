@@ -371,8 +371,8 @@ pub struct Counts {
     /// Edits of clients that left for good before they could send them.
     #[serde(default)]
     pub withdrawn: u64,
-    /// Scheduled edits for which the trace had nothing to type, or whose client
-    /// did not have the document yet.
+    /// Scheduled edits for which the trace had nothing to type, whose client did
+    /// not have the document yet, or whose room had ended.
     #[serde(default)]
     pub skipped: u64,
     /// Scheduled edits that came too late to be sent.

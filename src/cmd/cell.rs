@@ -33,7 +33,9 @@ Examples:
   syncbench cell import --variant snapshot+edit
   syncbench cell import --variant snapshot+edit --repeat 1,2,4,8,16
   syncbench cell export --dataset my-trace.json.gz --budget 10s
-  syncbench cell --list")]
+  syncbench cell --list
+
+Exit codes: 0 ok, 1 a wrong result or another failure, 2 bad usage or input")]
 pub struct Args {
     /// Suite, as in --list
     #[arg(required_unless_present = "list")]

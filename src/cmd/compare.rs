@@ -38,7 +38,9 @@ use crate::stdout::say;
 Examples:
   syncbench compare --engine loro@1.12.0 --engine loro@1.17.1 import live
   syncbench compare --engine loro@1.16.2 --engine loro merge --variant blob --rounds 10
-  syncbench compare --program before/syncbench --program after/syncbench import")]
+  syncbench compare --program before/syncbench --program after/syncbench import
+
+Exit codes: 0 ok, 1 failure, 2 bad usage or input")]
 pub struct Args {
     /// Suites to measure
     #[arg(value_name = "WORKLOAD", default_values = ["import", "live"])]
