@@ -13,8 +13,10 @@ thread_local! {
     /// The number of calls of [`catch`] that this thread is in.
     static CATCHING: Cell<u32> = const { Cell::new(0) };
 
-    /// The place of this thread's last panic.
-    static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// The first panic since this thread entered its innermost [`catch`]. A
+    /// library may catch it, and then panic again at its own poisoned locks, which
+    /// says nothing.
+    static FIRST: RefCell<Option<Panic>> = const { RefCell::new(None) };
 }
 
 /// A panic that was caught.
@@ -54,11 +56,17 @@ impl Panic {
 /// # Errors
 /// When `work` panics.
 pub fn catch<T>(work: impl FnOnce() -> T) -> Result<T, Panic> {
-    note_places();
+    keep_first_panics();
+    FIRST.take();
     CATCHING.set(CATCHING.get() + 1);
     let result = catch_unwind(AssertUnwindSafe(work));
     CATCHING.set(CATCHING.get() - 1);
-    result.map_err(|payload| Panic::new(payload.as_ref(), PLACE.take()))
+    // One that was resumed has not come by the hook.
+    result.map_err(|payload| {
+        FIRST
+            .take()
+            .unwrap_or_else(|| Panic::new(payload.as_ref(), None))
+    })
 }
 
 /// Completes `work`, or returns the panic that ended it, as [`catch`] does.
@@ -75,15 +83,18 @@ pub async fn catch_in<F: Future>(work: F) -> Result<F::Output, Panic> {
     .await
 }
 
-/// Keeps the place of each panic that is caught here, instead of printing it.
-/// Other panics are left to the hook that there was before.
-fn note_places() {
+/// Keeps the panics that are caught here, instead of printing them. Other panics
+/// are left to the hook that there was before.
+fn keep_first_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| match CATCHING.get() {
             0 => before(info),
-            _ => PLACE.set(info.location().map(shortened)),
+            _ => FIRST.with_borrow_mut(|first| {
+                let place = info.location().map(shortened);
+                first.get_or_insert_with(|| Panic::new(info.payload(), place));
+            }),
         }));
     });
 }
@@ -123,6 +134,18 @@ mod tests {
         let outer = catch(|| catch(|| panic!("inner")).unwrap_err().message);
         assert_eq!(outer.unwrap(), "inner");
         assert_eq!(CATCHING.get(), 0);
+    }
+
+    #[test]
+    fn the_first_panic_counts_and_not_those_that_follow_from_it() {
+        let library = || {
+            let _ = catch_unwind(|| panic!("cause"));
+            panic!("poisoned lock");
+        };
+        assert_eq!(catch(library).unwrap_err().message, "cause");
+        let harmless = || drop(catch_unwind(|| panic!("caught")));
+        assert_eq!(catch(harmless), Ok(()));
+        assert_eq!(catch(|| panic!("later")).unwrap_err().message, "later");
     }
 
     #[test]

@@ -83,9 +83,12 @@ impl Member {
             is_full: self.is_full,
             wake: Rc::clone(&self.wake),
         };
-        let (present, started) = PresentMember::new(context, meter, identity, planned);
+        let present = PresentMember::new(context, meter, identity, planned);
         self.attendance = Attendance::Present(Box::new(present));
-        started
+        match self.present_mut() {
+            Some(present) => present.open_initial(context),
+            None => Ok(()),
+        }
     }
 
     /// Lets the client leave for good, and frees what it held.
