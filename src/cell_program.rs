@@ -1,8 +1,12 @@
 //! `syncbench cell` as a program of its own, which `syncbench compare` builds with other
 //! versions of a library. It contains nothing that a measured program does not need.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)] // `stdout` and `stderr` print
+
 mod conditions;
 mod input;
+mod program;
+mod stderr;
 mod stdout;
 
 /// The only command.
@@ -16,6 +20,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use syncbench_engines::allocations::CountingAllocator;
+use syncbench_reports::record::Status;
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
@@ -28,10 +33,5 @@ enum Cli {
 }
 
 fn main() -> ExitCode {
-    let Cli::Cell(args) = Cli::parse();
-    let status = cmd::cell::run(args).unwrap_or_else(|error| {
-        eprintln!("syncbench-cell: {error:#}");
-        input::status_of(&error)
-    });
-    ExitCode::from(status.exit_code())
+    program::run(|Cli::Cell(args)| cmd::cell::run(args).map(Status::exit_code))
 }

@@ -1,15 +1,20 @@
 //! `syncbench`: benchmarks and load tests for CRDT sync.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)] // `stdout` and `stderr` print
+
 mod cmd;
 mod conditions;
 mod input;
 mod output;
+mod program;
+mod stderr;
 mod stdout;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use syncbench_engines::allocations::CountingAllocator;
+use syncbench_reports::record::Status;
 
 /// Counts the allocations of engines in cells, and is the system's allocator
 /// otherwise.
@@ -36,18 +41,13 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    program::run(|cli: Cli| match cli.command {
         Command::Run(args) => cmd::run::run(args),
-        Command::Relay(args) => cmd::relay::run(args),
-        Command::Cell(args) => cmd::cell::run(args),
-        Command::Report(args) => cmd::report::run(args),
-        Command::Compare(args) => cmd::compare::run(args),
-        Command::Datasets(args) => cmd::datasets::run(args),
-        Command::Doctor(args) => cmd::doctor::run(args),
-    };
-    let status = result.unwrap_or_else(|error| {
-        eprintln!("syncbench: {error:#}");
-        input::status_of(&error)
-    });
-    ExitCode::from(status.exit_code())
+        Command::Relay(args) => cmd::relay::run(args).map(Status::exit_code),
+        Command::Cell(args) => cmd::cell::run(args).map(Status::exit_code),
+        Command::Report(args) => cmd::report::run(args).map(Status::exit_code),
+        Command::Compare(args) => cmd::compare::run(args).map(Status::exit_code),
+        Command::Datasets(args) => cmd::datasets::run(args).map(Status::exit_code),
+        Command::Doctor(args) => cmd::doctor::run(args).map(Status::exit_code),
+    })
 }

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use syncbench_loadgen::outcome::Attachment;
 use syncbench_reports::export::{Exporter, Html, figures};
+use syncbench_reports::file;
 use syncbench_reports::record::Record;
 
 use crate::cmd::BadInput;
@@ -49,22 +51,72 @@ impl OutputFolder {
         }
     }
 
-    /// Writes the record, its report and the files for other tools, and returns the
-    /// paths of the record and the report. The record is written first, so that no
-    /// measurement is lost if the rest fails.
+    /// Writes the record, the files that it names, the report made from it, and
+    /// its figures for other tools; the paths of the record and the report. The
+    /// record comes first: whatever happens to the rest, nothing measured is lost.
     ///
     /// # Errors
-    /// Fails if the folder is no longer writable, or if the report cannot be made.
-    pub fn write(&self, record: &mut Record) -> anyhow::Result<Vec<PathBuf>> {
+    /// When the folder can no longer be written to, or the report not be made.
+    pub fn write(
+        &self,
+        record: &mut Record,
+        attachments: &[Attachment],
+    ) -> anyhow::Result<Vec<PathBuf>> {
         let figures = figures(record);
         let names = figures.iter().map(|exporter| exporter.file_name());
+        let attached = attachments.iter().map(|file| file.name.clone());
+        let names = names.chain(attached);
         record.artifacts = std::iter::once(Html.file_name()).chain(names).collect();
         let path = self.path.join("record.json");
         record.write(&path)?;
+        for file in attachments {
+            file::write(&self.path.join(&file.name), &file.bytes)?;
+        }
         let report = Html.write(record, &self.path)?;
         for exporter in figures {
             exporter.write(record, &self.path)?;
         }
         Ok(vec![path, report])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_belongs_to_the_run_is_named_in_its_record() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = OutputFolder::prepare(folder.path().join("out")).unwrap();
+        let mut record = serde_json::from_value(serde_json::json!({
+            "schema": syncbench_reports::record::SCHEMA,
+            "kind": "load",
+            "run": {
+                "id": "run", "started_at": "2026-01-01T00:00:00Z", "seed": 1,
+                "command": "syncbench run", "syncbench": "0", "datasets": [],
+                "machine": { "os": "", "arch": "", "cpu": "", "cpus": 1, "memory_bytes": 0 },
+                "engine": "loro", "scenario": {},
+            },
+            "verdict": { "exit_code": 1, "status": "failure", "reasons": [] },
+        }))
+        .unwrap();
+        let update = Attachment {
+            name: "room-0-update.bin".to_owned(),
+            bytes: vec![1, 2, 3],
+        };
+        output.write(&mut record, &[update]).unwrap();
+        assert!(
+            record
+                .artifacts
+                .iter()
+                .any(|name| name == "room-0-update.bin")
+        );
+        for artifact in &record.artifacts {
+            assert!(output.path().join(artifact).is_file(), "{artifact}");
+        }
+        let update = fs::read(output.path().join("room-0-update.bin")).unwrap();
+        assert_eq!(update, [1, 2, 3]);
     }
 }

@@ -1,8 +1,18 @@
-//! Standard output whose reader may close it early: `syncbench ... | head` is not an
-//! error, and must neither panic nor change the exit code.
+//! Standard output: the one place that prints results, and knows whether all of
+//! them were written.
+//!
+//! A reader that goes away, as in `syncbench ... | head`, has what it wanted: that
+//! is no error. What else keeps a result from being written makes the command
+//! fail.
 
 use std::fmt::Arguments;
-use std::io::{ErrorKind, Write, stdout};
+use std::io::{self, ErrorKind, Write, stdout};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::stderr::complain;
+
+/// Whether something could not be written.
+static FAILED: AtomicBool = AtomicBool::new(false);
 
 /// Prints a line to standard output, as `println!` does.
 macro_rules! say {
@@ -12,12 +22,23 @@ macro_rules! say {
 }
 pub(crate) use say;
 
-/// Prints `text` and ends the line. A closed pipe is ignored. Any other error is
-/// reported on standard error, so that no result is lost silently.
+/// Prints `text` and ends the line.
 pub fn line(text: Arguments<'_>) {
-    match writeln!(stdout().lock(), "{text}") {
-        Ok(()) => {}
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
-        Err(error) => eprintln!("syncbench: cannot write to standard output: {error}"),
+    let mut stdout = stdout().lock();
+    note(writeln!(stdout, "{text}").and_then(|()| stdout.flush()));
+}
+
+/// Notes whether something could be written; the first failure is reported.
+pub fn note(written: io::Result<()>) {
+    if let Err(error) = written
+        && error.kind() != ErrorKind::BrokenPipe
+        && !FAILED.swap(true, Ordering::Relaxed)
+    {
+        complain!("syncbench: cannot write to standard output: {error}");
     }
+}
+
+/// Whether something could not be written.
+pub fn has_failed() -> bool {
+    FAILED.load(Ordering::Relaxed)
 }

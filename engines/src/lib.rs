@@ -20,6 +20,7 @@ mod engine;
 mod error;
 mod info;
 mod pace;
+pub mod panics;
 mod registry;
 pub mod replay;
 mod replica;

@@ -1,25 +1,33 @@
 //! Records from many files and folders.
 
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::file::{self, FileError};
-use crate::record::Record;
+use crate::record::{Kind, Record};
 
-/// The records that were read, and the errors of the rest. One bad file does not affect
-/// the others.
-#[derive(Debug, Default)]
-pub struct Collected {
-    /// The records, in the order of the paths; those of a folder by file name.
-    pub records: Vec<Record>,
-    /// The errors of the files, or lines of files, that are not records.
-    pub refused: Vec<FileError>,
+/// The inputs of a report that are no records. A report without them would look
+/// complete, so there is none.
+#[derive(Debug, thiserror::Error)]
+pub struct Refused(pub Vec<FileError>);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|error| writeln!(f, "{error}"))?;
+        f.write_str("nothing was written: leave these out, or give intact ones")
+    }
 }
 
-/// Reads every record in `paths`. A file holds one record, or one record per line as
-/// `syncbench cell` prints them. In a folder, its `.json` and `.jsonl` files are read,
-/// and the `record.json` of each folder in it, as runs write them.
-pub fn collect(paths: &[PathBuf]) -> Collected {
+/// Reads every record in `paths`, in their order; those of a folder by file name.
+/// A file holds one record, or one record a line as `syncbench cell` prints them.
+/// Of a folder, its `.json` and `.jsonl` files are read, and the `record.json` of
+/// each folder in it, as runs leave them.
+///
+/// # Errors
+/// When a file, or a line of one, is no record that a report can show. All of
+/// them are named.
+pub fn collect(paths: &[PathBuf]) -> Result<Vec<Record>, Refused> {
     let mut collected = Collected::default();
     for path in paths {
         match path.is_dir() {
@@ -27,7 +35,17 @@ pub fn collect(paths: &[PathBuf]) -> Collected {
             false => collected.file(path),
         }
     }
-    collected
+    match collected.refused.is_empty() {
+        true => Ok(collected.records),
+        false => Err(Refused(collected.refused)),
+    }
+}
+
+/// The records so far, and what was refused.
+#[derive(Default)]
+struct Collected {
+    records: Vec<Record>,
+    refused: Vec<FileError>,
 }
 
 impl Collected {
@@ -47,7 +65,7 @@ impl Collected {
     fn file(&mut self, path: &Path) {
         match file::read(path) {
             Ok(bytes) if is_lines(&bytes) => self.lines(&bytes, path),
-            Ok(bytes) => self.add(Record::parse(&bytes, path)),
+            Ok(bytes) => self.add(parse(&bytes, path)),
             Err(error) => self.refused.push(error),
         }
     }
@@ -59,7 +77,7 @@ impl Collected {
             }
             // Compilers name a line in this form.
             let place = PathBuf::from(format!("{}:{}", path.display(), at + 1));
-            self.add(Record::parse(line, &place).map_err(within_line));
+            self.add(parse(line, &place).map_err(within_line));
         }
     }
 
@@ -71,7 +89,18 @@ impl Collected {
     }
 }
 
-/// Returns the error without a line number of its own, since its path already has one.
+/// The record that `json` is, if a report can show it.
+fn parse(json: &[u8], path: &Path) -> Result<Record, FileError> {
+    let record = Record::parse(json, path)?;
+    match record.kind {
+        Kind::Load | Kind::Cell => Ok(record),
+        Kind::Gate | Kind::Capacity | Kind::Audit => Err(FileError::NoReport {
+            path: path.to_owned(),
+        }),
+    }
+}
+
+/// The error without a line of its own: the file's is in its path.
 fn within_line(mut error: FileError) -> FileError {
     if let FileError::NotARecord { reason, .. } = &mut error {
         *reason = reason.replace(" at line 1 column", " at column");

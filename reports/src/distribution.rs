@@ -21,6 +21,14 @@ pub enum DistributionError {
         "the `hdr` field is not an HdrHistogram in V2 form ({0}); the record was edited or cut"
     )]
     Histogram(#[from] hdrhistogram::serialization::DeserializeError),
+    /// The histogram is another one than the figures were read off.
+    #[error("the `hdr` field holds {held} samples and `count` is {count}; the record was edited")]
+    Count {
+        /// The samples in the histogram.
+        held: u64,
+        /// The samples that the figures are of.
+        count: u64,
+    },
 }
 
 impl Distribution {
@@ -53,6 +61,18 @@ impl Distribution {
     pub fn histogram(&self) -> Result<Histogram<u64>, DistributionError> {
         let bytes = BASE64.decode(&self.hdr)?;
         Ok(Deserializer::new().deserialize(&mut bytes.as_slice())?)
+    }
+
+    /// Checks that the histogram is whole and the one that the figures are of.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn check(&self) -> Result<(), DistributionError> {
+        let (held, count) = (self.histogram()?.len(), self.count);
+        match held == count {
+            true => Ok(()),
+            false => Err(DistributionError::Count { held, count }),
+        }
     }
 }
 
@@ -111,6 +131,13 @@ mod tests {
         assert!(matches!(
             distribution.histogram(),
             Err(DistributionError::Histogram(_))
+        ));
+        let mut miscounted = Distribution::from_histogram(&of(&[5]));
+        assert!(miscounted.check().is_ok());
+        miscounted.count = 2;
+        assert!(matches!(
+            miscounted.check(),
+            Err(DistributionError::Count { held: 1, count: 2 })
         ));
         distribution.hdr = "not base64!".to_owned();
         assert!(matches!(

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::record::{Record, SCHEMA};
+use crate::record::{Kind, Record, SCHEMA};
 
 /// An error in reading or writing a file.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +45,12 @@ pub enum FileError {
         path: PathBuf,
         /// The schema named in it.
         found: String,
+    },
+    /// The record is of a kind that has no report.
+    #[error("{} is the record of another command than `run` or `cell`, which has no report", path.display())]
+    NoReport {
+        /// The path of the file.
+        path: PathBuf,
     },
     /// A folder has no file that could be a record.
     #[error(
@@ -100,8 +106,33 @@ impl Record {
             }
             None => return Err(not_a_record("it has no `schema` field".to_owned())),
         }
-        // The text is parsed again, so that errors give line and column.
-        serde_json::from_slice(json).map_err(|error| not_a_record(error.to_string()))
+        // From the text once more, since errors then tell line and column.
+        let record: Record =
+            serde_json::from_slice(json).map_err(|error| not_a_record(error.to_string()))?;
+        match record.fault() {
+            Some(fault) => Err(not_a_record(fault)),
+            None => Ok(record),
+        }
+    }
+
+    /// What is wrong with a record whose fields have the right types, if
+    /// anything is: a part that its kind must have, or a histogram.
+    fn fault(&self) -> Option<String> {
+        match self.kind {
+            Kind::Load if self.counts.is_none() => {
+                return Some("it is of a load run and has no `counts`".to_owned());
+            }
+            Kind::Cell if self.cell.is_none() => {
+                return Some("it is of a cell and has no `cell`".to_owned());
+            }
+            _ => {}
+        }
+        let parts = self.groups.values().flatten();
+        let mut distributions = self.latency.iter().chain(parts);
+        distributions.find_map(|(name, distribution)| {
+            let fault = distribution.check().err()?;
+            Some(format!("latency `{name}`: {fault}"))
+        })
     }
 }
 

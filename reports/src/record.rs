@@ -192,10 +192,15 @@ pub enum Status {
     Invalid,
     /// A threshold was missed.
     Threshold,
+    /// A signal ended the run before its end; the figures are of the part until
+    /// then.
+    Interrupted,
 }
 
 impl Status {
-    /// The exit code of the process. An inconclusive result is a success.
+    /// The exit code of the process. An inconclusive result is a success. A run
+    /// that another signal than SIGINT interrupted has the code of that signal,
+    /// see [`Signal::exit_code`].
     pub fn exit_code(self) -> u8 {
         match self {
             Status::Ok | Status::Inconclusive => 0,
@@ -206,6 +211,7 @@ impl Status {
             Status::NotConverged => 6,
             Status::Invalid => 7,
             Status::Threshold => 99,
+            Status::Interrupted => Signal::Interrupt.exit_code(),
         }
     }
 }
@@ -222,6 +228,43 @@ impl fmt::Display for Status {
             Status::NotConverged => "not converged",
             Status::Invalid => "invalid",
             Status::Threshold => "threshold missed",
+            Status::Interrupted => "interrupted",
+        })
+    }
+}
+
+/// A signal that asks a process to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Signal {
+    /// Ctrl-C in a terminal.
+    #[serde(rename = "SIGINT")]
+    Interrupt,
+    /// The request of a service manager, or of a CI system whose time is up.
+    #[serde(rename = "SIGTERM")]
+    Terminate,
+    /// The terminal was closed.
+    #[serde(rename = "SIGHUP")]
+    HangUp,
+}
+
+impl Signal {
+    /// The exit code of a process that the signal ended, as shells report it.
+    pub fn exit_code(self) -> u8 {
+        128 + match self {
+            Signal::HangUp => 1,
+            Signal::Interrupt => 2,
+            Signal::Terminate => 15,
+        }
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Signal::Interrupt => "SIGINT",
+            Signal::Terminate => "SIGTERM",
+            Signal::HangUp => "SIGHUP",
         })
     }
 }
@@ -244,7 +287,7 @@ pub struct MarkedFigure {
 }
 
 /// A threshold and the value it was compared with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ThresholdResult {
     /// The threshold as it was written.
@@ -256,7 +299,17 @@ pub struct ThresholdResult {
     /// the threshold was not judged.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub not_judged: bool,
-    /// The value as text, with its unit; absent without samples.
+    /// The observed value, in `unit`; absent without samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<f64>,
+    /// The limit that it was compared with, in `unit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<f64>,
+    /// The unit of `value` and `limit`: `us` (microseconds), `share` (0 to 1),
+    /// `bytes`, `cores`, or nothing for a plain number.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub unit: String,
+    /// The observed value as text for people; absent without samples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed: Option<String>,
 }
@@ -361,8 +414,8 @@ pub struct Counts {
     /// Edits of clients that left for good before they could send them.
     #[serde(default)]
     pub withdrawn: u64,
-    /// Scheduled edits for which the trace had nothing to type, or whose client
-    /// did not have the document yet.
+    /// Scheduled edits for which the trace had nothing to type, whose client did
+    /// not have the document yet, or whose room had ended.
     #[serde(default)]
     pub skipped: u64,
     /// Scheduled edits that came too late to be sent.
@@ -389,10 +442,18 @@ pub struct Course {
     /// The faults that the scenario caused in the relay, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Incident>,
-    /// The time at which the user interrupted the run.
+    /// The time at which a signal interrupted the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interrupted_ns: Option<u64>,
-    /// The run was stopped because a threshold could no longer be met.
+    /// The signal that interrupted the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interrupted_by: Option<Signal>,
+    /// The user allowed a partial run: an interrupted one is judged by what it
+    /// measured, like one that ended as planned.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial_allowed: bool,
+    /// The run was stopped because a threshold could no longer be met, or no room
+    /// was left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aborted: Option<Incident>,
     /// The relay's process ended without the scenario's doing.
@@ -405,6 +466,11 @@ pub struct Course {
     /// A worker of the generator failed, so that its rooms were not checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker_failed: Option<Incident>,
+    /// Rooms that ended before the run did, because a library or the generator
+    /// panicked in them; ascending by time; at most 100 are kept. They were not
+    /// checked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ended_rooms: Vec<EndedRoom>,
     /// Connections that were lost without the scenario's doing, ascending by
     /// time; at most 100 are kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -422,6 +488,18 @@ pub struct Course {
     pub workers: WorkerUse,
 }
 
+impl Course {
+    /// How long edits were scheduled, until the end or an early stop;
+    /// nanoseconds.
+    pub fn ran_for_ns(&self) -> u64 {
+        let incidents = [&self.aborted, &self.relay_ended, &self.worker_failed];
+        let incidents = incidents.map(|incident| incident.as_ref().map(|incident| incident.at_ns));
+        let stops = [self.interrupted_ns, self.unreachable_ns];
+        let stops = stops.into_iter().chain(incidents).flatten();
+        stops.fold(self.planned_ns, u64::min)
+    }
+}
+
 /// Something that happened once in a run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -430,6 +508,21 @@ pub struct Incident {
     pub at_ns: u64,
     /// A description of the incident.
     pub what: String,
+}
+
+/// A room that ended before the run did.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct EndedRoom {
+    /// Nanoseconds since the schedule's start.
+    pub at_ns: u64,
+    /// The room's name, as in its URL.
+    pub room: String,
+    /// Why it ended, in words.
+    pub reason: String,
+    /// The file with the update that was being imported, among `artifacts`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<String>,
 }
 
 /// A connection that was lost without the scenario's doing.

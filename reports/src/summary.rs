@@ -208,6 +208,7 @@ pub fn statement(record: &Record) -> &'static str {
         Status::NotConverged => "The replicas did not converge",
         Status::Invalid => "Not a valid measurement: the generator was the bottleneck",
         Status::Threshold => "A threshold was missed",
+        Status::Interrupted => "Interrupted: the figures cover the part before the interruption",
     }
 }
 

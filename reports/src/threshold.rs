@@ -225,6 +225,9 @@ impl Threshold {
             threshold: self.text.clone(),
             met: holds && !not_judged,
             not_judged,
+            value: figure.map(|figure| self.figure.recorded(figure)),
+            limit: Some(self.figure.recorded(self.limit)),
+            unit: self.figure.unit().symbol().to_owned(),
             observed: figure.map(|figure| self.figure.shown(figure)),
         }
     }
@@ -435,6 +438,31 @@ mod tests {
         record.verdict.status = Status::Invalid;
         apply_thresholds(&mut record, &missed);
         assert_eq!(record.verdict.status, Status::Invalid);
+    }
+
+    #[test]
+    fn a_result_holds_numbers_in_the_unit_of_the_record() {
+        for (text, value, limit, unit) in [
+            ("propagation.max < 200ms", Some(100_000.0), 200_000.0, "us"),
+            ("connecting < 3s", Some(2e6), 3e6, "us"),
+            ("convergence.rate >= 99%", Some(39.0 / 40.0), 0.99, "share"),
+            ("lost == 0", Some(4.0), 0.0, ""),
+            ("connect.p50 < 1s", None, 1e6, "us"),
+        ] {
+            let result = judged(text);
+            // Histograms have three significant digits.
+            let near = |a: f64, b: f64| (a - b).abs() <= 0.001 * b;
+            let is_near = result
+                .value
+                .zip(value)
+                .map(|(found, value)| near(found, value));
+            assert_eq!(is_near, value.map(|_| true), "{result:?}");
+            assert!(
+                result.limit.is_some_and(|found| near(found, limit)),
+                "{result:?}"
+            );
+            assert_eq!(result.unit, unit);
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use syncbench_reports::record::{
 
 use super::BadInput;
 use crate::conditions;
+use crate::stderr::complain;
 use crate::stdout::say;
 
 /// Measure one engine, workload and data set in a process of its own.
@@ -31,7 +32,9 @@ Examples:
   syncbench cell import --variant snapshot+edit
   syncbench cell import --variant snapshot+edit --repeat 1,2,4,8,16
   syncbench cell export --dataset my-trace.json.gz --budget 10s
-  syncbench cell --list")]
+  syncbench cell --list
+
+Exit codes: 0 ok, 1 a wrong result or another failure, 2 bad usage or input")]
 pub struct Args {
     /// Suite to measure; --list shows them
     #[arg(required_unless_present = "list")]
@@ -137,7 +140,10 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
             cells.extend(record.cell);
         }
     }
-    eprint!("{}", growth::tables(&cells));
+    let growth = growth::tables(&cells);
+    if !growth.is_empty() {
+        complain!("{}", growth.trim_end_matches('\n'));
+    }
     Ok(status)
 }
 
@@ -149,8 +155,8 @@ fn measure_sizes(benches: &[Bench<'_>], workload: &Workload) -> anyhow::Result<V
     for bench in benches {
         if let Some(smaller) = &spent {
             let budget = humantime::format_duration(bench.limits.budget);
-            eprintln!(
-                "not measured: {}: one repetition of {smaller} took more than the budget \
+            complain!(
+                "not measured: {}: one repetition of {smaller} alone took more than the budget \
                  of {budget}; allow more with --budget",
                 bench.name(workload)
             );
@@ -267,7 +273,7 @@ impl Bench<'_> {
                 Ok((self.not_available(cell, &name, reason), false))
             }
             Err(error) => {
-                eprintln!("syncbench: {name}: {error}");
+                complain!("syncbench: {name}: {error}");
                 cell.unavailable = Some(error.to_string());
                 let reasons = vec![error.to_string()];
                 Ok((self.record(cell, Status::Failure, reasons), false))
@@ -277,7 +283,7 @@ impl Bench<'_> {
 
     /// Returns the record of a row that does not exist for the engine or the data set.
     fn not_available(&self, mut cell: Cell, name: &str, reason: String) -> Record {
-        eprintln!("n/a: {name}: {reason}");
+        complain!("n/a: {name}: {reason}");
         cell.unavailable = Some(reason);
         self.record(cell, Status::Ok, Vec::new())
     }

@@ -20,6 +20,7 @@ use syncbench_runner::{Builds, Contender, Job, Rounds};
 use self::contender::EngineVersion;
 use super::BadInput;
 use crate::conditions;
+use crate::stderr::complain;
 use crate::stdout::say;
 
 /// Measure versions of a library side by side, to see what an upgrade changes.
@@ -37,7 +38,9 @@ use crate::stdout::say;
 Examples:
   syncbench compare --engine loro@1.12.0 --engine loro@1.17.1 import live
   syncbench compare --engine loro@1.16.2 --engine loro merge --variant blob --rounds 10
-  syncbench compare --program before/syncbench --program after/syncbench import")]
+  syncbench compare --program before/syncbench --program after/syncbench import
+
+Exit codes: 0 ok, 1 failure, 2 bad usage or input")]
 pub struct Args {
     /// Suites to measure
     #[arg(value_name = "WORKLOAD", default_values = ["import", "live"])]
@@ -221,7 +224,7 @@ fn engine_contender(
         Some(version) => {
             let builds = builds(args, watched)?;
             if !args.quiet {
-                eprintln!("building {wanted}");
+                complain!("building {wanted}");
             }
             builds
                 .build(&wanted.library(), version)

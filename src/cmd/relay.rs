@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::Context;
 use clap::ValueEnum;
+use syncbench_loadgen::process::EndSignals;
 use syncbench_loadgen::protocol::ProtocolKind;
 use syncbench_loadgen::relay::{
     self, EmbeddedRelay, HistoryKind, RelayCommand, announce, broadcast, end_with_parent,
@@ -12,7 +13,6 @@ use syncbench_loadgen::scenario::RelaySettings;
 use syncbench_reports::record::Status;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::BadInput;
 
@@ -24,7 +24,9 @@ use super::BadInput;
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   syncbench relay --listen 127.0.0.1:7000
-  syncbench relay --protocol loro --history shallow")]
+  syncbench relay --protocol loro --history shallow
+
+Exit codes: 0 ended by a signal, 1 failure, 2 bad usage or input")]
 pub struct Args {
     /// Protocol that the relay speaks
     #[arg(long, value_enum, default_value_t = ProtocolKind::Broadcast)]
@@ -43,7 +45,7 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t = HistoryKind::Full)]
     history: HistoryKind,
 
-    /// End when stdin closes, and ignore Ctrl-C: for a run that owns the relay
+    /// End when stdin closes and ignore signals: for a run that owns the relay
     #[arg(long, hide = true)]
     owned: bool,
 }
@@ -80,11 +82,12 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
 }
 
 async fn serve(args: Args) -> anyhow::Result<()> {
+    let signals = EndSignals::listen()?;
     let listener = TcpListener::bind(args.listen)
         .await
         .map_err(|error| BadInput::new(format!("cannot listen on {}: {error}", args.listen)))?;
     announce(listener.local_addr()?).context("cannot print the address")?;
-    let shutdown = until_told(args.owned);
+    let shutdown = until_told(signals, args.owned);
     let embedded = EmbeddedRelay {
         protocol: args.protocol,
         queue_frames: args.queue_frames,
@@ -94,30 +97,20 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn until_told(owned: bool) {
+async fn until_told(mut signals: EndSignals, owned: bool) {
     if !owned {
-        return interrupted().await;
+        signals.next().await;
+        return;
     }
-    // A terminal sends Ctrl-C to the relay as well as to the run that owns it. The run
-    // still needs the relay to end in order.
-    let ignored = tokio::spawn(async {
+    // A terminal sends Ctrl-C to the relay as well as to the run that owns it;
+    // the run still needs it to end in order.
+    let ignored = tokio::spawn(async move {
         loop {
-            interrupted().await;
+            signals.next().await;
         }
     });
     let mut stdin = tokio::io::stdin();
     let mut buffer = [0; 64];
     while stdin.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
     ignored.abort();
-}
-
-/// Completes at Ctrl-C, or when a service manager asks the process to stop.
-async fn interrupted() {
-    let Ok(mut term) = signal(SignalKind::terminate()) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = term.recv() => {}
-    }
 }

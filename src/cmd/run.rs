@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use syncbench_engines::Loro;
+use syncbench_loadgen::load::LoadError;
 use syncbench_loadgen::scenario::{
     Arrivals, Phase, ProtocolKind, ReadError, ReplicaKind, SHIPPED, Scenario, Shipped,
 };
@@ -24,6 +25,7 @@ use flags::Flags;
 use super::BadInput;
 use crate::conditions;
 use crate::output::OutputFolder;
+use crate::stderr::complain;
 use crate::stdout::say;
 
 /// Load a relay with simulated clients; report latency and convergence.
@@ -42,7 +44,7 @@ Examples:
   syncbench run --threshold 'propagation.p99 < 100ms' --threshold 'lost == 0'
 
 Exit codes: 0 ok, 1 failure, 2 bad usage or input, 6 not converged, 7 invalid measurement,
-99 threshold missed")]
+99 threshold missed, 129 / 130 / 143 interrupted by SIGHUP / SIGINT / SIGTERM")]
 pub struct Args {
     /// A scenario: a TOML file, or the name of a built-in one; flags override it
     #[arg(value_name = "SCENARIO.toml|NAME")]
@@ -133,6 +135,10 @@ pub struct Args {
     #[arg(long = "threshold", value_name = "EXPR", long_help = threshold_help())]
     thresholds: Vec<String>,
 
+    /// Judge an interrupted run by what it measured, instead of failing with 129, 130 or 143
+    #[arg(long)]
+    allow_partial: bool,
+
     /// Serve live measurements for Prometheus at http://ADDR/metrics
     #[arg(long, value_name = "ADDR")]
     metrics: Option<SocketAddr>,
@@ -221,7 +227,7 @@ fn written(name: &str) -> anyhow::Result<String> {
 }
 
 /// Prints the built-in scenarios.
-fn list() -> anyhow::Result<Status> {
+fn list() -> anyhow::Result<()> {
     for shipped in SHIPPED {
         let scenario = shipped.scenario()?;
         let thresholds = scenario.thresholds.iter().map(Threshold::to_string);
@@ -237,17 +243,19 @@ fn list() -> anyhow::Result<Status> {
             thresholds.join(", "),
         );
     }
-    Ok(Status::Ok)
+    Ok(())
 }
 
-/// Runs the scenario, writes record and report, and prints the result.
-pub fn run(args: Args) -> anyhow::Result<Status> {
+/// Runs the scenario, writes record and report, prints the result. Returns the
+/// exit code.
+pub fn run(args: Args) -> anyhow::Result<u8> {
     if args.list {
-        return list();
+        list()?;
+        return Ok(Status::Ok.exit_code());
     }
     let scenario = args.scenario()?;
     let trace = syncbench_datasets::load(&scenario.workload.dataset).map_err(BadInput::new)?;
-    let settings = serde_json::to_value(scenario.recorded())?;
+    let settings = serde_json::to_value(scenario.recorded(args.scenario.as_deref()))?;
     let dataset = DatasetRef {
         name: trace.name().to_owned(),
         sha256: trace.sha256().to_owned(),
@@ -262,20 +270,33 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
         metrics: args.metrics,
         quiet: args.quiet,
     };
-    let outcome = match execute(&scenario, trace, &conditions, options) {
+    let mut outcome = match execute(&scenario, trace, &conditions, options) {
         Ok(outcome) => outcome,
         Err(error) => {
             output.abandon();
-            return Err(error);
+            return interrupted(error);
         }
     };
+    outcome.course.partial_allowed = args.allow_partial;
     let mut record = outcome.record(conditions);
     threshold::apply_thresholds(&mut record, &scenario.thresholds);
-    let files = output.write(&mut record)?;
+    let files = output.write(&mut record, &outcome.attachments)?;
     if args.json {
         say!("{}", serde_json::to_string(&record)?);
     } else {
         say!("{}", Terminal::stdout(files).export(&record)?.trim_end());
     }
-    Ok(record.verdict.status)
+    Ok(record.verdict.exit_code)
+}
+
+/// Returns the exit code of a run that a signal ended before its first edit; any
+/// other error is handed on.
+fn interrupted(error: anyhow::Error) -> anyhow::Result<u8> {
+    match error.downcast_ref() {
+        Some(LoadError::Interrupted(signal)) => {
+            complain!("syncbench: {error}");
+            Ok(signal.exit_code())
+        }
+        _ => Err(error),
+    }
 }

@@ -52,8 +52,10 @@ fn a_load_run_gets_its_figures_as_files_beside_its_page() {
     }
     assert!(record.artifacts.len() > 5, "{:?}", record.artifacts);
 
-    let report = syncbench(&["report", "out", "-o", "pages"], dir.path());
+    let report = syncbench(&["report", "out", "-o", "pages", "--json"], dir.path());
     assert!(report.status.success(), "{}", text(&report.stderr));
+    let json: serde_json::Value = serde_json::from_slice(&report.stdout).unwrap();
+    assert_eq!(json["loads"][0]["record"]["run"]["id"], *record.run.id);
     let pages = dir.path().join("pages");
     assert!(pages.join(format!("{}.html", record.run.id)).is_file());
     for file in [
@@ -69,7 +71,7 @@ fn a_load_run_gets_its_figures_as_files_beside_its_page() {
 }
 
 #[test]
-fn what_is_not_a_record_is_named_and_costs_no_other() {
+fn there_is_no_report_of_a_part_of_the_records() {
     let dir = tempfile::tempdir().unwrap();
     let cell = [
         "cell",
@@ -87,7 +89,7 @@ fn what_is_not_a_record_is_named_and_costs_no_other() {
     assert_eq!(report.status.code(), Some(2));
     let stderr = text(&report.stderr);
     assert!(stderr.contains("cells.jsonl:2 is not a record"), "{stderr}");
-    assert!(dir.path().join("out/export.md").is_file());
+    assert!(report.stdout.is_empty() && !dir.path().join("out").exists());
 
     let nothing = syncbench(&["report", "absent.json", "-o", "none"], dir.path());
     assert_eq!(nothing.status.code(), Some(2));

@@ -89,7 +89,7 @@ pub async fn run_client(client: Client) {
         let again = client.timer.now() + backoff.next();
         tokio::select! {
             () = client.timer.sleep_until(again) => {}
-            () = client.signals.closing() => return,
+            () = client.closing() => return,
         }
         pending_outages.skip_until(client.now());
     }
@@ -109,6 +109,15 @@ impl Client {
     /// Nanoseconds since the start of the schedule.
     pub fn now(&self) -> Nanos {
         self.rooms.meter.now()
+    }
+
+    /// Completes when the client has nothing left to do: the run closes its
+    /// connections, or the client's room has ended.
+    pub async fn closing(&self) {
+        tokio::select! {
+            () = self.signals.closing() => {}
+            () = self.rooms.room_over(self.member) => {}
+        }
     }
 
     fn rng(&self, purpose: u64) -> Xoshiro256PlusPlus {
@@ -155,7 +164,7 @@ impl Client {
         // long as the client lives.
         let opened = tokio::select! {
             opened = Box::pin(self.connect()) => opened,
-            () = self.signals.closing() => return SessionEnd::Closing,
+            () = self.closing() => return SessionEnd::Closing,
         };
         let socket = match opened {
             Ok(socket) => socket,

@@ -57,7 +57,7 @@ pub async fn serve(
         lost = keep_alive(client, &heard) => SessionEnd::Lost(lost),
         lost = join_in_time(client) => SessionEnd::Lost(lost),
         ended = follow_plan(client, pending_outages) => ended,
-        () = client.signals.closing() => SessionEnd::Closing,
+        () = client.closing() => SessionEnd::Closing,
     };
     let ended = match (ended, pending_outages.unnoticed.take()) {
         (SessionEnd::Lost(_), Some(outage)) => SessionEnd::Outage(outage),

@@ -11,7 +11,7 @@ use crate::time::clock::Nanos;
 /// The end of a connection, or of the attempt to open one.
 #[derive(Debug)]
 pub enum SessionEnd {
-    /// The run is over.
+    /// The run is over, or the client's room.
     Closing,
     /// The client has left for good.
     Left,

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use syncbench_reports::record::Signal;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::fleet::Fleet;
@@ -36,8 +37,8 @@ pub struct RelaySide<'a> {
 
 /// Leads `fleet` through the phases of a run: waits until the initial clients
 /// are connected, starts the schedule, and takes events until every worker is
-/// done. `interrupt` stops the run early when it completes, `watcher` by
-/// breaking.
+/// done. `interrupt` stops the run early, and promptly, with the signal that it
+/// completes with, `watcher` by breaking.
 ///
 /// # Errors
 /// When the run does not get as far as its first edit.
@@ -45,7 +46,7 @@ pub async fn coordinate(
     fleet: &mut impl Fleet,
     mut tally: Tally,
     mut relay: RelaySide<'_>,
-    mut interrupt: Pin<&mut impl Future<Output = ()>>,
+    mut interrupt: Pin<&mut impl Future<Output = Signal>>,
     watcher: &mut impl FnMut(Progress<'_>) -> ControlFlow<String>,
 ) -> Result<Outcome, LoadError> {
     let connecting = Instant::now();
@@ -58,7 +59,7 @@ pub async fn coordinate(
     let mut faults = Faults::new(relay.faults);
     let mut every_second = interval(Duration::from_secs(1));
     every_second.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut is_stopped = false;
+    let mut stopped_at = None;
     while !tally.is_finished() {
         let mut stop = false;
         tokio::select! {
@@ -70,9 +71,11 @@ pub async fn coordinate(
                     stop = true;
                 }
             }
-            () = &mut interrupt, if !is_stopped => {
-                tally.note_interrupted(clock.now());
+            signal = &mut interrupt, if !tally.is_interrupted() => {
+                tally.note_interrupted(clock.now(), signal);
+                // Also where the run was stopped before: this one is urgent.
                 stop = true;
+                stopped_at = None;
             }
             action = faults.next() => {
                 // A relay that is killed takes its last figures with it.
@@ -88,22 +91,30 @@ pub async fn coordinate(
                 relay.processes.sample(relay.owned.as_deref(), tally.rows());
             }
         }
-        if !is_stopped && tally.cannot_recover() && faults.is_over() {
+        if stopped_at.is_none() && tally.has_no_room_left() {
+            tally.note_aborted(clock.now(), "no room was left".to_owned());
+            stop = true;
+        }
+        if stopped_at.is_none() && tally.cannot_recover() && faults.is_over() {
             tally.note_unreachable(clock.now());
             stop = true;
         }
-        if (stop || tally.has_failed_worker()) && !is_stopped {
-            let at = clock.now();
-            fleet.enter(RunPhase::Stop { start, at });
-            is_stopped = true;
+        if (stop || tally.has_failed_worker()) && stopped_at.is_none() {
+            let at = *stopped_at.insert(clock.now());
+            let is_urgent = tally.is_interrupted();
+            fleet.enter(RunPhase::Stop {
+                start,
+                at,
+                is_urgent,
+            });
         }
     }
     relay.processes.sample(relay.owned.as_deref(), tally.rows());
-    if relay.owned.is_some() && !is_stopped {
+    if relay.owned.is_some() && stopped_at.is_none() {
         tokio::select! {
             () = relay.processes.settle(relay.settle) => {}
             // All but this figure has been measured.
-            () = &mut interrupt => {}
+            _ = &mut interrupt => {}
         }
     }
     Ok(tally.outcome(relay.processes.used()))
@@ -114,7 +125,7 @@ async fn connect(
     fleet: &mut impl Fleet,
     tally: &mut Tally,
     mut relay: Option<&mut OwnedRelay>,
-    mut interrupt: Pin<&mut impl Future<Output = ()>>,
+    mut interrupt: Pin<&mut impl Future<Output = Signal>>,
     watcher: &mut impl FnMut(Progress<'_>) -> ControlFlow<String>,
 ) -> Result<(), LoadError> {
     while !tally.is_connected() {
@@ -126,7 +137,7 @@ async fn connect(
                 // Nothing has begun that could be stopped.
                 event => drop(tally.take(event, 0, watcher)),
             },
-            () = &mut interrupt => return Err(LoadError::Interrupted),
+            signal = &mut interrupt => return Err(LoadError::Interrupted(signal)),
             ended = relay_ended(relay.as_deref_mut()) => {
                 return Err(LoadError::RelayEnded(ended));
             }

@@ -2,10 +2,10 @@
 
 use std::future::Future;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use syncbench_engines::panics;
 use tokio::sync::{mpsc, watch};
 
 use super::{Inputs, LoadError};
@@ -117,21 +117,13 @@ fn spawn(
     let name = format!("worker-{}", assignment.number);
     std::thread::Builder::new().name(name).spawn(move || {
         let reports = events.clone();
-        // Nothing of a worker that panicked is used afterwards.
-        let run = AssertUnwindSafe(|| worker::run(assignment, network, phase, reports));
-        let failure = match catch_unwind(run) {
+        let run = || worker::run(assignment, network, phase, reports);
+        let failure = match panics::catch(run) {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error.to_string(),
-            Err(panic) => message_of(panic.as_ref()),
+            Err(panic) => format!("it panicked: {panic}"),
         };
         // Nobody listens any more where the run was aborted.
         let _ = events.blocking_send(WorkerEvent::Failed(failure));
     })
-}
-
-/// The message of a panic.
-fn message_of(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    format!("it panicked: {}", text.as_deref().unwrap_or("no message"))
 }

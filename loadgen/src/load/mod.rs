@@ -15,15 +15,17 @@ use std::sync::Arc;
 
 use syncbench_datasets::Trace;
 use syncbench_engines::{Capability, Engine};
+use syncbench_reports::record::Signal;
 
 use crate::client::disconnect::Disconnect;
 use crate::metrics::Metrics;
 use crate::net::target::{UrlError, UrlTemplate};
-use crate::outcome::{Outcome, Row};
+use crate::outcome::{Layout, Outcome, Row};
 use crate::plan::Plan;
 use crate::process::{TooFewDescriptors, reserve_descriptors};
 use crate::relay::{OwnedRelay, RelayCommand, RelayError, Start};
 use crate::room::initial_document::InitialDocumentError;
+use crate::room::typist::Typist;
 use crate::scenario::{EditKind, Scenario};
 
 pub use coordinate::{RelaySide, coordinate};
@@ -57,6 +59,8 @@ pub enum Progress<'a> {
         second: &'a Row,
         /// The sum of all seconds so far.
         total: &'a Metrics,
+        /// The size of the run.
+        layout: &'a Layout,
     },
     /// The schedule is over; the last deliveries are awaited.
     Draining,
@@ -93,12 +97,17 @@ pub enum LoadError {
         /// Why it cannot make them.
         reason: &'static str,
     },
+    /// The data set has nothing to type.
+    #[error(
+        "nothing in data set {0} changes {1}, so there is nothing to type: use another data set"
+    )]
+    NothingToType(String, &'static str),
     /// The relay died before the first edit.
     #[error("the relay process ended before the run began ({0})")]
     RelayEnded(ExitStatus),
     /// Stopped by the user before the first edit.
-    #[error("interrupted before the first edit: nothing was measured")]
-    Interrupted,
+    #[error("interrupted by {0} before the first edit: nothing was measured")]
+    Interrupted(Signal),
     /// A worker thread could not run.
     #[error("a worker thread failed: {0}")]
     Worker(String),
@@ -107,23 +116,28 @@ pub enum LoadError {
     Thread(#[from] io::Error),
 }
 
-/// Runs `scenario`, which must be valid. `interrupt` ends it early when it
-/// completes, and `watcher` by breaking, with a reason; what was measured until
-/// then is the outcome.
+/// Runs `scenario`, which must be valid. `interrupt` ends it early with the
+/// signal that it completes with, and `watcher` by breaking, with a reason; what
+/// was measured until then is the outcome.
 ///
 /// # Errors
 /// When the run never got as far as its first edit.
 pub async fn run(
     scenario: Scenario,
     inputs: Inputs,
-    interrupt: impl Future<Output = ()>,
+    interrupt: impl Future<Output = Signal>,
     mut watcher: impl FnMut(Progress<'_>) -> ControlFlow<String>,
 ) -> Result<Outcome, LoadError> {
     let plan = Plan::new(&scenario);
     reserve_descriptors(plan.clients.len() as u32)?;
     check_rhythm(&scenario, &inputs.trace)?;
     check_engine(&scenario, inputs.engine)?;
-    let (mut relay, url) = start_relay(&scenario, &inputs).await?;
+    check_typing(&scenario, &inputs.trace)?;
+    tokio::pin!(interrupt);
+    let (mut relay, url) = tokio::select! {
+        started = start_relay(&scenario, &inputs) => started?,
+        signal = &mut interrupt => return Err(LoadError::Interrupted(signal)),
+    };
     let processes = Processes::new(relay.as_ref(), &url);
     let (scenario, plan) = (Arc::new(scenario), Arc::new(plan));
     let mut fleet = ThreadFleet::start(&scenario, &plan, &inputs, url)?;
@@ -134,7 +148,6 @@ pub async fn run(
         processes,
         settle: scenario.relay.settle,
     };
-    tokio::pin!(interrupt);
     let outcome = coordinate(&mut fleet, tally, side, interrupt, &mut watcher).await;
     if let Some(relay) = relay {
         relay.stop().await;
@@ -172,6 +185,20 @@ fn check_engine(scenario: &Scenario, engine: &dyn Engine) -> Result<(), LoadErro
         }
     }
     Ok(())
+}
+
+/// Refuses a trace that none of the clients could type anything of.
+fn check_typing(scenario: &Scenario, trace: &Arc<Trace>) -> Result<(), LoadError> {
+    // There is something to delete in a document that already exists.
+    let (len, document) = match scenario.document.file {
+        Some(_) => (1, "a document"),
+        None => (0, "an empty document"),
+    };
+    let mut typist = Typist::new(Arc::clone(trace), 0, 1);
+    match scenario.workload.types_trace() && typist.next_edit(len).is_none() {
+        true => Err(LoadError::NothingToType(trace.name().to_owned(), document)),
+        false => Ok(()),
+    }
 }
 
 /// Starts the relay, if the run is to own one; where it listens.

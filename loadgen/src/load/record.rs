@@ -11,11 +11,11 @@ use syncbench_reports::validity::marked;
 
 use super::verdict::{JUDGED, verdict};
 use crate::metrics::{Latency, Metrics};
-use crate::outcome::{Outcome, Row};
+use crate::outcome::{Layout, Outcome, Row};
 
-/// Returns the measurements of a run so far, and of its last second, for observers: a
-/// record without a verdict of its own.
-pub fn so_far(total: &Metrics, last: &Row, run: Run) -> Record {
+/// What a run of this `layout` has measured so far, and in its last second, as a
+/// record without a verdict of its own: for those who watch.
+pub fn so_far(layout: &Layout, total: &Metrics, last: &Row, run: Run) -> Record {
     Record {
         schema: SCHEMA.to_owned(),
         kind: Kind::Load,
@@ -27,7 +27,14 @@ pub fn so_far(total: &Metrics, last: &Row, run: Run) -> Record {
             leaked: total.leaked,
             ..Convergence::default()
         }),
-        counts: Some(counted(total)),
+        counts: Some(Counts {
+            clients: layout.clients,
+            rooms: layout.rooms,
+            scheduled: total.sent + total.skipped,
+            // What is owed and not visible yet is how far the replicas are behind.
+            expected: total.visible + last.gauges.staleness.edits,
+            ..counted(total)
+        }),
         cell: None,
         latency: latency(total),
         groups: BTreeMap::new(),

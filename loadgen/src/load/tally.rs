@@ -3,11 +3,12 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use syncbench_reports::record::{Course, Incident, LostConnection, WorkerUse};
+use syncbench_reports::record::{Course, EndedRoom, Incident, LostConnection, Signal, WorkerUse};
 
 use super::Progress;
-use crate::outcome::{Layout, Outcome, Rows, Usage};
+use crate::outcome::{Attachment, Layout, Outcome, Rows, Usage};
 use crate::plan::Plan;
+use crate::room;
 use crate::scenario::Scenario;
 use crate::time::clock::Nanos;
 use crate::worker::{Finished, WorkerEvent};
@@ -25,6 +26,8 @@ pub struct Tally {
     live: Vec<usize>,
     /// The workers that will report nothing any more.
     ended: usize,
+    /// The workers whose rooms have all ended.
+    without_rooms: usize,
     unreachable_for: u64,
 }
 
@@ -39,6 +42,7 @@ impl Tally {
             initial_clients: plan.initial_clients(),
             live: vec![0; workers],
             ended: 0,
+            without_rooms: 0,
             unreachable_for: 0,
         }
     }
@@ -64,7 +68,12 @@ impl Tally {
         self.outcome.course.relay_ended.is_some()
     }
 
-    /// Returns true if a worker has failed.
+    /// Whether all rooms of the run have ended: nothing more will come of it.
+    pub fn has_no_room_left(&self) -> bool {
+        self.without_rooms == self.live.len()
+    }
+
+    /// Whether a worker has failed.
     pub fn has_failed_worker(&self) -> bool {
         self.outcome.course.worker_failed.is_some()
     }
@@ -79,9 +88,16 @@ impl Tally {
         self.outcome.connecting = took;
     }
 
-    /// Notes that the user interrupted the run.
-    pub fn note_interrupted(&mut self, at: Nanos) {
-        self.outcome.course.interrupted_ns.get_or_insert(at);
+    /// Whether a signal has interrupted the run.
+    pub fn is_interrupted(&self) -> bool {
+        self.outcome.course.interrupted_ns.is_some()
+    }
+
+    /// Notes that `signal` interrupted the run.
+    pub fn note_interrupted(&mut self, at: Nanos, signal: Signal) {
+        let course = &mut self.outcome.course;
+        course.interrupted_ns.get_or_insert(at);
+        course.interrupted_by.get_or_insert(signal);
     }
 
     /// Notes that the watcher stopped the run.
@@ -132,11 +148,16 @@ impl Tally {
                 if let Some(row) = self.rows.add(second, &metrics, &gauges) {
                     let cut_off = row.gauges.live == 0 && row.gauges.unreachable > 0;
                     self.unreachable_for = if cut_off { self.unreachable_for + 1 } else { 0 };
-                    let total = &self.outcome.total;
-                    return watcher(Progress::Running { second: row, total });
+                    let Outcome { total, layout, .. } = &self.outcome;
+                    return watcher(Progress::Running {
+                        second: row,
+                        total,
+                        layout,
+                    });
                 }
             }
             WorkerEvent::Draining => return watcher(Progress::Draining),
+            WorkerEvent::NoRoomLeft => self.without_rooms += 1,
             WorkerEvent::Finished(finished) => self.finish(*finished),
             WorkerEvent::Failed(what) => {
                 self.ended += 1;
@@ -158,7 +179,10 @@ impl Tally {
             client: lost.client.name(),
             reason: lost.reason,
         });
+        let ended_rooms = finished.ended_rooms.into_iter();
+        let (ended_rooms, attachments): (Vec<_>, Vec<_>) = ended_rooms.map(recorded).unzip();
         let course = Course {
+            ended_rooms,
             lost_connections: lost.collect(),
             rejected: finished.rejected,
             presence_refused: finished.presence_refused,
@@ -176,6 +200,7 @@ impl Tally {
             presence_expected: finished.presence_expected,
             convergence: finished.convergence,
             fingerprint: finished.fingerprint,
+            attachments: attachments.into_iter().flatten().collect(),
             course,
             ..Outcome::empty(self.outcome.layout.clone())
         });
@@ -189,4 +214,19 @@ impl Tally {
         outcome.usage = usage;
         outcome
     }
+}
+
+/// A room that ended early as the record has it, and the file that goes with it.
+fn recorded(ended: room::EndedRoom) -> (EndedRoom, Option<Attachment>) {
+    let attachment = ended.update.map(|bytes| Attachment {
+        name: format!("room-{}-update.bin", ended.room.0),
+        bytes,
+    });
+    let ended = EndedRoom {
+        at_ns: ended.at,
+        room: ended.room.name(),
+        reason: ended.reason,
+        artifact: attachment.as_ref().map(|file| file.name.clone()),
+    };
+    (ended, attachment)
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use syncbench_reports::quantity;
 use syncbench_reports::record::{
-    Convergence, Counts, Course, Distribution, Incident, MarkedFigure, Record, Status, Verdict,
+    Convergence, Counts, Course, Distribution, Incident, MarkedFigure, Record, Signal, Status,
+    Verdict,
 };
 
-use crate::outcome::ran_for;
 use crate::time::clock::Nanos;
 
 /// Below this share of the schedule sent, the run is invalid.
@@ -32,8 +32,9 @@ pub(super) const JUDGED: [&str; 4] = [
     "generator_lag",
 ];
 
-/// Judges the record of a load run. A wrong document outweighs a wrong
-/// measurement, and both outweigh a failure that did no harm. Only the record is
+/// Judges the record of a load run. An interrupted run is not judged by what it
+/// measured until then, unless the user allows it. Otherwise a wrong document
+/// outweighs a wrong measurement, and both outweigh a failure that did no harm. Only the record is
 /// read, so that the sum of several processes is judged like a run of one. A
 /// record from before records had a course is judged by its figures alone.
 pub fn verdict(record: &Record) -> Verdict {
@@ -41,7 +42,9 @@ pub fn verdict(record: &Record) -> Verdict {
     let not_converged = case.not_converged();
     let invalid = case.invalid();
     let failure = case.failure();
-    let status = if !not_converged.is_empty() {
+    let status = if case.is_interrupted() {
+        Status::Interrupted
+    } else if !not_converged.is_empty() {
         Status::NotConverged
     } else if !invalid.is_empty() {
         Status::Invalid
@@ -57,8 +60,10 @@ pub fn verdict(record: &Record) -> Verdict {
         reasons.extend(case.warnings());
     }
     reasons.extend(case.early_end());
+    let signal = case.course.interrupted_by;
+    let by_signal = signal.filter(|_| status == Status::Interrupted);
     Verdict {
-        exit_code: status.exit_code(),
+        exit_code: by_signal.map_or(status.exit_code(), Signal::exit_code),
         status,
         reasons,
     }
@@ -80,6 +85,11 @@ impl<'a> Case<'a> {
             counts: record.counts.clone().unwrap_or_default(),
             course: record.course.clone().unwrap_or_default(),
         }
+    }
+
+    /// Whether a signal ended the run, and the user did not allow a partial one.
+    fn is_interrupted(&self) -> bool {
+        self.course.interrupted_ns.is_some() && !self.course.partial_allowed
     }
 
     fn not_converged(&self) -> Vec<String> {
@@ -131,6 +141,22 @@ impl<'a> Case<'a> {
                 seconds(*at_ns)
             ));
         }
+        reasons.extend(course.ended_rooms.first().map(|first| {
+            let file = first.artifact.iter();
+            let file: String = file
+                .map(|file| format!("; the update is in {file}"))
+                .collect();
+            let others = match course.ended_rooms.len() - 1 {
+                0 => String::new(),
+                others => format!("; {} too", quantity::things(others as u64, "other room")),
+            };
+            format!(
+                "{} ended after {} s and was not checked: {}{file}{others}",
+                first.room,
+                seconds(first.at_ns),
+                first.reason
+            )
+        }));
         if let Some(Incident { at_ns, what }) = &course.relay_ended {
             reasons.push(format!(
                 "the relay process ended after {} s ({what})",
@@ -223,20 +249,36 @@ impl<'a> Case<'a> {
             let at = seconds(incident.at_ns);
             format!("stopped after {at} s: {}", incident.what)
         });
-        let interrupted = self.course.interrupted_ns.map(|at| {
-            let planned = self.course.planned_ns as f64 / 1e9;
-            format!(
-                "interrupted by the user after {} of {planned} s",
-                seconds(at)
-            )
-        });
+        let interrupted = self.course.interrupted_ns.map(|at| self.interruption(at));
         aborted.into_iter().chain(interrupted)
+    }
+
+    /// What interrupted the run at `at`, and what that left open.
+    fn interruption(&self, at: Nanos) -> String {
+        let by = self.course.interrupted_by;
+        let by = by.map_or("the user".to_owned(), |signal| signal.to_string());
+        let planned = self.course.planned_ns;
+        let when = match at < planned {
+            true => format!("after {} of {} s", seconds(at), planned as f64 / 1e9),
+            false => "after its schedule, while it waited for the last deliveries".to_owned(),
+        };
+        let ended = self.course.ended_rooms.len() as u64;
+        let checked = self.convergence.rooms + ended;
+        let unchecked = self.counts.rooms.saturating_sub(checked);
+        let left_open = match unchecked {
+            0 => String::new(),
+            _ => format!(
+                "; {} whose deliveries were still on their way not checked",
+                quantity::things(unchecked, "room")
+            ),
+        };
+        format!("interrupted by {by} {when}{left_open}")
     }
 
     /// The rate that this machine did sustain, in words.
     fn sustained_rate(&self) -> String {
         let workers = self.course.workers;
-        let sustained = self.counts.sent as f64 / (ran_for(&self.course) as f64 / 1e9);
+        let sustained = self.counts.sent as f64 / (self.course.ran_for_ns() as f64 / 1e9);
         let busy = 100.0 * workers.cpu_ns as f64 / workers.elapsed_ns.max(1) as f64;
         let imports = 100.0 * workers.import_cpu_ns as f64 / workers.cpu_ns.max(1) as f64;
         format!(

@@ -200,8 +200,8 @@ metrics! {
     counts {
         /// Edits made.
         sent,
-        /// Scheduled edits for which the trace had nothing to type, or whose
-        /// client did not have the document yet.
+        /// Scheduled edits for which the trace had nothing to type, whose client
+        /// did not have the document yet, or whose room had ended.
         skipped,
         /// Deliveries: an edit visible at one other replica.
         visible,

@@ -15,7 +15,6 @@ use syncbench_reports::record::{Convergence, Course};
 
 use crate::metrics::Metrics;
 use crate::room::convergence;
-use crate::time::clock::Nanos;
 
 pub use layout::Layout;
 pub use rows::{Row, Rows};
@@ -23,6 +22,9 @@ pub use usage::Usage;
 
 /// Lost connections that are kept with their reasons.
 const KEPT_LOSSES: usize = 100;
+
+/// Rooms that ended early and are kept with their reasons and files.
+const KEPT_ROOMS: usize = 100;
 
 /// Everything that a run measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,6 +54,17 @@ pub struct Outcome {
     pub fingerprint: Option<u64>,
     /// CPU time and memory of both sides.
     pub usage: Usage,
+    /// The files that the course names.
+    pub attachments: Vec<Attachment>,
+}
+
+/// A file that belongs beside the record.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Attachment {
+    /// The name of the file.
+    pub name: String,
+    /// Its contents.
+    pub bytes: Vec<u8>,
 }
 
 /// Two outcomes that do not belong together.
@@ -79,6 +92,7 @@ impl Outcome {
             connecting: Duration::ZERO,
             fingerprint: Some(0),
             usage: Usage::default(),
+            attachments: Vec::new(),
         }
     }
 
@@ -105,10 +119,24 @@ impl Outcome {
         convergence::add(&mut self.convergence, other.convergence);
         self.connecting = self.connecting.max(other.connecting);
         merge_courses(&mut self.course, other.course);
+        self.attachments.extend(other.attachments);
+        self.keep_named_attachments();
         let both = self.fingerprint.zip(other.fingerprint);
         self.fingerprint = both.map(|(one, other)| one.wrapping_add(other));
         self.usage.merge(other.usage);
         self.count_from_total();
+    }
+
+    /// Keeps the files of those rooms that the course keeps.
+    fn keep_named_attachments(&mut self) {
+        let rooms = &self.course.ended_rooms;
+        let is_named = |file: &Attachment| {
+            rooms
+                .iter()
+                .any(|room| room.artifact.as_ref() == Some(&file.name))
+        };
+        self.attachments.retain(is_named);
+        self.attachments.sort();
     }
 
     /// Sets the counts that follow from the total.
@@ -124,17 +152,8 @@ impl Outcome {
 
     /// Returns how long edits were scheduled, until the end or an early stop.
     pub fn ran_for(&self) -> Duration {
-        Duration::from_nanos(ran_for(&self.course))
+        Duration::from_nanos(self.course.ran_for_ns())
     }
-}
-
-/// Returns how long edits were scheduled, until the end or an early stop.
-pub fn ran_for(course: &Course) -> Nanos {
-    let incidents = [&course.aborted, &course.relay_ended, &course.worker_failed];
-    let incidents = incidents.map(|incident| incident.as_ref().map(|incident| incident.at_ns));
-    let stops = [course.interrupted_ns, course.unreachable_ns];
-    let stops = stops.into_iter().chain(incidents).flatten();
-    stops.chain([course.planned_ns]).min().unwrap_or(0)
 }
 
 fn merge_rows(rows: Vec<Row>, others: Vec<Row>) -> Vec<Row> {
@@ -158,10 +177,15 @@ fn merge_rows(rows: Vec<Row>, others: Vec<Row>) -> Vec<Row> {
 fn merge_courses(course: &mut Course, other: Course) {
     course.faults.extend(other.faults);
     course.faults.sort();
+    course.ended_rooms.extend(other.ended_rooms);
+    course.ended_rooms.sort();
+    course.ended_rooms.truncate(KEPT_ROOMS);
     course.lost_connections.extend(other.lost_connections);
     course.lost_connections.sort();
     course.lost_connections.truncate(KEPT_LOSSES);
     keep_first(&mut course.interrupted_ns, other.interrupted_ns);
+    keep_first(&mut course.interrupted_by, other.interrupted_by);
+    course.partial_allowed |= other.partial_allowed;
     keep_first(&mut course.aborted, other.aborted);
     keep_first(&mut course.relay_ended, other.relay_ended);
     keep_first(&mut course.unreachable_ns, other.unreachable_ns);

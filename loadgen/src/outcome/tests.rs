@@ -6,8 +6,10 @@ use crate::client::disconnect::{Disconnect, LostConnection};
 use crate::load::Tally;
 use crate::load::verdict::verdict;
 use crate::metrics::{Gauges, Group, LatencyBreakdown};
-use crate::plan::{ClientId, Plan};
+use crate::plan::{ClientId, Plan, RoomIndex};
+use crate::room::EndedRoom;
 use crate::scenario::Scenario;
+use crate::time::clock::Nanos;
 use crate::worker::{Finished, RunPhase, WorkerEvent};
 
 /// The events of one worker that reports two seconds and then finishes.
@@ -62,6 +64,7 @@ fn events(worker: usize, samples: &[(Nanos, Nanos)]) -> Vec<WorkerEvent> {
         engine_error: (worker > 1).then(|| format!("position {}", samples.len())),
         presence_refused: (worker > 0).then(|| format!("status {worker}")),
         rejected: (worker < 2).then(|| format!("status {}", samples.len())),
+        ended_rooms: (0..60).map(|n| ended(worker as u32 + 5 * n)).collect(),
         lost: (0..60).map(|at| lost(worker as u32, 10 * at)).collect(),
         fingerprint: Some(u64::MAX - worker as u64),
     };
@@ -76,6 +79,15 @@ fn failure(room: usize) -> ConvergenceFailure {
         replicas: vec!["client-1".to_owned()],
         missing: Vec::new(),
         reason: "1 of 5 replicas lack edits that were sent".to_owned(),
+    }
+}
+
+fn ended(room: u32) -> EndedRoom {
+    EndedRoom {
+        at: Nanos::from(room % 7),
+        room: RoomIndex(room),
+        reason: "loro panicked".to_owned(),
+        update: (room % 2 == 0).then(|| vec![room as u8]),
     }
 }
 
@@ -181,7 +193,11 @@ fn what_a_worker_reports_survives_being_sent() {
     for phase in [
         RunPhase::Connect,
         RunPhase::Run { start },
-        RunPhase::Stop { start, at },
+        RunPhase::Stop {
+            start,
+            at,
+            is_urgent: true,
+        },
     ] {
         let text = serde_json::to_string(&phase).unwrap();
         assert_eq!(serde_json::from_str::<RunPhase>(&text).unwrap(), phase);

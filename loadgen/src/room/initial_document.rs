@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use syncbench_datasets::Trace;
+use syncbench_engines::panics::{self, Panic};
 use syncbench_engines::{Engine, EngineError, Export, PeerId, Replica, VersionVector};
 
 use crate::plan::{ClientId, Plan};
@@ -63,7 +64,15 @@ pub enum InitialDocumentError {
         /// The reason why the history is needed.
         why: &'static str,
     },
-    /// A client of the run has edited it already.
+    /// The engine panicked.
+    #[error("cannot make the document to start with: {engine} panicked: {panic}")]
+    Panicked {
+        /// The engine's name and version.
+        engine: String,
+        /// Its panic.
+        panic: Panic,
+    },
+    /// Somebody of the run has written in it already.
     #[error(
         "{} was edited by peer {peer}, which is a client of this run: use another document",
         path.display()
@@ -87,23 +96,31 @@ pub fn prepare(
     trace: &Arc<Trace>,
     engine: &dyn Engine,
 ) -> Result<Option<InitialDocument>, InitialDocumentError> {
-    match &scenario.document.file {
-        Some(path) => open(path, scenario, plan, engine).map(Some),
-        None => Ok(typed(scenario, trace, engine)?),
-    }
+    let mut replica = engine.replica(SEEDER);
+    let prepared = panics::catch(|| match &scenario.document.file {
+        Some(path) => open(path, scenario, plan, (engine, replica.as_mut())).map(Some),
+        None => Ok(typed(scenario, trace, (engine, replica.as_mut()))?),
+    });
+    prepared.unwrap_or_else(|panic| {
+        // It may panic again, or wait for ever, when it is dropped.
+        std::mem::forget(replica);
+        Err(InitialDocumentError::Panicked {
+            engine: format!("{} {}", engine.name(), engine.version()),
+            panic,
+        })
+    })
 }
 
 fn typed(
     scenario: &Scenario,
     trace: &Arc<Trace>,
-    engine: &dyn Engine,
+    (engine, replica): (&dyn Engine, &mut dyn Replica),
 ) -> Result<Option<InitialDocument>, EngineError> {
     let document = &scenario.document;
     let edits = (document.typed * trace.patch_count() as f64) as usize;
     if edits == 0 {
         return Ok(None);
     }
-    let mut replica = engine.replica(SEEDER);
     let mut typist = Typist::new(Arc::clone(trace), 0, 1);
     for _ in 0..edits {
         let Some(edit) = typist.next_edit(replica.text_len()) else {
@@ -129,7 +146,7 @@ fn open(
     path: &Path,
     scenario: &Scenario,
     plan: &Plan,
-    engine: &dyn Engine,
+    (engine, replica): (&dyn Engine, &mut dyn Replica),
 ) -> Result<InitialDocument, InitialDocumentError> {
     let bytes = std::fs::read(path).map_err(|reason| InitialDocumentError::Read {
         path: path.to_owned(),
@@ -140,14 +157,13 @@ fn open(
         engine: engine.name(),
         reason,
     };
-    let mut replica = engine.replica(SEEDER);
     replica.import(&bytes).map_err(no_document)?;
     let ranges = engine.ranges_of(&bytes).map_err(no_document)?;
     if replica.has_pending() {
         let path = path.to_owned();
         return Err(InitialDocumentError::Partial { path });
     }
-    check_history(path, replica.as_mut(), scenario)?;
+    check_history(path, replica, scenario)?;
     let version = replica.version_vector();
     let mut clients = (0..plan.clients.len() as u32).map(|client| peer_of(ClientId(client)));
     if let Some(peer) = clients.find(|&peer| version.get(peer) > 0) {

@@ -83,14 +83,24 @@ impl Member {
             is_full: self.is_full,
             wake: Rc::clone(&self.wake),
         };
-        let (present, started) = PresentMember::new(context, meter, identity, planned);
+        let present = PresentMember::new(context, meter, identity, planned);
         self.attendance = Attendance::Present(Box::new(present));
-        started
+        match self.present_mut() {
+            Some(present) => present.open_initial(context),
+            None => Ok(()),
+        }
     }
 
     /// Lets the client leave for good, and frees what it held.
     pub(super) fn depart(&mut self) {
         self.attendance = Attendance::Gone;
+    }
+
+    /// Lets the client end with its room. What it held is not freed: a library
+    /// that has panicked may do so again, or wait for ever, when its documents
+    /// are dropped.
+    pub(super) fn abandon(&mut self) {
+        std::mem::forget(std::mem::replace(&mut self.attendance, Attendance::Gone));
     }
 
     /// The client while it takes part; `None` before it has arrived and after

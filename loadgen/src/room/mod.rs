@@ -6,6 +6,7 @@ mod context;
 pub mod convergence;
 mod delivery;
 pub mod editor;
+mod ended;
 mod inbox;
 pub mod initial_document;
 pub mod ledger;
@@ -16,13 +17,15 @@ mod present;
 mod recent;
 pub mod replica;
 pub mod rooms;
-mod typist;
+pub(crate) mod typist;
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use bytes::Bytes;
 use syncbench_engines::{Counter, EngineError, Imported, OpRange, PeerId, VersionVector};
+use tokio::sync::Notify;
 
 use crate::plan::{ClientId, RoomIndex};
 use crate::protocol::{Event, Frame, JoinMode};
@@ -32,6 +35,8 @@ use crate::time::clock::Nanos;
 
 pub use context::{InitialDocument, RoomContext};
 use delivery::Delivery;
+use ended::Call;
+pub use ended::EndedRoom;
 use inbox::{Arrival, OwnTime};
 pub use member::Member;
 use meter::Meter;
@@ -73,6 +78,11 @@ pub struct Room {
     light: usize,
     last_edit: Nanos,
     last_delivery: Nanos,
+    /// What the engine is doing.
+    call: Cell<Option<Call>>,
+    ended: Option<EndedRoom>,
+    /// Notified when the room ends before the run.
+    over: Rc<Notify>,
 }
 
 /// Returns the peer id of a client. It is fixed, so that encoded sizes repeat.
@@ -109,6 +119,9 @@ impl Room {
             recent: Recent::default(),
             last_edit: 0,
             last_delivery: 0,
+            call: Cell::new(None),
+            ended: None,
+            over: Rc::default(),
         }
     }
 
@@ -140,7 +153,9 @@ impl Room {
     /// When the engine refuses the document that the client starts from.
     pub fn arrive(&mut self, slot: usize, planned: Nanos) -> Result<(), EngineError> {
         self.ledger.arrive(slot);
-        self.members[slot].arrive(&self.context, &self.meter, planned)
+        self.engine(Call::Open, |room| {
+            room.members[slot].arrive(&room.context, &room.meter, planned)
+        })
     }
 
     /// Lets the client in `slot` leave for good. Edits that it could not send
@@ -184,7 +199,7 @@ impl Room {
         };
         present.await_version(version.clone().unwrap_or_default());
         if let Some(version) = version {
-            self.push_missing(slot, &version)?;
+            self.engine(Call::Export, |room| room.push_missing(slot, &version))?;
         }
         self.members[slot].wake.notify_one();
         self.check_caught_up(slot);
@@ -241,12 +256,11 @@ impl Room {
     /// When the engine refuses the edit or cannot export it.
     pub fn edit(&mut self, slot: usize, intended: Nanos) -> Result<EditOutcome, EngineError> {
         let (begun, begun_cpu) = (self.meter.now(), self.meter.thread_cpu());
-        let member = &mut self.members[slot];
-        let end = match member.present_mut() {
-            Some(present) => present.edit_next()?,
-            None => None,
-        };
-        let (Some(writer), Some(end)) = (member.writer, end) else {
+        let end = self.engine(Call::Edit, |room| match room.members[slot].present_mut() {
+            Some(present) => present.edit_next(),
+            None => Ok(None),
+        })?;
+        let (Some(writer), Some(end)) = (self.members[slot].writer, end) else {
             self.meter.record(|metrics| metrics.skipped += 1);
             return Ok(EditOutcome::Done);
         };
@@ -295,9 +309,11 @@ impl Room {
     /// When the engine refuses the edit or cannot export it.
     pub fn prepare_edit(&mut self, slot: usize) -> Result<(), EngineError> {
         let begun_cpu = self.meter.thread_cpu();
-        if let Some(present) = self.members[slot].present_mut()
-            && present.prepare_edit()?
-        {
+        let prepared = self.engine(Call::Edit, |room| match room.members[slot].present_mut() {
+            Some(present) => present.prepare_edit(),
+            None => Ok(false),
+        })?;
+        if prepared {
             let cpu = self.meter.thread_cpu() - begun_cpu;
             self.meter.record(|metrics| metrics.edit_cpu += cpu);
         }
@@ -324,7 +340,10 @@ impl Room {
         if !present.may_send() || from == end {
             return Ok(());
         }
-        let update = present.export(self.context.scenario.workload.edits, end)?;
+        self.call.set(Some(Call::Export));
+        let update = present.export(self.context.scenario.workload.edits, end);
+        self.call.set(None);
+        let update = update?;
         self.meter
             .record(|metrics| metrics.bytes_typed += update.len() as u64);
         let receivers = self.light - usize::from(!is_full);
@@ -492,7 +511,8 @@ impl Room {
     fn import(&mut self, slot: usize, arrival: &Arrival) {
         let is_full = self.members[slot].is_full;
         let (begun, begun_cpu) = (self.meter.now(), self.import_cpu(is_full));
-        let imported = self.take_update(slot, &arrival.update);
+        let import = Call::Import(arrival.update.clone());
+        let imported = self.engine(import, |room| room.take_update(slot, &arrival.update));
         let (done, done_cpu) = (self.meter.now(), self.import_cpu(is_full));
         let cpu = match is_full {
             true => done_cpu - begun_cpu,

@@ -111,14 +111,14 @@ struct Unacknowledged {
 }
 
 impl PresentMember {
-    /// Creates the replica of a client whose arrival was planned for `planned`,
-    /// and the engine's answer to the document that it starts from.
+    /// Creates a client with an empty replica, whose arrival was planned for
+    /// `planned`.
     pub(super) fn new(
         context: &RoomContext,
         meter: &Rc<Meter>,
         identity: Identity,
         planned: Nanos,
-    ) -> (Self, Result<(), EngineError>) {
+    ) -> Self {
         let Identity {
             client,
             writes,
@@ -126,24 +126,11 @@ impl PresentMember {
             wake,
         } = identity;
         let (scenario, trace) = (&context.scenario, &context.trace);
-        let mut doc = ClientDoc::new(context.engine, peer_of(client), is_full);
-        let mut started = Ok(());
-        if let Some(document) = &context.initial_document
-            && !scenario.relay.protocol.remembers()
-        {
-            // There is no relay to get it from: every client has it stored.
-            started = match &mut doc {
-                ClientDoc::Full(replica) => replica.import(&document.bytes).map(drop),
-                ClientDoc::VersionOnly(light) => {
-                    light.receive(&document.ranges);
-                    Ok(())
-                }
-            };
-        }
+        let doc = ClientDoc::new(context.engine, peer_of(client), is_full);
         let writers = scenario.clients.writer_count().max(1) as usize;
         let editor = writes.then(|| Box::new(Editor::new(scenario, trace, client, writers)));
         let room = context.plan.client(client).room;
-        let present = Self {
+        Self {
             doc,
             editor,
             meter: Rc::clone(meter),
@@ -163,8 +150,25 @@ impl PresentMember {
             has_been_live: false,
             presence_joined: scenario.presence_bytes().map(|_| false),
             batching: false,
+        }
+    }
+
+    /// Opens the document that rooms contain from the start, where there is no
+    /// relay to get it from: every client has it stored then.
+    pub(super) fn open_initial(&mut self, context: &RoomContext) -> Result<(), EngineError> {
+        let Some(document) = &context.initial_document else {
+            return Ok(());
         };
-        (present, started)
+        if context.scenario.relay.protocol.remembers() {
+            return Ok(());
+        }
+        match &mut self.doc {
+            ClientDoc::Full(replica) => replica.import(&document.bytes).map(drop),
+            ClientDoc::VersionOnly(light) => {
+                light.receive(&document.ranges);
+                Ok(())
+            }
+        }
     }
 
     /// The client's state: offline, joining or live.

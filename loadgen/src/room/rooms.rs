@@ -5,10 +5,14 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use syncbench_engines::EngineError;
+use syncbench_engines::panics::{self, Panic};
+use syncbench_reports::record::Convergence;
 use tokio::sync::Notify;
 
+use super::convergence;
+use super::ended::Call;
 use super::meter::Meter;
-use super::{EditOutcome, LocalRoom, Member, MemberRef, MemberState, Room, RoomContext};
+use super::{EditOutcome, EndedRoom, LocalRoom, Member, MemberRef, MemberState, Room, RoomContext};
 use crate::metrics::{Gauges, Metrics};
 use crate::net::link::LinkHandle;
 use crate::net::network::ArrivalStamp;
@@ -33,6 +37,12 @@ pub struct Rooms {
     batches: RefCell<VecDeque<Batch>>,
     batch_begun: Notify,
     initial_live: Cell<usize>,
+    /// Initial clients of rooms that have ended before the run.
+    initial_ended: Cell<usize>,
+    /// The number of rooms that have not ended.
+    left: Cell<usize>,
+    /// Notified when no room is left.
+    none_left: Notify,
     /// Deliveries that [`Rooms::take_metrics`] has reported.
     reported: Cell<u64>,
     errors: RefCell<FirstErrors>,
@@ -65,6 +75,7 @@ impl Rooms {
         let indices = context.rooms.iter();
         let rooms = indices.map(|&room| Room::new(&context, &meter, room));
         Self {
+            left: Cell::new(context.rooms.len()),
             rooms: RefCell::new(rooms.collect()),
             context,
             meter,
@@ -74,6 +85,8 @@ impl Rooms {
             batches: RefCell::default(),
             batch_begun: Notify::new(),
             initial_live: Cell::new(0),
+            initial_ended: Cell::new(0),
+            none_left: Notify::new(),
             reported: Cell::new(0),
             errors: RefCell::default(),
         }
@@ -107,13 +120,25 @@ impl Rooms {
 
     /// Does something in the room of `member`, and notifies those that wait for
     /// progress when an edit became visible or the member changed its state.
-    fn room<T>(&self, member: MemberRef, with: impl FnOnce(&mut Room) -> T) -> T {
+    /// Returns `None` if the room has ended: a panic, also inside an engine, ends
+    /// this room and costs no other anything.
+    fn room<T>(&self, member: MemberRef, with: impl FnOnce(&mut Room) -> T) -> Option<T> {
         let mut rooms = self.rooms.borrow_mut();
         let room = &mut rooms[member.room.0];
+        if room.has_ended() {
+            return None;
+        }
         let deliveries = room.deliveries();
         let was_live = room.members[member.slot].is_live();
         let state = room.members[member.slot].state();
-        let result = with(room);
+        let result = match panics::catch(|| with(room)) {
+            Ok(result) => result,
+            Err(panic) => {
+                let client = room.members[member.slot].client;
+                self.end(&mut rooms, member.room, Some(client), &panic);
+                return None;
+            }
+        };
         let member = &room.members[member.slot];
         if member.is_initial {
             let live = self.initial_live.get() + usize::from(member.is_live());
@@ -122,11 +147,58 @@ impl Rooms {
         if room.deliveries() > deliveries || member.state() != state {
             self.progress.notify_one();
         }
-        result
+        Some(result)
     }
 
-    fn note_error(&self, result: Result<(), EngineError>) {
-        if let Err(error) = result {
+    /// Ends a room because of a panic.
+    fn end(&self, rooms: &mut [Room], index: LocalRoom, client: Option<ClientId>, panic: &Panic) {
+        let initial = |room: &Room| room.members.iter().filter(|m| m.is_initial).count();
+        let live = |member: &&Member| member.is_initial && member.is_live();
+        rooms[index.0].end(client, panic);
+        let ended = self.initial_ended.get() + initial(&rooms[index.0]);
+        self.initial_ended.set(ended);
+        let members = rooms.iter().flat_map(|room| &room.members);
+        self.initial_live.set(members.filter(live).count());
+        self.left.set(self.left.get() - 1);
+        if self.left.get() == 0 {
+            self.none_left.notify_one();
+        }
+        self.progress.notify_one();
+    }
+
+    /// Ends the room of a client whose own task has panicked.
+    pub fn client_panicked(&self, member: MemberRef, panic: &Panic) {
+        let mut rooms = self.rooms.borrow_mut();
+        if !rooms[member.room.0].has_ended() {
+            let client = rooms[member.room.0].members[member.slot].client;
+            self.end(&mut rooms, member.room, Some(client), panic);
+        }
+    }
+
+    /// Completes when the client's room ends before the run does.
+    pub async fn room_over(&self, member: MemberRef) {
+        let over = Rc::clone(&self.rooms.borrow()[member.room.0].over);
+        let notified = over.notified();
+        if !self.rooms.borrow()[member.room.0].has_ended() {
+            notified.await;
+        }
+    }
+
+    /// Completes when all rooms have ended before the run.
+    pub async fn none_left(&self) {
+        if self.left.get() > 0 {
+            self.none_left.notified().await;
+        }
+    }
+
+    /// The rooms that have ended before the run.
+    pub fn ended(&self) -> Vec<EndedRoom> {
+        let rooms = self.rooms.borrow();
+        rooms.iter().filter_map(|room| room.ended.clone()).collect()
+    }
+
+    fn note_error(&self, result: Option<Result<(), EngineError>>) {
+        if let Some(Err(error)) = result {
             self.errors.borrow_mut().engine.get_or_insert(error);
         }
     }
@@ -135,11 +207,14 @@ impl Rooms {
     pub fn act(&self, member: MemberRef, action: ScheduledAction) {
         let (slot, intended) = (member.slot, action.intended);
         match action.action {
-            Action::Presence => self.room(member, |room| room.announce_presence(slot, intended)),
+            Action::Presence => {
+                self.room(member, |room| room.announce_presence(slot, intended));
+            }
             Action::Edit => match self.room(member, |room| room.edit(slot, intended)) {
-                Ok(EditOutcome::Done) => {}
-                Ok(EditOutcome::BeginsBatch) => self.begin_batch(member, intended),
-                Err(error) => self.note_error(Err(error)),
+                Some(Ok(EditOutcome::Done)) => {}
+                Some(Ok(EditOutcome::BeginsBatch)) => self.begin_batch(member, intended),
+                Some(Err(error)) => self.note_error(Some(Err(error))),
+                None => self.meter.record(|metrics| metrics.skipped += 1),
             },
         }
     }
@@ -201,13 +276,14 @@ impl Rooms {
     /// # Errors
     /// When the engine refuses what that takes.
     pub fn begin_session(&self, member: MemberRef) -> Result<(), EngineError> {
-        self.room(member, |room| room.begin_session(member.slot))
+        let begun = self.room(member, |room| room.begin_session(member.slot));
+        begun.unwrap_or(Ok(()))
     }
 
     /// Takes a message for the client, and returns why its session cannot go
     /// on, if it cannot.
     pub fn receive(&self, member: MemberRef, frame: Frame) -> Option<String> {
-        let received = self.room(member, |room| room.receive(member.slot, frame));
+        let received = self.room(member, |room| room.receive(member.slot, frame))?;
         if let Some(reason) = received.rejected {
             self.errors.borrow_mut().rejected.get_or_insert(reason);
         }
@@ -404,18 +480,34 @@ impl Rooms {
         members.any(is)
     }
 
-    /// The number of initial clients that are live.
-    pub fn initial_live(&self) -> usize {
-        self.initial_live.get()
+    /// The number of initial clients that need not be waited for: they are live,
+    /// or their room has ended.
+    pub fn initial_ready(&self) -> usize {
+        self.initial_live.get() + self.initial_ended.get()
     }
 
     /// Returns true if every client that is present is live and has seen everything.
     pub fn is_settled(&self) -> bool {
-        if !self.rooms.borrow().iter().all(Room::is_complete) {
-            return false;
+        self.rooms.borrow().iter().all(is_settled)
+    }
+
+    /// Checks the convergence of the rooms that have not ended. Where the run was cut short, rooms
+    /// whose deliveries are still on their way are left out: the relay has lost
+    /// nothing there.
+    pub fn check(&self, is_cut_short: bool) -> Convergence {
+        let mut convergence = Convergence::default();
+        let mut rooms = self.rooms.borrow_mut();
+        for index in 0..rooms.len() {
+            let room = &mut rooms[index];
+            if room.has_ended() || is_cut_short && !is_settled(room) {
+                continue;
+            }
+            let check = |room: &mut Room| convergence::check(room, &mut convergence);
+            if let Err(panic) = panics::catch(|| room.engine(Call::Compare, check)) {
+                self.end(&mut rooms, LocalRoom(index), None, &panic);
+            }
         }
-        let waits = |state| matches!(state, MemberState::Offline | MemberState::Joining);
-        !self.any_member(|member| waits(member.state()))
+        convergence
     }
 
     /// Returns true if no client has a session.
@@ -435,4 +527,11 @@ impl Rooms {
     pub fn any_away(&self) -> bool {
         self.any_member(|member| member.present().is_some() && member.is_away())
     }
+}
+
+/// Whether every client of the room that is present is live and has seen
+/// everything.
+fn is_settled(room: &Room) -> bool {
+    let waits = |state| matches!(state, MemberState::Offline | MemberState::Joining);
+    room.ledger.is_complete() && !room.members.iter().any(|member| waits(member.state()))
 }

@@ -44,7 +44,8 @@ impl Typist {
         let end = ((writer + 1) * patches / writers)
             .clamp(start, patches)
             .max(start + 1);
-        let trace_cursor = trace.patch(start).pos;
+        let first = (start < patches).then(|| trace.patch(start));
+        let trace_cursor = first.map_or(0, |patch| patch.pos);
         Self {
             trace,
             stretch: start..end,
@@ -61,7 +62,11 @@ impl Typist {
     /// stretch after such a one.)
     pub fn next_edit(&mut self, len: usize) -> Option<Edit<'_>> {
         let mut fruitless = 0;
-        for _ in 0..=self.trace.patch_count() {
+        let patches = self.trace.patch_count();
+        if patches == 0 {
+            return None;
+        }
+        for _ in 0..=patches {
             let (index, pos, del) = self.advance(len);
             if del > 0 || !self.trace.patch(index).ins.is_empty() {
                 return Some(Edit {

@@ -16,14 +16,20 @@ use super::{
 use crate::net::link::LinkConditions;
 
 impl Scenario {
-    /// The settings of the scenario under the names that records have for them.
-    pub fn recorded(&self) -> impl Serialize + '_ {
-        Recorded::new(self)
+    /// The settings of the scenario under the names that records have for them,
+    /// and the scenario's own name, if it has one.
+    pub fn recorded<'a>(&'a self, name: Option<&'a str>) -> impl Serialize + 'a {
+        Recorded {
+            name,
+            ..Recorded::new(self)
+        }
     }
 }
 
 #[derive(Serialize)]
 struct Recorded<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
     relay: RecordedRelay<'a>,
     protocol: ProtocolKind,
     history: HistoryKind,
@@ -87,6 +93,7 @@ impl<'a> Recorded<'a> {
             workers,
         } = scenario;
         Self {
+            name: None,
             relay: RecordedRelay::new(relay),
             protocol: relay.protocol,
             history: relay.history,

@@ -96,7 +96,7 @@ fn all_parts_can_be_written() {
     let scenario = scenario.unwrap();
     assert_eq!((scenario.clients.count, scenario.room_count()), (40, 11));
     assert_eq!(scenario.duration, Duration::from_secs(7));
-    let recorded = serde_json::to_value(scenario.recorded()).unwrap();
+    let recorded = serde_json::to_value(scenario.recorded(None)).unwrap();
     let stages = recorded["stages"].as_array().unwrap().iter();
     let stages: Vec<_> = stages
         .map(|stage| (&stage["name"], &stage["rate"]))
@@ -285,7 +285,10 @@ fn the_record_keeps_its_names() {
         "workers": 1,
         "writers": 200,
     });
-    assert_eq!(serde_json::to_value(scenario.recorded()).unwrap(), expected);
+    assert_eq!(
+        serde_json::to_value(scenario.recorded(None)).unwrap(),
+        expected
+    );
 }
 
 #[test]
@@ -311,7 +314,7 @@ fn the_parts_of_a_recorded_scenario_keep_their_names() {
         fault = [{ kind = "stall", at = "3s", for = "500ms" }]
     "#;
     let scenario = Scenario::parse(toml).unwrap();
-    let recorded = serde_json::to_value(scenario.recorded()).unwrap();
+    let recorded = serde_json::to_value(scenario.recorded(None)).unwrap();
     for (key, expected) in [
         ("analysis", json!("why")),
         ("thresholds", json!(["lost == 0"])),

@@ -55,6 +55,15 @@ impl Default for Workload {
 }
 
 impl Workload {
+    /// Whether any edit takes its text from the trace.
+    pub fn types_trace(&self) -> bool {
+        match self.edits {
+            EditKind::Trace | EditKind::RichText => self.payload.is_none(),
+            EditKind::ReplaceAll => true,
+            EditKind::List | EditKind::Map | EditKind::MovableList | EditKind::Tree => false,
+        }
+    }
+
     /// Edits at `rate` per second, with default settings.
     pub fn at_rate(rate: f64) -> Self {
         Self {

@@ -6,6 +6,7 @@ use syncbench_reports::record::Convergence;
 
 use crate::client::disconnect::{Disconnect, LostConnection};
 use crate::metrics::{Gauges, Metrics};
+use crate::room::EndedRoom;
 use crate::time::clock::Nanos;
 
 /// The phase of the whole run, which all workers follow. The start is a time
@@ -27,7 +28,23 @@ pub enum RunPhase {
         start: Nanos,
         /// The new end of the schedule, from its start.
         at: Nanos,
+        /// Whether to finish promptly, without waiting for deliveries that are
+        /// long in coming.
+        is_urgent: bool,
     },
+}
+
+impl RunPhase {
+    /// Whether the run is to end promptly.
+    pub fn is_urgent(self) -> bool {
+        matches!(
+            self,
+            Self::Stop {
+                is_urgent: true,
+                ..
+            }
+        )
+    }
 }
 
 /// A message of a worker to its run.
@@ -54,6 +71,9 @@ pub enum WorkerEvent {
     },
     /// The schedule is over, and the worker waits for deliveries.
     Draining,
+    /// All rooms of the worker have ended before the run: there is nothing left
+    /// to do.
+    NoRoomLeft,
     /// The worker has checked its rooms and is done.
     Finished(Box<Finished>),
     /// The worker failed, and its rooms will never be checked.
@@ -82,6 +102,8 @@ pub struct Finished {
     pub rejected: Option<String>,
     /// The reason that the relay gave when it first refused a presence message.
     pub presence_refused: Option<String>,
+    /// The rooms that ended before the run did.
+    pub ended_rooms: Vec<EndedRoom>,
     /// The first connections that ended without the scenario's doing.
     pub lost: Vec<LostConnection>,
     /// Sum of the fingerprints of its scheduled edits; `None` if the schedule

@@ -9,13 +9,14 @@ mod pacer;
 mod seed_rooms;
 
 use std::collections::VecDeque;
+use std::panic;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use syncbench_datasets::Trace;
 use syncbench_engines::Engine;
-use syncbench_reports::record::Convergence;
+use syncbench_engines::panics;
 use tokio::runtime::LocalOptions;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::{JoinSet, spawn_local};
@@ -31,7 +32,7 @@ use crate::net::target::UrlTemplate;
 use crate::plan::{ClientId, Plan, RoomIndex};
 use crate::room::meter::Meter;
 use crate::room::rooms::Rooms;
-use crate::room::{InitialDocument, MemberRef, RoomContext, convergence};
+use crate::room::{InitialDocument, MemberRef, RoomContext};
 use crate::scenario::{Arrivals, Scenario};
 use crate::schedule::{Rhythm, Schedule};
 use crate::time::clock::{Clock, Nanos, TimeSource, sharpen_timers, thread_cpu};
@@ -45,6 +46,10 @@ use seed_rooms::seed_rooms;
 /// The time after the last delivery in which duplicates and strays may arrive
 /// and be counted.
 const SETTLE: Duration = Duration::from_millis(100);
+
+/// The time that deliveries still have to arrive in once the run is urgently to
+/// end.
+const LAST_DELIVERIES: Duration = Duration::from_secs(1);
 
 /// The inputs of a worker.
 pub struct Assignment {
@@ -198,6 +203,7 @@ impl Worker {
         ));
         let batches = flush_batches(Rc::clone(&self.rooms), self.timer.clone());
         let batches = spawn_local(batches);
+        let end = spawn_local(report_end(Rc::clone(&self.rooms), self.events.clone()));
         self.timer.sleep_until(clock.absolute(0)).await;
         let (cpu, start) = (thread_cpu(), clock.now());
         let paced = self.follow_schedule(clock).await;
@@ -207,10 +213,12 @@ impl Worker {
         let (busy, elapsed) = (thread_cpu() - cpu, clock.now() - start);
         sleep(SETTLE).await;
         batches.abort();
+        end.abort();
         self.record_convergence_times();
         drop(settled);
-        // Nothing in it panics; an error means that nobody listens any more.
-        let _ = seconds.await;
+        if let Err(failed) = seconds.await {
+            panic::resume_unwind(failed.into_panic());
+        }
         let finished = self.finish(paced, busy, elapsed);
         self.signals.close();
         while self.clients.join_next().await.is_some() {}
@@ -232,7 +240,7 @@ impl Worker {
         let initial = self.start_clients();
         let mut reported = 0;
         loop {
-            let live = self.rooms.initial_live();
+            let live = self.rooms.initial_ready();
             if live != reported || live == initial {
                 reported = live;
                 let worker = self.number;
@@ -264,14 +272,21 @@ impl Worker {
                 dialer: Rc::clone(&self.dialer),
                 timer: self.timer.clone(),
             };
-            self.clients.spawn_local(async move {
+            let rooms = Rc::clone(&self.rooms);
+            let life = async move {
                 if !ramp.is_zero() {
                     tokio::select! {
                         () = sleep(ramp) => {}
-                        () = client.signals.closing() => return,
+                        () = client.closing() => return,
                     }
                 }
                 run_client(client).await;
+            };
+            self.clients.spawn_local(async move {
+                // A client that vanishes without a word would be waited for.
+                if let Err(panic) = panics::catch_in(life).await {
+                    rooms.client_panicked(member, &panic);
+                }
             });
         }
         initial
@@ -343,12 +358,27 @@ impl Worker {
         members
     }
 
+    /// Waits for the last deliveries, but not for long once the run is urgently
+    /// to end.
+    async fn drain(&self) {
+        let mut phase = self.phase.clone();
+        let urged = async {
+            // An error means that the run is gone, which is as urgent.
+            let _ = phase.wait_for(|phase| phase.is_urgent()).await;
+            sleep(LAST_DELIVERIES).await;
+        };
+        tokio::select! {
+            () = self.last_deliveries() => {}
+            () = urged => {}
+        }
+    }
+
     /// Waits until every edit is visible everywhere, or the run was stopped and
     /// no client is connected any more, or there was no progress for the
     /// scenario's drain timeout. The timeout does not begin before clients that
     /// the scenario keeps away can have noticed that their links are dead. A
     /// client that comes back only to be lost again is no progress.
-    async fn drain(&self) {
+    async fn last_deliveries(&self) {
         let stopped = matches!(*self.phase.borrow(), RunPhase::Stop { .. });
         let nobody = || stopped && self.rooms.nobody_is_live();
         let drain_timeout = self.context.scenario.drain_timeout;
@@ -371,7 +401,9 @@ impl Worker {
 
     fn record_convergence_times(&self) {
         self.rooms.for_each(|room| {
-            if let Some(time) = room.convergence_time() {
+            if !room.has_ended()
+                && let Some(time) = room.convergence_time()
+            {
                 let meter = &self.rooms.meter;
                 meter.record(|metrics| metrics.convergence_time.record(time));
             }
@@ -379,9 +411,8 @@ impl Worker {
     }
 
     fn finish(&self, paced: Paced, busy: Nanos, elapsed: Nanos) -> Finished {
-        let mut convergence = Convergence::default();
-        self.rooms
-            .for_each(|room| convergence::check(room, &mut convergence));
+        let is_cut_short = self.phase.borrow().is_urgent();
+        let convergence = self.rooms.check(is_cut_short);
         let errors = self.rooms.take_errors();
         Finished {
             unsent: paced.unsent,
@@ -393,10 +424,18 @@ impl Worker {
             engine_error: errors.engine.map(|error| error.to_string()),
             rejected: errors.rejected,
             presence_refused: errors.presence_refused,
+            ended_rooms: self.rooms.ended(),
             lost: self.signals.take_losses(),
             fingerprint: paced.is_complete.then_some(paced.fingerprint),
         }
     }
+}
+
+/// Reports when no room of the worker is left.
+async fn report_end(rooms: Rc<Rooms>, events: mpsc::Sender<WorkerEvent>) {
+    rooms.none_left().await;
+    // Nobody listens any more where the run was aborted.
+    let _ = events.send(WorkerEvent::NoRoomLeft).await;
 }
 
 /// Reports what each second measured when it is over, and the rest when

@@ -118,7 +118,7 @@ fn headers_token_and_subprotocol_are_sent_and_secrets_are_not_recorded() {
             "{line}"
         );
     }
-    let recorded = serde_json::to_string(&scenario.recorded()).unwrap();
+    let recorded = serde_json::to_string(&scenario.recorded(None)).unwrap();
     assert!(recorded.contains("x-team"), "{recorded}");
     assert!(!recorded.contains("secret"), "{recorded}");
     assert!(!recorded.contains("s3cret"), "{recorded}");

@@ -12,7 +12,7 @@ use syncbench_loadgen::scenario::{
     RoomClass, Scenario, Workload,
 };
 use syncbench_loadgen::schedule::Schedule;
-use syncbench_reports::record::Status;
+use syncbench_reports::record::{Signal, Status};
 
 /// A short run that the machine sustains easily.
 fn scenario(relay: &RelayThread) -> Scenario {
@@ -174,18 +174,51 @@ fn an_interrupted_run_keeps_its_measurements() {
         duration: Duration::from_secs(3600),
         ..scenario(&relay)
     };
-    let early = async { tokio::time::sleep(Duration::from_millis(700)).await };
-    let outcome = play_until(scenario, early).unwrap();
+    let outcome = play_until(scenario, ctrl_c_after(700)).unwrap();
     assert_all_delivered(&outcome);
     assert!(outcome.total.sent > 0);
     assert!(outcome.scheduled < 3600 * 200);
-    assert!(
-        outcome
-            .verdict()
-            .reasons
-            .iter()
-            .any(|reason| reason.contains("interrupted by the user"))
+    let verdict = outcome.verdict();
+    assert_eq!(
+        (verdict.status, verdict.exit_code),
+        (Status::Interrupted, 130)
     );
+    let reasons = verdict.reasons.join("\n");
+    assert!(reasons.contains("interrupted by SIGINT after"), "{reasons}");
+}
+
+/// Completes with a Ctrl-C after so many milliseconds.
+async fn ctrl_c_after(millis: u64) -> Signal {
+    tokio::time::sleep(Duration::from_millis(millis)).await;
+    Signal::Interrupt
+}
+
+/// What a relay holds back when the user ends the run is not lost.
+#[test]
+fn an_interrupted_run_does_not_wait_for_a_relay_that_holds_back() {
+    let (relay, stall) = RelayThread::stalling(broadcast::Config::default());
+    let scenario = Scenario {
+        duration: Duration::from_secs(3600),
+        drain_timeout: Duration::from_secs(3600),
+        ..scenario(&relay)
+    };
+    let interrupt = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        stall.send(Duration::from_secs(3)).unwrap();
+        ctrl_c_after(500).await
+    };
+    let outcome = play_until(scenario, interrupt).unwrap();
+    assert!(outcome.total.visible < outcome.expected);
+    let convergence = &outcome.convergence;
+    assert!(convergence.rooms < outcome.layout.rooms, "{convergence:?}");
+    assert_eq!(
+        (convergence.lost, convergence.rooms),
+        (0, convergence.converged)
+    );
+    let verdict = outcome.verdict();
+    assert_eq!(verdict.status, Status::Interrupted);
+    let reasons = verdict.reasons.join("\n");
+    assert!(reasons.contains("still on their way"), "{reasons}");
 }
 
 #[test]
@@ -215,7 +248,7 @@ fn an_interrupted_run_does_not_wait_for_absent_or_late_clients() {
         ..long
     };
     for scenario in [with_latecomers, away] {
-        let early = async { tokio::time::sleep(Duration::from_millis(500)).await };
+        let early = ctrl_c_after(500);
         let ended = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             ended

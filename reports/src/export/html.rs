@@ -33,6 +33,10 @@ impl Exporter for Html {
 #[template(path = "report.html")]
 struct Page<'a> {
     record: &'a Record,
+    /// The scenario's name, if it has one.
+    scenario: Option<&'a str>,
+    /// What the scenario is for.
+    analysis: Option<&'a str>,
     statement: &'static str,
     tone: &'static str,
     lede: Vec<String>,
@@ -57,8 +61,11 @@ struct Page<'a> {
 
 impl<'a> Page<'a> {
     fn new(record: &'a Record) -> Result<Page<'a>, PlotError> {
+        let columns = charts::until_the_end(record);
         Ok(Page {
             record,
+            scenario: record.run.scenario["name"].as_str(),
+            analysis: record.run.scenario["analysis"].as_str(),
             statement: summary::statement(record),
             tone: tone(record.verdict.status),
             lede: lede(record),
@@ -69,8 +76,8 @@ impl<'a> Page<'a> {
             percentiles: Figure::from_chart(charts::percentiles(record))?,
             mark_meaning: summary::MARK_MEANING,
             parts: rows::parts(record),
-            over_time: Figure::all(charts::over_time(record))?,
-            other_columns: Figure::all(columns::charts(record))?,
+            over_time: Figure::all(charts::over_time(columns.as_ref()))?,
+            other_columns: Figure::all(columns::charts(columns.as_ref()))?,
             convergence: rows::convergence(record),
             work: rows::work(record),
             groups: rows::groups(record),
@@ -115,7 +122,9 @@ impl Figure {
 fn tone(status: Status) -> &'static str {
     match status {
         Status::Ok => "good",
-        Status::Inconclusive | Status::Invalid | Status::NoBaseline => "unsure",
+        Status::Inconclusive | Status::Invalid | Status::NoBaseline | Status::Interrupted => {
+            "unsure"
+        }
         _ => "bad",
     }
 }

@@ -7,8 +7,7 @@ use super::{ExportError, Exporter};
 use crate::metric::{self, Unit};
 use crate::record::{Distribution, ProcessUse, Record, Resources, Series};
 
-/// A record as Prometheus metrics, each with the label `run`. A record of an unfinished
-/// run gives what it has so far.
+/// A record as Prometheus metrics, each with the label `run`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Prometheus;
 
@@ -18,16 +17,23 @@ impl Prometheus {
 
     /// Returns the record as text.
     pub fn text(record: &Record) -> String {
-        let mut text = Text {
-            run: &record.run.id,
-            text: String::new(),
-        };
-        text.run_info(record);
-        text.counts(record);
-        text.latency(record);
-        text.last_second(record.series.as_ref());
-        text.resources(record.resources.as_ref());
-        text.thresholds(record);
+        let mut text = Text::new(record);
+        text.run_info(record, &record.verdict.status.to_string());
+        text.gauge(
+            "syncbench_exit_code",
+            "Exit code of the run.",
+            f64::from(record.verdict.exit_code),
+        );
+        text.figures(record);
+        text.text
+    }
+
+    /// The record of a run that still goes on, as text: with what it has measured
+    /// so far, and without a verdict.
+    pub fn running(record: &Record) -> String {
+        let mut text = Text::new(record);
+        text.run_info(record, "running");
+        text.figures(record);
         text.text
     }
 }
@@ -64,23 +70,32 @@ struct Text<'a> {
     text: String,
 }
 
-impl Text<'_> {
-    fn run_info(&mut self, record: &Record) {
-        let (run, verdict) = (&record.run, &record.verdict);
-        let status = verdict.status.to_string();
+impl<'a> Text<'a> {
+    fn new(record: &'a Record) -> Self {
+        Self {
+            run: &record.run.id,
+            text: String::new(),
+        }
+    }
+
+    fn figures(&mut self, record: &Record) {
+        self.counts(record);
+        self.latency(record);
+        self.last_second(record.series.as_ref());
+        self.resources(record.resources.as_ref());
+        self.thresholds(record);
+    }
+
+    fn run_info(&mut self, record: &Record, status: &str) {
+        let run = &record.run;
         let about = "The run; its figures are in the other metrics.";
         self.family("syncbench_run_info", "gauge", about);
         let labels = [
-            ("status", status.as_str()),
+            ("status", status),
             ("engine", &run.engine),
             ("version", &run.syncbench),
         ];
         self.sample("syncbench_run_info", &labels, 1.0);
-        self.gauge(
-            "syncbench_exit_code",
-            "Exit code of the run.",
-            f64::from(verdict.exit_code),
-        );
     }
 
     fn counts(&mut self, record: &Record) {

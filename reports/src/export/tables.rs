@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 pub use html::HtmlTables;
 pub use markdown::Markdown;
 
+use serde::Serialize;
+
 use super::{ExportError, Exporter, Html, figures};
 use crate::file;
 use crate::quantity;
@@ -15,17 +17,18 @@ use crate::record::{Kind, Record};
 use crate::summary;
 use crate::table::{Conditions, SuiteTable, Tables};
 
-/// Everything that one call of `syncbench report` shows.
-#[derive(Debug, Clone)]
+/// All that one call of `syncbench report` shows.
+#[derive(Debug, Clone, Serialize)]
 pub struct Report<'a> {
     /// The tables of the cells.
+    #[serde(flatten)]
     pub tables: Tables,
     /// The load runs, each with a page of its own.
     pub loads: Vec<Load<'a>>,
 }
 
 /// A load run and the page that shows it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Load<'a> {
     /// Its record.
     pub record: &'a Record,
@@ -47,8 +50,7 @@ pub trait TableExporter {
 }
 
 impl<'a> Report<'a> {
-    /// Makes a report of all cells and load runs among `records`; other kinds have no
-    /// report.
+    /// The report of all cells and load runs among `records`.
     pub fn new(records: &'a [Record]) -> Report<'a> {
         let loads = records.iter().filter(|record| record.kind == Kind::Load);
         Report {
@@ -64,12 +66,7 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Returns true if there is nothing to show.
-    pub fn is_empty(&self) -> bool {
-        self.tables.suites.is_empty() && self.loads.is_empty()
-    }
-
-    /// Returns the number of rows, engines, samples and runs, in a few lines.
+    /// The number of rows, engines, samples and runs, in a few lines.
     pub fn summary(&self) -> String {
         let suites = self.tables.suites.iter().map(|suite| {
             let name = format!("{}:", suite.name);

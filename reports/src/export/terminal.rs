@@ -45,7 +45,9 @@ impl Terminal {
         }
         let code = match verdict.status {
             Status::Ok => "32",
-            Status::Inconclusive | Status::Invalid | Status::NoBaseline => "33",
+            Status::Inconclusive | Status::Invalid | Status::NoBaseline | Status::Interrupted => {
+                "33"
+            }
             _ => "31",
         };
         format!("\x1b[1;{code}m{text}\x1b[0m")
@@ -255,7 +257,10 @@ fn process(usage: &ProcessUse) -> String {
 }
 
 fn inputs(record: &Record) -> String {
-    let mut inputs = vec![record.run.engine.clone()];
+    let name = record.run.scenario["name"].as_str();
+    let name = name.map(|name| format!("scenario {name}"));
+    let mut inputs: Vec<String> = name.into_iter().collect();
+    inputs.push(record.run.engine.clone());
     inputs.extend(
         record
             .run

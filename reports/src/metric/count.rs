@@ -50,8 +50,8 @@ pub const COUNTS: [Count; 31] = counts! {
     counts.withdrawn as "never_sent", "edits never sent", "edits_never_sent_total", Higher Number:
         "Edits of clients that left for good before they could send them.";
     counts.skipped as "skipped", "edits skipped", "edits_skipped_total", Neither Number:
-        "Scheduled edits for which the trace had nothing to type, or whose client did not have \
-         the document yet.";
+        "Scheduled edits for which the trace had nothing to type, whose client did not have the \
+         document yet, or whose room had ended.";
     counts.unsent as "unsent", "edits sent too late", "edits_unsent_total", Higher Number:
         "Scheduled edits for which the generator was too late, so that they were not sent.";
     counts.expected as "expected", "deliveries expected", "deliveries_expected_total", Neither Number:

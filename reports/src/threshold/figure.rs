@@ -287,6 +287,25 @@ impl Figure {
         }
     }
 
+    /// The unit that records have the figure in.
+    pub(super) fn unit(&self) -> Unit {
+        match self.scale() {
+            Scale::Time => Unit::Micros,
+            Scale::Share => Unit::Share,
+            Scale::Whole => Unit::Number,
+            Scale::Size => Unit::Bytes,
+            Scale::Cores => Unit::Cores,
+        }
+    }
+
+    /// `value` in the unit that records have the figure in.
+    pub(super) fn recorded(&self, value: f64) -> f64 {
+        match self.unit() {
+            Unit::Micros => value / 1e3,
+            _ => value,
+        }
+    }
+
     /// `value` as text for people, with its unit.
     pub(super) fn shown(&self, value: f64) -> String {
         match self.scale() {

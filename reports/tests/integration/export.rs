@@ -111,6 +111,74 @@ fn a_page_charts_what_moves_and_tells_the_rest() -> Result {
 }
 
 #[test]
+fn every_stage_has_a_colour_of_its_own() -> Result {
+    let mut record = sample::healthy();
+    let stages = [
+        "generator_lag",
+        "edit",
+        "batch",
+        "link",
+        "relay",
+        "receive_queue",
+        "import",
+    ];
+    record.attribution = stages.map(|stage| (stage.to_owned(), 1.0 / 7.0)).into();
+    let page = page("stages", &record)?;
+    let rule = |n: usize| {
+        let (_, rule) = page.split_once(&format!(".c{n} {{ --c: "))?;
+        Some(rule.split_once(';')?.0)
+    };
+    // Where stages do not account for all, the remainder is one more.
+    let colours: Vec<&str> = (1..=stages.len() + 1).filter_map(rule).collect();
+    let distinct: std::collections::BTreeSet<&&str> = colours.iter().collect();
+    assert_eq!(distinct.len(), stages.len() + 1, "{colours:?}");
+    assert_eq!(page.matches("class=\"swatch c").count(), stages.len());
+    for colour in colours {
+        let name = colour.trim_start_matches("var(").trim_end_matches(')');
+        assert!(page.contains(&format!("{name}: #")), "{colour}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_page_begins_with_the_scenario_and_what_it_is_for() -> Result {
+    let mut record = sample::healthy();
+    record.run.scenario = serde_json::json!({
+        "name": "classroom", "analysis": "Thirty pupils & one text.", "seed": 1,
+    });
+    let page = page("scenario", &record)?;
+    let place = |text: &str| page.find(text).ok_or(text.to_owned());
+    let places = [
+        place("<b>classroom</b>")?,
+        place("Thirty pupils &#38; one text.")?,
+        place("<h1>")?,
+    ];
+    assert!(places.is_sorted(), "{places:?}");
+    assert_eq!(page.matches("Thirty pupils").count(), 1);
+    Ok(())
+}
+
+#[test]
+fn a_run_without_deliveries_draws_no_latency() -> Result {
+    let mut record = sample::healthy();
+    let none = sample::nothing().latency["propagation"].clone();
+    for metric in ["propagation", "propagation_from_send"] {
+        record.latency.insert(metric.to_owned(), none.clone());
+    }
+    assert!(record.latency["generator_lag"].count > 0);
+    let page = page("no-deliveries", &record)?;
+    let (_, chart) = page
+        .split_once("<h3>Latency by percentile</h3>")
+        .ok_or("no chart")?;
+    let (chart, _) = chart.split_once("</figure>").ok_or("no end")?;
+    assert!(
+        chart.contains("No samples.") && !chart.contains("<svg"),
+        "{chart}"
+    );
+    Ok(())
+}
+
+#[test]
 fn a_run_without_samples_shows_no_figures() -> Result {
     let page = page("nothing", &sample::nothing())?;
     assert!(page.contains("no samples") && page.contains("No samples."));

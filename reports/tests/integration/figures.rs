@@ -379,8 +379,22 @@ fn a_run_that_has_only_begun_can_be_scraped() -> Result {
     record.latency.clear();
     record.thresholds.clear();
     record.errors.clear();
-    let samples = checked(&Prometheus::text(&record))?;
-    assert_eq!(samples.len(), 2);
+    let samples = checked(&Prometheus::running(&record))?;
+    let [info] = &samples[..] else {
+        return Err(format!("{samples:?}").into());
+    };
+    assert_eq!(info.label("status"), Some("running"));
+    Ok(())
+}
+
+#[test]
+fn a_run_that_goes_on_gives_its_figures_and_no_verdict() -> Result {
+    let record = sample::healthy();
+    let running = checked(&Prometheus::running(&record))?;
+    let finished = checked(&Prometheus::text(&record))?;
+    assert_eq!(running[0].label("status"), Some("running"));
+    assert!(running.iter().all(|s| s.name != "syncbench_exit_code"));
+    assert_eq!(running.len(), finished.len() - 1);
     Ok(())
 }
 
@@ -391,9 +405,7 @@ fn texts_of_a_record_cannot_break_the_exposition_format() -> Result {
     record.run.engine = hostile.to_owned();
     let judged = ThresholdResult {
         threshold: hostile.to_owned(),
-        met: false,
-        not_judged: false,
-        observed: None,
+        ..ThresholdResult::default()
     };
     record.thresholds = vec![judged.clone(), judged];
     let samples = checked(&Prometheus::text(&record))?;

@@ -11,7 +11,7 @@ use crate::sample::cells::{self, DT, LORO, YRS, cell, unavailable, with};
 use proptest::prelude::*;
 use syncbench_reports::collect::collect;
 use syncbench_reports::export::tables::{HtmlTables, Markdown, Report, TableExporter};
-use syncbench_reports::record::{Record, Status};
+use syncbench_reports::record::{Kind, Record, Status};
 use syncbench_reports::table::{Row, SuiteTable, Tables};
 
 fn table(records: &[Record]) -> SuiteTable {
@@ -263,9 +263,10 @@ fn files_lines_and_folders_are_read_and_what_is_wrong_is_named() {
     fs::create_dir(path("run")).unwrap();
     sample::healthy().write(&path("run/record.json")).unwrap();
 
-    let collected = collect(&[dir.path().to_owned(), path("absent.json")]);
-    assert_eq!(collected.records, [a, b, sample::healthy()]);
-    let refused: Vec<String> = collected.refused.iter().map(|e| e.to_string()).collect();
+    let refused = collect(&[dir.path().to_owned(), path("absent.json")])
+        .unwrap_err()
+        .0;
+    let refused: Vec<String> = refused.iter().map(|e| e.to_string()).collect();
     assert_eq!(refused.len(), 3, "{refused:#?}");
     assert!(
         refused[0].contains("cells.jsonl:2 is not a record"),
@@ -277,9 +278,86 @@ fn files_lines_and_folders_are_read_and_what_is_wrong_is_named() {
     );
     assert!(refused[2].contains("absent.json"), "{refused:#?}");
 
+    fs::write(
+        path("cells.jsonl"),
+        format!("{}\n\n{}\n", line(&a), line(&b)),
+    )
+    .unwrap();
+    fs::remove_file(path("foreign.json")).unwrap();
+    let records = collect(&[dir.path().to_owned()]).unwrap();
+    assert_eq!(records, [a, b, sample::healthy()]);
+
     fs::create_dir(path("empty")).unwrap();
-    let empty = collect(&[path("empty")]);
-    assert!(empty.refused[0].to_string().contains("holds no records"));
+    let refused = collect(&[path("empty")]).unwrap_err();
+    assert!(
+        refused.to_string().contains("holds no records"),
+        "{refused}"
+    );
+}
+
+/// What is left out of a report without a word makes the report wrong.
+#[test]
+fn a_record_that_cannot_be_shown_as_it_is_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("record.json");
+    let refusal = |record: &Record| {
+        record.write(&path).unwrap();
+        collect(std::slice::from_ref(&path))
+            .unwrap_err()
+            .to_string()
+    };
+    let with = |change: fn(&mut Record)| {
+        let mut record = sample::healthy();
+        change(&mut record);
+        record
+    };
+    for (record, reason) in [
+        (
+            with(|r| r.schema = "syncbench/record@2".into()),
+            "syncbench/record@2",
+        ),
+        (with(|r| r.kind = Kind::Gate), "which has no report"),
+        (with(|r| r.kind = Kind::Cell), "has no `cell`"),
+        (with(|r| r.counts = None), "has no `counts`"),
+        (
+            with(|r| r.latency.get_mut("import").unwrap().hdr.truncate(40)),
+            "latency `import`",
+        ),
+        (
+            with(|r| r.latency.get_mut("import").unwrap().hdr = "AAAA".into()),
+            "latency `import`",
+        ),
+        (
+            with(|r| r.latency.get_mut("import").unwrap().count += 1),
+            "the record was edited",
+        ),
+        (
+            with(|r| {
+                r.groups
+                    .get_mut("stage")
+                    .unwrap()
+                    .get_mut("peak")
+                    .unwrap()
+                    .hdr
+                    .clear()
+            }),
+            "latency `peak`",
+        ),
+    ] {
+        let refusal = refusal(&record);
+        assert!(refusal.contains(reason), "{refusal}");
+        assert!(refusal.contains("record.json"), "{refusal}");
+    }
+}
+
+#[test]
+fn json_has_the_load_runs_beside_the_tables() {
+    let records = [sample::healthy(), cell(LORO, "merge/S1/blob", 10, 6)];
+    let json = serde_json::to_value(Report::new(&records)).unwrap();
+    assert_eq!(json["suites"][0]["name"], "merge");
+    let load = &json["loads"][0];
+    assert_eq!(load["page"], format!("{}.html", records[0].run.id));
+    assert_eq!(load["record"], serde_json::to_value(&records[0]).unwrap());
 }
 
 #[test]

@@ -6,6 +6,7 @@ use syncbench_datasets::{DatasetError, Entry, Fetched, Location, catalog};
 use syncbench_reports::record::Status;
 
 use crate::cmd::BadInput;
+use crate::stderr::complain;
 use crate::stdout::say;
 
 /// Download data sets into the cache folder and verify their checksums
@@ -36,7 +37,7 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
         failed |= outcome.is_err();
         match (&outcome, args.json) {
             (Ok(fetched), false) => say!("{}: {}", entry.name, describe(fetched)),
-            (Err(error), false) => eprintln!("syncbench: {error}"),
+            (Err(error), false) => complain!("syncbench: {error}"),
             (_, true) => outcomes.push(serde_json::json!({
                 "name": entry.name,
                 "fetched": outcome.as_ref().ok().map(describe),

@@ -10,6 +10,7 @@ use syncbench_reports::quantity;
 use syncbench_reports::record::Status;
 
 use crate::cmd::BadInput;
+use crate::stderr::complain;
 use crate::stdout::say;
 
 /// Verify the data sets on this machine: checksums, counts, and that the edits yield
@@ -122,7 +123,7 @@ fn print(verified: &[Verified]) {
     for found in verified {
         for finding in [&found.checksum, &found.counts, &found.replay] {
             if let Finding::Wrong { reason } = finding {
-                eprintln!("syncbench: {}: {reason}", found.name);
+                complain!("syncbench: {}: {reason}", found.name);
             }
         }
     }

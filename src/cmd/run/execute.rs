@@ -7,13 +7,15 @@ use syncbench_datasets::Trace;
 use syncbench_engines::Loro;
 use syncbench_loadgen::load::{self, Inputs, LoadError};
 use syncbench_loadgen::outcome::Outcome;
+use syncbench_loadgen::process::EndSignals;
 use syncbench_loadgen::relay::RelayError;
 use syncbench_loadgen::scenario::Scenario;
-use syncbench_reports::record::{Run, Status};
+use syncbench_reports::record::{Run, Signal};
 use tokio::sync::oneshot;
 
 use super::watcher::Watcher;
 use crate::cmd::{BadInput, relay};
+use crate::stderr::complain;
 
 /// The ways to watch a run.
 pub struct Options {
@@ -60,27 +62,28 @@ fn explained(error: LoadError) -> anyhow::Error {
         | LoadError::Url(_)
         | LoadError::NoRhythm(_)
         | LoadError::Unsupported { .. }
-        | LoadError::Relay(RelayError::Taken { .. }) => BadInput::new(error).into(),
+        | LoadError::Relay(RelayError::Taken { .. })
+        | LoadError::NothingToType(..) => BadInput::new(error).into(),
         error => error.into(),
     }
 }
 
-/// Completes at the first Ctrl-C (or SIGTERM): the run then ends early, with what it
-/// has measured. A second one ends the process immediately.
-fn interrupt() -> anyhow::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut int = signal(SignalKind::interrupt())?;
-    let mut term = signal(SignalKind::terminate())?;
+/// Completes at the first signal that asks the program to end: the run then ends
+/// early with what it has measured. A second one ends the process at once.
+fn interrupt() -> anyhow::Result<impl Future<Output = Signal>> {
+    let mut signals = EndSignals::listen()?;
     let (first, interrupted) = oneshot::channel();
     tokio::spawn(async move {
-        tokio::select! { _ = int.recv() => {}, _ = term.recv() => {} }
-        let _ = first.send(());
-        tokio::select! { _ = int.recv() => {}, _ = term.recv() => {} }
-        eprintln!("syncbench: interrupted twice, nothing is written");
-        std::process::exit(i32::from(Status::Failure.exit_code()));
+        let _ = first.send(signals.next().await);
+        let second = signals.next().await;
+        complain!("syncbench: interrupted twice, nothing is written");
+        std::process::exit(second.exit_code().into());
     });
     Ok(async {
-        // An error means that the task above is gone, and with it the run.
-        let _ = interrupted.await;
+        match interrupted.await {
+            Ok(signal) => signal,
+            // The task above is gone, and the run with it.
+            Err(_) => std::future::pending().await,
+        }
     })
 }

@@ -63,15 +63,20 @@ impl<'a> Watcher<'a> {
     /// longer be met.
     pub fn take(&self, progress: Progress<'_>) -> ControlFlow<String> {
         self.display.show(&progress);
-        let Progress::Running { total, second } = progress else {
+        let Progress::Running {
+            total,
+            second,
+            layout,
+        } = progress
+        else {
             return ControlFlow::Continue(());
         };
         if self.served.is_none() && self.limits.is_empty() {
             return ControlFlow::Continue(());
         }
-        let record = so_far(total, second, self.conditions.clone());
+        let record = so_far(layout, total, second, self.conditions.clone());
         if let Some(served) = &self.served {
-            served.send_replace(Prometheus::text(&record).into());
+            served.send_replace(Prometheus::running(&record).into());
         }
         let missed = self
             .limits

@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use syncbench_engines::Loro;
+use syncbench_engines::{Engine, Loro};
 use syncbench_loadgen::client::connection::{Socket, connect};
 use syncbench_loadgen::load::{self, Inputs, LoadError, Progress};
 use syncbench_loadgen::net::network::{ArrivalStamp, Network, Tcp};
 use syncbench_loadgen::outcome::Outcome;
 use syncbench_loadgen::relay::{RelayCommand, broadcast, loro};
 use syncbench_loadgen::scenario::{ProtocolKind, RelaySettings, Scenario};
+use syncbench_reports::record::Signal;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::accept_hdr_async;
@@ -31,10 +32,18 @@ pub fn play(scenario: Scenario) -> Result<Outcome, LoadError> {
     play_until(scenario, std::future::pending())
 }
 
+/// Plays a scenario to its end with replicas of `engine`.
+pub fn play_with(engine: &'static dyn Engine, scenario: Scenario) -> Result<Outcome, LoadError> {
+    let never = std::future::pending();
+    run(scenario, inputs(engine), never, |_| {
+        ControlFlow::Continue(())
+    })
+}
+
 /// Plays a scenario until `interrupt` completes.
 pub fn play_until(
     scenario: Scenario,
-    interrupt: impl Future<Output = ()>,
+    interrupt: impl Future<Output = Signal>,
 ) -> Result<Outcome, LoadError> {
     play_watched(scenario, interrupt, |_| ControlFlow::Continue(()))
 }
@@ -42,17 +51,31 @@ pub fn play_until(
 /// Plays a scenario and reports its progress to `watcher`.
 pub fn play_watched(
     scenario: Scenario,
-    interrupt: impl Future<Output = ()>,
+    interrupt: impl Future<Output = Signal>,
     watcher: impl FnMut(Progress<'_>) -> ControlFlow<String>,
 ) -> Result<Outcome, LoadError> {
-    let inputs = Inputs {
+    run(scenario, inputs(&Loro), interrupt, watcher)
+}
+
+/// Returns what a run needs besides its scenario. There is no embedded relay.
+pub fn inputs(engine: &'static dyn Engine) -> Inputs {
+    Inputs {
         trace: Arc::new(syncbench_datasets::load("automerge-paper").unwrap()),
-        engine: &Loro,
+        engine,
         embedded_relay: RelayCommand {
             program: "none".into(),
             args: Vec::new(),
         },
-    };
+    }
+}
+
+/// Plays a scenario with these inputs.
+pub fn run(
+    scenario: Scenario,
+    inputs: Inputs,
+    interrupt: impl Future<Output = Signal>,
+    watcher: impl FnMut(Progress<'_>) -> ControlFlow<String>,
+) -> Result<Outcome, LoadError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

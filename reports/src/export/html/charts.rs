@@ -11,8 +11,10 @@ const NINES: f64 = 4.0;
 /// The number of points of a percentile curve between two nines.
 const POINTS_PER_NINE: usize = 40;
 
-/// Draws latency by percentile, with one curve per metric.
+/// Latency by percentile, one curve a metric; none without deliveries, since the
+/// generator's lag alone is no latency of theirs.
 pub fn percentiles(record: &Record) -> Chart {
+    let has_deliveries = summary::sampled(record, "propagation").is_some();
     let curves = [
         ("propagation", "from the intended time"),
         ("propagation_from_send", "from the send"),
@@ -20,6 +22,7 @@ pub fn percentiles(record: &Record) -> Chart {
     ];
     let series = curves
         .into_iter()
+        .filter(|_| has_deliveries)
         .filter_map(|(metric, name)| {
             // If a histogram is damaged, its curve is missing, but not the report.
             let histogram = summary::sampled(record, metric)?.histogram().ok()?;
@@ -49,10 +52,36 @@ fn curve(histogram: &Histogram<u64>) -> Vec<(f64, Option<f64>)> {
         .collect()
 }
 
-/// Returns the charts with the time of the run on the horizontal axis, or none if the
-/// record has no times.
-pub fn over_time(record: &Record) -> Vec<Chart> {
-    let Some(columns) = record.series.as_ref().filter(|series| !series.t.is_empty()) else {
+/// The series of a record as charts show them: to the end of the run. The seconds
+/// after it hold what was left over, which is no drop in anything. They are shown
+/// if deliveries still came more than an interval after the end, as after a stall.
+pub fn until_the_end(record: &Record) -> Option<Columns> {
+    let mut shown = record.series.clone().filter(|all| !all.t.is_empty())?;
+    let last_busy = |name: &str| {
+        let counts = shown.columns.get(name)?;
+        counts.iter().rposition(|n| n.is_some_and(|n| n > 0.0))
+    };
+    let (sent, visible) = (last_busy("sent"), last_busy("visible"));
+    let scheduled = match &record.course {
+        Some(course) => course.ran_for_ns() as f64 / 1e9 / shown.interval_s,
+        None => sent.map_or(0.0, |last| last as f64 + 1.0),
+    };
+    // Of an interval that is cut off at the end, the figures are those of a part.
+    let scheduled_whole = (scheduled.floor() as usize).max(1);
+    let end = match visible {
+        Some(last) if last > scheduled.ceil() as usize => last + 1,
+        _ => scheduled_whole,
+    };
+    shown.t.truncate(end);
+    for (name, column) in &mut shown.columns {
+        column.truncate(if name == "sent" { scheduled_whole } else { end });
+    }
+    Some(shown)
+}
+
+/// The charts whose horizontal axis is the time of the run; none without time.
+pub fn over_time(columns: Option<&Columns>) -> Vec<Chart> {
+    let Some(columns) = columns else {
         return Vec::new();
     };
     let latency = || Axis::new("latency", Unit::Micros, Scale::Auto);
@@ -108,17 +137,9 @@ pub(super) fn spread(columns: &Columns, metric: &str) -> Vec<Series> {
         .collect()
 }
 
-/// Returns a column of counts as counts per second, up to the last interval in which
-/// anything happened. The silence after the end would look like a drop in the rate.
+/// A column of counts as counts per second.
 fn rate(columns: &Columns, column: &str) -> Vec<(f64, Option<f64>)> {
-    let busy = |name: &str| {
-        let counts = columns.columns.get(name);
-        counts.and_then(|counts| counts.iter().rposition(|n| n.is_some_and(|n| n > 0.0)))
-    };
-    let end = busy("sent").max(busy("visible")).map_or(0, |last| last + 1);
-    let mut points = points(columns, column, 1.0 / columns.interval_s);
-    points.truncate(end);
-    points
+    points(columns, column, 1.0 / columns.interval_s)
 }
 
 /// Returns the points of a column at the middles of its intervals.
@@ -141,21 +162,81 @@ pub(super) fn points(columns: &Columns, column: &str, factor: f64) -> Vec<(f64, 
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_silence_after_the_end_is_not_drawn_as_a_drop() {
-        let column = |values: [f64; 4]| values.map(Some).to_vec();
-        let columns = Columns {
+    /// A run of `planned` seconds that reported every half second.
+    fn run_of(planned: f64, sent: [f64; 5], visible: [f64; 5]) -> Record {
+        let column = |values: [f64; 5]| values.map(Some).to_vec();
+        let series = Columns {
             interval_s: 0.5,
-            t: vec![0.0, 0.5, 1.0, 1.5],
+            t: vec![0.0, 0.5, 1.0, 1.5, 2.0],
             columns: [
-                ("sent".to_owned(), column([10.0, 0.0, 0.0, 0.0])),
-                ("visible".to_owned(), column([0.0, 0.0, 7.0, 0.0])),
+                ("sent".to_owned(), column(sent)),
+                ("visible".to_owned(), column(visible)),
+                ("relay_cpu".to_owned(), column([0.5, 0.5, 0.1, 0.0, 0.0])),
             ]
             .into(),
         };
-        // A stall before the end remains visible.
-        let expected = [(0.25, Some(20.0)), (0.75, Some(0.0)), (1.25, Some(0.0))];
-        assert_eq!(rate(&columns, "sent"), expected);
+        serde_json::from_value(serde_json::json!({
+            "schema": crate::record::SCHEMA,
+            "kind": "load",
+            "run": {
+                "id": "run", "started_at": "2026-01-01T00:00:00Z", "seed": 1,
+                "command": "syncbench run", "syncbench": "0", "datasets": [],
+                "machine": { "os": "", "arch": "", "cpu": "", "cpus": 1, "memory_bytes": 0 },
+                "engine": "loro", "scenario": {},
+            },
+            "verdict": { "exit_code": 0, "status": "ok", "reasons": [] },
+            "course": {
+                "planned_ns": (planned * 1e9) as u64, "planned_faults": 0,
+                "workers": {
+                    "threads": 1, "cpu_ns": 0, "elapsed_ns": 0, "edit_cpu_ns": 0, "import_cpu_ns": 0,
+                },
+            },
+            "series": series,
+        }))
+        .expect("a record")
+    }
+
+    fn shown(record: &Record) -> (usize, Vec<Option<f64>>, Vec<Option<f64>>) {
+        let shown = until_the_end(record).expect("series");
+        let column = |name: &str| shown.columns[name].clone();
+        (shown.t.len(), column("visible"), column("relay_cpu"))
+    }
+
+    #[test]
+    fn a_series_ends_with_the_run_and_does_not_fall() {
+        let record = run_of(1.0, [10.0, 10.0, 0.0, 0.0, 0.0], [9.0, 10.0, 1.0, 0.0, 0.0]);
+        let (end, visible, cpu) = shown(&record);
+        assert_eq!(end, 2);
+        assert_eq!(visible, [Some(9.0), Some(10.0)]);
+        assert_eq!(cpu, [Some(0.5), Some(0.5)]);
+
+        // Cut off in the middle of an interval, by its schedule or by a signal.
+        let mut record = run_of(
+            1.25,
+            [10.0, 10.0, 5.0, 0.0, 0.0],
+            [9.0, 10.0, 6.0, 0.0, 0.0],
+        );
+        assert_eq!(shown(&record).0, 2);
+        record.course.as_mut().expect("a course").interrupted_ns = Some(600_000_000);
+        assert_eq!(shown(&record).0, 1);
+    }
+
+    #[test]
+    fn a_stall_at_the_end_is_shown_with_what_came_after_it() {
+        let record = run_of(1.0, [10.0, 10.0, 0.0, 0.0, 0.0], [9.0, 0.0, 0.0, 11.0, 0.0]);
+        let (end, visible, _) = shown(&record);
+        assert_eq!(end, 4);
+        assert_eq!(visible, [9.0, 0.0, 0.0, 11.0].map(Some));
+        let columns = until_the_end(&record).expect("series");
+        let sent = [(0.25, Some(20.0)), (0.75, Some(20.0))];
+        assert_eq!(rate(&columns, "sent"), sent, "edits end with the schedule");
+    }
+
+    #[test]
+    fn an_old_record_without_a_course_ends_with_its_last_edit() {
+        let mut record = run_of(9.0, [10.0, 10.0, 0.0, 0.0, 0.0], [9.0, 10.0, 1.0, 0.0, 0.0]);
+        record.course = None;
+        assert_eq!(shown(&record).0, 2);
     }
 
     #[test]

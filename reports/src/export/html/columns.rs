@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::charts::{chart, points};
 use crate::metric::{self, Metric};
 use crate::plot::{Axis, Chart, Scale, Series, Unit};
-use crate::record::{Record, Series as Columns};
+use crate::record::Series as Columns;
 
 /// The columns that [`super::charts::over_time`] draws.
 const DRAWN: [&str; 4] = ["sent", "visible", "propagation", "generator_lag"];
@@ -23,10 +23,10 @@ const STATISTICS: [&str; 6] = ["p50", "p90", "p99", "p99_9", "mean", "max"];
 /// The maximum number of lines in a chart in which they can be distinguished.
 const LINES: usize = 4;
 
-/// Returns the charts of all other columns, ordered by name. A chart in which no line
-/// changes says nothing and is left out.
-pub fn charts(record: &Record) -> Vec<Chart> {
-    let Some(columns) = &record.series else {
+/// The charts of all other columns, by name. A chart whose lines all stay at
+/// one value says nothing and is left out.
+pub fn charts(columns: Option<&Columns>) -> Vec<Chart> {
+    let Some(columns) = columns else {
         return Vec::new();
     };
     let mut groups: BTreeMap<&str, Vec<Column<'_>>> = BTreeMap::new();

@@ -295,10 +295,15 @@ pub fn conditions(record: &Record) -> Vec<Term> {
     terms
 }
 
-/// Returns the scenario as `path.to.setting` and value, in the scenario's order.
+/// What the page begins with, so that the settings need not repeat it.
+const FIRST: [&str; 2] = ["name", "analysis"];
+
+/// The scenario as `path.to.setting` and value, in the scenario's order, without
+/// what is not set.
 pub fn settings(scenario: &Value) -> Vec<Term> {
     let mut settings = Vec::new();
     walk("", scenario, &mut settings);
+    settings.retain(|(name, _)| !FIRST.contains(&name.as_str()));
     settings
 }
 
@@ -310,6 +315,9 @@ fn walk(path: &str, value: &Value, settings: &mut Vec<Term>) {
                 walk(&format!("{path}{dot}{key}"), value, settings);
             }
         }
+        Value::Null => {}
+        Value::String(text) if text.is_empty() => {}
+        Value::Array(values) if values.is_empty() => {}
         Value::String(text) => settings.push(term(path, text.clone())),
         other => settings.push(term(path, other.to_string())),
     }
@@ -317,4 +325,22 @@ fn walk(path: &str, value: &Value, settings: &mut Vec<Term>) {
 
 fn term(name: &str, value: String) -> Term {
     (name.to_owned(), value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_are_not_set_are_left_out() {
+        let scenario = serde_json::json!({
+            "name": "classroom", "analysis": "Why.",
+            "payload": null, "links": [], "dataset": "", "churn": {}, "relay": {"url": null},
+            "abort": false, "late": 0, "rooms": [{"count": 4, "size": 3}],
+        });
+        let settings = settings(&scenario);
+        let mut names: Vec<&str> = settings.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["abort", "late", "rooms"]);
+    }
 }

@@ -12,9 +12,9 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::json;
 use syncbench_reports::record::{
-    Cell, Convergence, ConvergenceFailure, Counts, Course, DatasetRef, Distribution, Incident,
-    Kind, LostConnection, Machine, ProcessUse, Record, Resources, Run, SCHEMA, Scale, Series,
-    Status, ThresholdResult, Verdict, WorkerUse,
+    Cell, Convergence, ConvergenceFailure, Counts, Course, DatasetRef, Distribution, EndedRoom,
+    Incident, Kind, LostConnection, Machine, ProcessUse, Record, Resources, Run, SCHEMA, Scale,
+    Series, Signal, Status, ThresholdResult, Verdict, WorkerUse,
 };
 
 const SECONDS: usize = 10;
@@ -258,6 +258,9 @@ pub fn healthy() -> Record {
             threshold: "propagation.p99 < 100ms".into(),
             met: true,
             not_judged: false,
+            value: Some(900.0),
+            limit: Some(100_000.0),
+            unit: "us".into(),
             observed: Some("900 µs".into()),
         }],
         artifacts: vec!["report.html".into()],
@@ -432,6 +435,8 @@ fn course() -> Course {
         planned_faults: 1,
         faults: vec![incident(2_000_000_000, "paused")],
         interrupted_ns: Some(9_000_000_000),
+        interrupted_by: Some(Signal::Terminate),
+        partial_allowed: true,
         aborted: Some(incident(
             8_000_000_000,
             "`lost == 0` cannot be met any more",
@@ -439,6 +444,12 @@ fn course() -> Course {
         relay_ended: Some(incident(7_000_000_000, "signal: 9")),
         unreachable_ns: Some(7_500_000_000),
         worker_failed: Some(incident(6_000_000_000, "it panicked")),
+        ended_rooms: vec![EndedRoom {
+            at_ns: 4_000_000_000,
+            room: "room-3".to_owned(),
+            reason: "loro 1.17.1 panicked while importing an update".to_owned(),
+            artifact: Some("room-3-update.bin".to_owned()),
+        }],
         lost_connections: vec![LostConnection {
             at_ns: 5_000_000_000,
             client: "client-7".to_owned(),

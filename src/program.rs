@@ -1,0 +1,40 @@
+//! The frame of a program: parses the command line, runs the command, and turns
+//! its result into an exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use syncbench_engines::panics;
+use syncbench_reports::record::Status;
+
+use crate::stderr::complain;
+use crate::{input, stdout};
+
+/// Runs `command` with the arguments of this process. A result that could not be
+/// printed is a failure, unless the command has a worse one to report.
+pub fn run<C: Parser>(command: impl FnOnce(C) -> anyhow::Result<u8>) -> ExitCode {
+    let code = match C::try_parse() {
+        Ok(arguments) => panics::catch(|| command(arguments))
+            .unwrap_or_else(|panic| Err(anyhow::anyhow!("a bug, please report it: {panic}")))
+            .unwrap_or_else(|error| {
+                complain!("{}: {error:#}", C::command().get_name());
+                input::status_of(&error).exit_code()
+            }),
+        Err(refusal) => refuse(&refusal),
+    };
+    ExitCode::from(match code {
+        0 if stdout::has_failed() => Status::Failure.exit_code(),
+        code => code,
+    })
+}
+
+/// Prints what was asked for instead of a command, such as the help, or why the
+/// arguments are refused. Returns the exit code.
+fn refuse(refusal: &clap::Error) -> u8 {
+    let printed = refusal.print();
+    if refusal.use_stderr() {
+        return Status::Usage.exit_code();
+    }
+    stdout::note(printed);
+    Status::Ok.exit_code()
+}
