@@ -236,7 +236,12 @@ fn conditions(record: &Record) -> String {
         }
         text.push_str(&line("generator", &generator));
         if let Some(relay) = &resources.relay {
-            text.push_str(&line("relay", &process(relay)));
+            let after = relay.rss_after_bytes.map(|bytes| {
+                let bytes = quantity::bytes(bytes as f64);
+                format!(", {bytes} after all clients had left")
+            });
+            let used = process(relay) + &after.unwrap_or_default();
+            text.push_str(&line("relay", &used));
         }
     }
     text.push_str(&line("conditions", &inputs(record)));
@@ -245,12 +250,8 @@ fn conditions(record: &Record) -> String {
 }
 
 fn process(usage: &ProcessUse) -> String {
-    let after = usage.rss_after_bytes.map_or(String::new(), |bytes| {
-        let bytes = quantity::bytes(bytes as f64);
-        format!(", {bytes} after all clients had left")
-    });
     format!(
-        "{} CPU, {} at its peak{after}",
+        "{} CPU, {} at its peak",
         quantity::seconds(usage.cpu_s),
         quantity::bytes(usage.rss_peak_bytes as f64)
     )
