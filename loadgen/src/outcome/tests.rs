@@ -87,7 +87,7 @@ fn ended(room: u32) -> EndedRoom {
         at: Nanos::from(room % 7),
         room: RoomIndex(room),
         reason: "loro panicked".to_owned(),
-        update: (room % 2 == 0).then(|| vec![room as u8]),
+        update: room.is_multiple_of(2).then(|| vec![room as u8]),
     }
 }
 

@@ -257,7 +257,12 @@ fn an_interrupted_run_does_not_wait_for_absent_or_late_clients() {
                 .is_ok()
         });
         let run = ended.1.recv_timeout(Duration::from_secs(60));
-        assert_all_delivered(&run.expect("the run ends").unwrap());
+        let outcome = run.expect("the run ends").unwrap();
+        // A busy machine may not bring the absent ones up to date in time.
+        let convergence = &outcome.convergence;
+        assert_eq!(convergence.lost, 0);
+        assert_eq!(convergence.rooms, convergence.converged);
+        assert_eq!(outcome.verdict().status, Status::Interrupted);
     }
 }
 

@@ -227,7 +227,7 @@ fn a_panic_while_importing_ends_its_room_and_keeps_the_update() {
     assert!(
         ended
             .reason
-            .contains("out of paper (loadgen/tests/it/panics.rs:"),
+            .contains("out of paper (loadgen/tests/it/panics/mod.rs:"),
         "{ended:?}"
     );
     let [update] = &outcome.attachments[..] else {
@@ -351,5 +351,8 @@ fn a_panic_of_loro_is_reported_as_one_of_loro() {
     let [_, update] = DOCUMENT_AND_UPDATE;
     assert_eq!(outcome.attachments.len(), 4);
     assert_eq!(outcome.attachments[0].bytes, update);
-    assert!(is_failure(outcome.verdict().status));
+    // The operations are of strangers, which counts against the relay as well.
+    let verdict = outcome.verdict();
+    assert_ne!(verdict.status, Status::Ok);
+    assert!(verdict.reasons.join("\n").contains(reason), "{verdict:?}");
 }
