@@ -22,7 +22,7 @@ use std::ops::Range;
 
 use syncbench_datasets::{Check, DatasetError, Trace, Txn, runs};
 
-use crate::{Engine, EngineError, PeerId};
+use crate::{Engine, EngineError, PeerId, peer_ids};
 
 pub use stream::UpdateStream;
 
@@ -307,7 +307,7 @@ impl<'a> Steps<'a> {
 
 /// Peer ids are fixed, so that streams are the same in every run.
 fn peer(agent: usize) -> PeerId {
-    agent as PeerId + 1
+    peer_ids::peer(agent as u64 + 1)
 }
 
 /// The txns of a unit that type anything: an engine makes no update of nothing.

@@ -10,6 +10,8 @@
 //!   count the latter. They are scalar values as long as no character is beyond
 //!   U+FFFF; from the first such character on (or from the first import whose
 //!   bytes look like one), each splice also reads the text up to its position.
+//! - **Peers** are client ids of 53 bits, as wide as those that Yrs draws itself:
+//!   the lower bits of a peer id.
 //! - **Counters** are clocks: UTF-16 units inserted. A deletion moves no clock;
 //!   it travels as a set of deleted clocks, whole in what another replica lacks
 //!   and alone in the update of a commit. So neither version vectors nor
@@ -54,6 +56,9 @@ use crate::{
     HeavyWork, Imported, OpRange, Pace, PeerId, Replica, Span, TextDocument, Undo, VersionVector,
     Versioned,
 };
+
+/// The width of client ids.
+const CLIENT_BITS: u32 = 53;
 
 /// Yrs in one of its modes.
 #[derive(Debug, Clone, Copy)]
@@ -169,7 +174,7 @@ impl Engine for Yrs {
     }
 
     fn replica(&self, peer: PeerId) -> Box<dyn Replica> {
-        let client = ClientID::new(peer);
+        let client = client_of(peer);
         let mut options = Options::with_guid_and_client_id("syncbench".into(), client);
         options.offset_kind = OffsetKind::Utf16;
         options.skip_gc = self.skip_gc;
@@ -191,6 +196,11 @@ impl Engine for Yrs {
             undo: None,
         })
     }
+}
+
+/// The client id of a peer.
+fn client_of(peer: PeerId) -> ClientID {
+    ClientID::new(peer & ((1 << CLIENT_BITS) - 1))
 }
 
 /// What the next commit applies.
@@ -385,12 +395,12 @@ impl Exchange for YrsReplica {
             Export::Updates { since } => {
                 let known: StateVector = since
                     .iter()
-                    .map(|(peer, end)| (ClientID::new(peer), end))
+                    .map(|(peer, end)| (client_of(peer), end))
                     .collect();
                 Ok(self.encode_since(&known))
             }
             Export::Range(OpRange { peer, counters }) => match &self.last {
-                Some((made, update)) if peer == self.peer() && counters == *made => {
+                Some((made, update)) if client_of(peer) == self.client && counters == *made => {
                     Ok(update.clone())
                 }
                 _ => Err(EngineError::Unsupported(NO_RANGE)),

@@ -11,7 +11,7 @@ const MAGIC: &[u8; 8] = b"SBUPDAT1";
 
 /// Part of the names of kept streams. To be changed when an adapter makes other
 /// updates of the same edits, as when it starts from another document.
-const EDITION: u32 = 2;
+const EDITION: u32 = 3;
 
 /// The updates of a trace in causal order, each with the agent who sent it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
