@@ -78,7 +78,7 @@ pub const COUNTS: [Count; 28] = counts! {
     convergence.rooms as "rooms_checked", "rooms checked", "rooms_checked", Neither Number:
         "Rooms whose replicas were compared after the run.";
     convergence.converged as "rooms_converged", "rooms converged", "rooms_converged", Lower Number:
-        "Rooms whose replicas ended equal, with every edit present.";
+        "Rooms whose replicas ended equal but for what strangers sent, with every edit present.";
     convergence.compared as "compared", "documents compared", "documents_compared", Neither Number:
         "Replicas whose documents were compared by value; the others were compared by version.";
     convergence.lost as "lost", "deliveries lost", "deliveries_lost_total", Higher Number:
