@@ -105,8 +105,12 @@ impl Findings {
             let has = present.doc.version_vector();
             let (lacks, mut extra) = (sent.missing_from(&has), has.missing_from(&made));
             extra.retain(|range| room.origin_of(range) != Origin::Stranger);
-            let lacks_nothing = lacks.is_empty();
-            if !lacks_nothing {
+            // What a stranger's operations wait for may never be sent here.
+            let may_wait = lacks.is_empty() && !room.strangers().is_empty();
+            if present.doc.has_pending() && !may_wait {
+                findings.pending.push(slot);
+            }
+            if !lacks.is_empty() {
                 let lost = lost(room, slot, &has);
                 findings.lost += lost;
                 if room.members[slot].was_ever_absent() {
@@ -116,11 +120,6 @@ impl Findings {
             }
             if !extra.is_empty() {
                 findings.misplaced.push((slot, extra));
-            }
-            // What a stranger's operations wait for may never have been sent here.
-            let is_strange = lacks_nothing && !room.strangers().is_empty();
-            if present.doc.has_pending() && !is_strange {
-                findings.pending.push(slot);
             }
         }
         if findings.lacking.is_empty() && findings.misplaced.is_empty() {
