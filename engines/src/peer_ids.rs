@@ -13,9 +13,9 @@ pub struct PeerIds {
 }
 
 impl PeerIds {
-    /// Those of suites and cells, which repeat in every process. Their records
-    /// have the same seed.
-    pub(crate) const SUITES: Self = Self::new(0);
+    /// Those of suites and cells, which repeat in every process. The seed is one
+    /// whose first three ids ascend, since engines break ties by them.
+    pub(crate) const SUITES: Self = Self::new(38);
 
     /// The peer ids that follow from `seed`.
     pub const fn new(seed: u64) -> Self {
@@ -93,6 +93,13 @@ mod tests {
         let numbers = (0..100_000).chain([1 << 40]);
         let narrow = numbers.map(|number| peer(number) & ((1 << 53) - 1));
         assert_eq!(narrow.collect::<BTreeSet<_>>().len(), 100_001);
+    }
+
+    #[test]
+    fn the_first_peers_of_suites_ascend_in_every_engine() {
+        let peers = [1, 2, 3].map(peer);
+        assert!(peers.is_sorted(), "{peers:?}");
+        assert!(peers.map(|peer| peer & ((1 << 53) - 1)).is_sorted());
     }
 
     #[test]
