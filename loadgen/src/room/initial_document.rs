@@ -5,15 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use syncbench_datasets::Trace;
-use syncbench_engines::{Engine, EngineError, Export, PeerId, Replica, VersionVector};
+use syncbench_engines::{Engine, EngineError, Export, Replica, VersionVector};
 
-use crate::plan::{ClientId, Plan};
+use crate::plan::{ClientId, Identity, Plan};
+use crate::room::InitialDocument;
 use crate::room::typist::Typist;
-use crate::room::{InitialDocument, peer_of};
 use crate::scenario::{DocumentForm, EditKind, ReplicaKind, Scenario};
-
-/// The peer that has typed what was in the rooms before the first edit.
-const SEEDER: PeerId = 1 << 52;
 
 /// A reason why rooms cannot contain what they should.
 #[derive(Debug, thiserror::Error)]
@@ -65,14 +62,15 @@ pub enum InitialDocumentError {
     },
     /// A client of the run has edited it already.
     #[error(
-        "{} was edited by peer {peer}, which is a client of this run: use another document",
-        path.display()
+        "{} has edits by {}, as a run with this seed and run id makes them: give another --run-id, \
+         or none",
+        path.display(), client.name()
     )]
     Taken {
         /// The file.
         path: PathBuf,
-        /// The peer whose operations it contains.
-        peer: PeerId,
+        /// The client whose operations it contains.
+        client: ClientId,
     },
 }
 
@@ -103,7 +101,7 @@ fn typed(
     if edits == 0 {
         return Ok(None);
     }
-    let mut replica = engine.replica(SEEDER);
+    let mut replica = engine.replica(Identity::new(scenario).seeder());
     let mut typist = Typist::new(Arc::clone(trace), 0, 1);
     for _ in 0..edits {
         let Some(edit) = typist.next_edit(replica.text_len()) else {
@@ -140,7 +138,8 @@ fn open(
         engine: engine.name(),
         reason,
     };
-    let mut replica = engine.replica(SEEDER);
+    let identity = Identity::new(scenario);
+    let mut replica = engine.replica(identity.seeder());
     replica.import(&bytes).map_err(no_document)?;
     let ranges = engine.ranges_of(&bytes).map_err(no_document)?;
     if replica.has_pending() {
@@ -149,10 +148,10 @@ fn open(
     }
     check_history(path, replica.as_mut(), scenario)?;
     let version = replica.version_vector();
-    let mut clients = (0..plan.clients.len() as u32).map(|client| peer_of(ClientId(client)));
-    if let Some(peer) = clients.find(|&peer| version.get(peer) > 0) {
+    let mut clients = (0..plan.clients.len() as u32).map(ClientId);
+    if let Some(client) = clients.find(|&client| version.get(identity.peer_of(client)) > 0) {
         let path = path.to_owned();
-        return Err(InitialDocumentError::Taken { path, peer });
+        return Err(InitialDocumentError::Taken { path, client });
     }
     Ok(InitialDocument {
         ranges,

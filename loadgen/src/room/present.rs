@@ -6,11 +6,11 @@ use std::rc::Rc;
 use syncbench_engines::{Counter, EngineError, Export, VersionVector};
 use tokio::sync::Notify;
 
+use super::RoomContext;
 use super::editor::Editor;
 use super::inbox::Inbox;
 use super::meter::Meter;
 use super::replica::ClientDoc;
-use super::{RoomContext, peer_of};
 use crate::plan::ClientId;
 use crate::protocol::{Event, Frame, Protocol, UpdateId, session};
 use crate::scenario::EditKind;
@@ -126,7 +126,8 @@ impl PresentMember {
             wake,
         } = identity;
         let (scenario, trace) = (&context.scenario, &context.trace);
-        let mut doc = ClientDoc::new(context.engine, peer_of(client), is_full);
+        let peer = context.identity.peer_of(client);
+        let mut doc = ClientDoc::new(context.engine, peer, is_full);
         let mut started = Ok(());
         if let Some(document) = &context.initial_document
             && !scenario.relay.protocol.remembers()
@@ -142,7 +143,7 @@ impl PresentMember {
         }
         let writers = scenario.clients.writer_count().max(1) as usize;
         let editor = writes.then(|| Box::new(Editor::new(scenario, trace, client, writers)));
-        let room = context.plan.client(client).room;
+        let room = context.identity.room_name(context.plan.client(client).room);
         let present = Self {
             doc,
             editor,
@@ -150,7 +151,7 @@ impl PresentMember {
             wake,
             connection: Connection::Offline,
             inbox: Inbox::default(),
-            protocol: session(scenario.relay.protocol, &room.name()),
+            protocol: session(scenario.relay.protocol, &room),
             events: Vec::new(),
             outgoing: VecDeque::new(),
             created_end: 0,

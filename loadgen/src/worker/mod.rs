@@ -28,7 +28,7 @@ use crate::client::signals::RunSignals;
 use crate::client::{Client, run_client};
 use crate::net::network::Network;
 use crate::net::target::UrlTemplate;
-use crate::plan::{ClientId, Plan, RoomIndex};
+use crate::plan::{ClientId, Identity, Plan, RoomIndex};
 use crate::room::meter::Meter;
 use crate::room::rooms::Rooms;
 use crate::room::{InitialDocument, MemberRef, RoomContext, convergence};
@@ -149,6 +149,7 @@ impl Worker {
         let dialer = Dialer::new(scenario, network, assignment.relay.clone(), timer.clone())?;
         let context = Rc::new(RoomContext {
             stage_ends: stage_ends(&assignment.scenario),
+            identity: Identity::new(&assignment.scenario),
             scenario: assignment.scenario,
             plan: assignment.plan,
             trace: assignment.trace,

@@ -17,3 +17,4 @@ mod sabotage;
 mod scenario_schema;
 mod simulation;
 mod stall;
+mod strangers;
