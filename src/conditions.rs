@@ -15,6 +15,7 @@ pub fn of(engine: &dyn Engine, dataset: Option<DatasetRef>, seed: u64, scenario:
         id: run_id::run_id(now, seed),
         started_at: run_id::rfc3339(now),
         seed,
+        run_id: None,
         command: command_line(),
         syncbench: env!("CARGO_PKG_VERSION").to_owned(),
         machine: Machine::detect(),

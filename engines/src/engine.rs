@@ -47,10 +47,13 @@ pub trait Engine: Sync {
         Some("another library has stored this document")
     }
 
-    /// Creates an empty document for `peer`.
+    /// Creates an empty document for `peer`. An engine whose own ids are narrower
+    /// takes the lower bits: [`TextDocument::peer`] says which peer it is then.
+    ///
+    /// [`TextDocument::peer`]: crate::TextDocument::peer
     ///
     /// # Panics
-    /// If `peer` is not below 2^53, which is the most that all engines can hold.
+    /// If `peer` is `u64::MAX`, which Loro reserves.
     fn replica(&self, peer: PeerId) -> Box<dyn Replica>;
 
     /// Creates an empty document that several peers edit at any of its versions,

@@ -5,7 +5,7 @@
 //! named `text` and, if the engine has them, the containers of [`Edit`].
 //! Positions and lengths are Unicode scalar values, as in the editing-traces
 //! format. Peer ids are given, never random, so that encoded sizes and
-//! allocation counts repeat exactly.
+//! allocation counts repeat exactly; [`PeerIds`] makes them as wide as random ones.
 //!
 //! Modules depend on each other in one direction: the traits (`engine`,
 //! `replica`) know no adapter, the adapters know only the traits, `registry`
@@ -21,6 +21,7 @@ mod error;
 mod info;
 mod pace;
 pub mod panics;
+mod peer_ids;
 mod registry;
 pub mod replay;
 mod replica;
@@ -34,6 +35,7 @@ pub use engine::Engine;
 pub use error::EngineError;
 pub use info::EngineInfo;
 pub use pace::{HeavyWork, Pace};
+pub use peer_ids::PeerIds;
 pub use registry::{engine, engines};
 pub use replica::{
     Containers, Cursors, DetachedDocument, Difference, Exchange, Export, History, Imported, Moment,

@@ -21,7 +21,7 @@ use std::path::PathBuf;
 
 use syncbench_datasets::{Check, DatasetError, Trace, Txn, runs};
 
-use crate::{Engine, EngineError, PeerId};
+use crate::{Engine, EngineError, PeerId, peer_ids};
 
 pub use stream::UpdateStream;
 
@@ -331,7 +331,7 @@ impl<'a> Steps<'a> {
 /// Returns the peer id of an agent. They are fixed, so that streams are the same in
 /// every run.
 fn peer(agent: usize) -> PeerId {
-    agent as PeerId + 1
+    peer_ids::peer(agent as u64 + 1)
 }
 
 /// Returns true if a txn changes the text: engines make no update of an empty edit.

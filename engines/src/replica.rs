@@ -36,7 +36,8 @@ pub trait Replica: Exchange + Containers + Undo + Cursors {
 
 /// Reading and editing the text of a document.
 pub trait TextDocument {
-    /// Returns the peer that makes this replica's edits.
+    /// Returns the peer that makes this replica's edits: the one that it was
+    /// created for, or its lower bits in an engine with narrower ids.
     fn peer(&self) -> PeerId;
 
     /// Deletes `del` scalar values at `pos`, then inserts `ins` there. Call

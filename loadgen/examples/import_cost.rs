@@ -23,9 +23,8 @@ use loro::LoroDoc;
 use syncbench_engines::{Engine, Loro, PeerId};
 use syncbench_loadgen::load::{self, Inputs};
 use syncbench_loadgen::outcome::Outcome;
-use syncbench_loadgen::plan::{ClientId, Plan, RoomIndex};
+use syncbench_loadgen::plan::{ClientId, Identity, Plan, RoomIndex};
 use syncbench_loadgen::relay::{RelayCommand, broadcast};
-use syncbench_loadgen::room::peer_of;
 use syncbench_loadgen::scenario::{Clients, RelaySettings, RoomClass, Scenario, Workload};
 use syncbench_loadgen::time::clock::thread_cpu;
 use tokio::net::TcpListener;
@@ -62,13 +61,13 @@ fn main() -> Result<(), Failure> {
         workers: 1,
         ..Scenario::default()
     };
-    let plan = Plan::new(&scenario);
+    let (plan, identity) = (Plan::new(&scenario), Identity::new(&scenario));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let (outcome, updates) = runtime.block_on(listen_to_run(scenario, address))?;
     drop(stop);
-    let (imports, bare) = bare_imports(&plan, &updates)?;
+    let (imports, bare) = bare_imports(&plan, &identity, &updates)?;
     report(&outcome, imports, bare);
     Ok(())
 }
@@ -100,8 +99,9 @@ async fn listen_to_run(
     address: SocketAddr,
 ) -> Result<(Outcome, Vec<Update>), Failure> {
     let (forwarded, mut updates) = mpsc::unbounded_channel();
+    let identity = Identity::new(&scenario);
     for room in (0..ROOMS).map(RoomIndex) {
-        let url = format!("ws://{address}/{}", room.name());
+        let url = format!("ws://{address}/{}", identity.room_name(room));
         let (mut socket, _) = connect_async(url).await?;
         let forwarded = forwarded.clone();
         tokio::spawn(async move {
@@ -136,11 +136,15 @@ async fn listen_to_run(
 /// Imports the updates into a document for each client. Returns the number of
 /// imports, and their CPU time in nanoseconds. A client's own updates are imported
 /// without being counted: in the run, they were edits.
-fn bare_imports(plan: &Plan, updates: &[Update]) -> Result<(u64, u64), Failure> {
+fn bare_imports(
+    plan: &Plan,
+    identity: &Identity,
+    updates: &[Update],
+) -> Result<(u64, u64), Failure> {
     let mut rooms: HashMap<RoomIndex, Vec<(PeerId, LoroDoc)>> = HashMap::new();
     for (client, of_client) in (0..).zip(&plan.clients) {
         let documents = rooms.entry(of_client.room).or_default();
-        documents.push((peer_of(ClientId(client)), LoroDoc::new()));
+        documents.push((identity.peer_of(ClientId(client)), LoroDoc::new()));
     }
     let (mut imports, mut cpu) = (0, 0);
     let (began, first) = (Instant::now(), updates.first().map(|update| update.at));

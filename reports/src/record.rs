@@ -115,6 +115,14 @@ pub struct Run {
     pub started_at: String,
     /// Seed of everything random in the run.
     pub seed: u64,
+    /// The run id (kind `load`), which decides peer ids and room names together
+    /// with the seed: a run with the same two repeats exactly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(regex(pattern = r"^[A-Za-z0-9._-]{1,64}$"))
+    )]
+    pub run_id: Option<String>,
     /// The command line, secrets left out.
     pub command: String,
     /// Version of syncbench.
@@ -320,8 +328,9 @@ pub struct ThresholdResult {
 pub struct Convergence {
     /// Rooms checked.
     pub rooms: u64,
-    /// Rooms in which all replicas have equal version vectors and equal
-    /// deep-value hashes, contain every edit sent, and have nothing pending.
+    /// Rooms in which all replicas contain every edit sent and nothing pending,
+    /// and those with equal version vectors have equal deep-value hashes. Without
+    /// strangers in the room, all version vectors are equal.
     pub converged: u64,
     /// Edits sent that some replica of the room does not contain, counted once
     /// per replica.
@@ -338,12 +347,35 @@ pub struct Convergence {
     pub duplicated: u64,
     /// Frames that could not be read or imported.
     pub corrupt: u64,
-    /// Updates with operations of a client that is not in the room.
+    /// Updates with operations of a client of another room of the run.
     #[serde(default)]
     pub leaked: u64,
+    /// Updates with operations of strangers: peers that are neither clients of
+    /// the run nor in its initial document, such as a person's or another run's.
+    #[serde(default)]
+    pub foreign: u64,
+    /// Operations of strangers in the rooms, each counted once.
+    #[serde(default)]
+    pub foreign_operations: u64,
+    /// The strangers, by room and peer (at most 20 are kept).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = 20)))]
+    pub strangers: Vec<Stranger>,
     /// One entry per room that did not converge (at most 100 are kept).
     #[cfg_attr(feature = "schema", schemars(length(max = 100)))]
     pub failures: Vec<ConvergenceFailure>,
+}
+
+/// A peer whose operations were in a room, though it is no client of the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Stranger {
+    /// The room's name, as in its URL.
+    pub room: String,
+    /// The peer id, in decimal.
+    pub peer: String,
+    /// Its operations in the room.
+    pub operations: u64,
 }
 
 /// A room that did not converge.

@@ -2,7 +2,7 @@
 
 use crate::metric;
 use crate::quantity;
-use crate::record::{Counts, Distribution, Machine, Record, Status};
+use crate::record::{Convergence, Counts, Distribution, Machine, Record, Status};
 
 /// A latency metric of a record, with its meaning.
 #[derive(Debug, Clone, PartialEq)]
@@ -238,6 +238,20 @@ pub fn converged(record: &Record) -> Option<String> {
     }
     text.push(')');
     Some(text)
+}
+
+/// The strangers whose operations were in the rooms, the first of them by name;
+/// `None` if there were none.
+pub fn strangers(convergence: &Convergence) -> Option<String> {
+    let first = convergence.strangers.first()?;
+    Some(format!(
+        "{} with {} by peers outside of this run; first: {} by peer {} in {}",
+        quantity::things(convergence.foreign, "update"),
+        quantity::things(convergence.foreign_operations, "operation"),
+        quantity::things(first.operations, "operation"),
+        first.peer,
+        first.room,
+    ))
 }
 
 /// The connections that ended before the run did, with the reasons; `None` if

@@ -12,11 +12,11 @@ use std::time::Duration;
 use syncbench_engines::Loro;
 use syncbench_loadgen::load::LoadError;
 use syncbench_loadgen::scenario::{
-    Arrivals, Phase, ProtocolKind, ReadError, ReplicaKind, SHIPPED, Scenario, Shipped,
+    Arrivals, Phase, ProtocolKind, ReadError, ReplicaKind, RunId, SHIPPED, Scenario, Shipped,
 };
 use syncbench_reports::export::{Exporter, Terminal};
 use syncbench_reports::metric;
-use syncbench_reports::record::{DatasetRef, Status};
+use syncbench_reports::record::{DatasetRef, Run, Status};
 use syncbench_reports::threshold::{self, Threshold};
 
 use execute::{Options, execute};
@@ -127,6 +127,14 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 
+    /// Repeat the peer ids and room names of the run with this id and seed [default: random]
+    #[arg(long, value_name = "ID")]
+    run_id: Option<RunId>,
+
+    /// Beginning of the rooms' names; what follows differs in each run [default: room-]
+    #[arg(long, value_name = "TEXT")]
+    room_prefix: Option<String>,
+
     /// Threads that simulate clients [default: CPUs less one]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
@@ -176,6 +184,7 @@ impl Args {
             ReadError::File(_) => BadInput::new(format!("{name}: {error}")),
             error => BadInput::new(error),
         })?;
+        scenario.run_id = self.run_id.clone().unwrap_or_else(RunId::random);
         scenario.workers = self.workers.map_or(scenario.workers, usize::from);
         Ok(scenario)
     }
@@ -190,6 +199,7 @@ impl Args {
         flags.set("relay.command", self.relay_cmd.clone());
         flags.set("relay.ready_timeout", self.ready_timeout.map(time));
         flags.set_name("relay.protocol", self.protocol);
+        flags.set("relay.room_prefix", self.room_prefix.clone());
         flags.set("relay.insecure", self.insecure.then_some(true));
         flags.set("clients.count", self.clients);
         flags.set("clients.rooms", self.rooms);
@@ -260,7 +270,10 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
         name: trace.name().to_owned(),
         sha256: trace.sha256().to_owned(),
     };
-    let conditions = conditions::of(&Loro, Some(dataset), scenario.seed, settings);
+    let conditions = Run {
+        run_id: Some(scenario.run_id.to_string()),
+        ..conditions::of(&Loro, Some(dataset), scenario.seed, settings)
+    };
     let folder = match &args.output {
         Some(folder) => folder.clone(),
         None => PathBuf::from("target/syncbench").join(&conditions.id),

@@ -80,6 +80,28 @@ fn json_on_stdout_is_the_record_in_the_folder() {
 }
 
 #[test]
+fn a_run_id_repeats_a_run_and_changes_nothing_of_its_schedule() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let run = |id: &[&str]| {
+        let more = [&["--duration", "300ms", "--json"], id].concat();
+        let output = output(&small_run(path, &more));
+        serde_json::from_slice::<Record>(&output.stdout).unwrap()
+    };
+    let [first, again] = [(); 2].map(|()| run(&["--run-id", "mine", "--room-prefix", "load-"]));
+    assert_eq!(first.run.run_id.as_deref(), Some("mine"));
+    assert_eq!(first.run.scenario["room_prefix"], "load-");
+    assert_eq!(again.run.run_id, first.run.run_id);
+    let drawn = [(); 2].map(|()| run(&[]));
+    assert_ne!(drawn[0].run.run_id, drawn[1].run.run_id);
+    let schedules = [&first, &again, &drawn[0], &drawn[1]].map(|record| {
+        let counts = record.counts.as_ref().unwrap();
+        counts.schedule.clone().unwrap()
+    });
+    assert!(schedules.iter().all(|schedule| *schedule == schedules[0]));
+}
+
+#[test]
 fn bad_input_gets_one_message_with_the_mend_and_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let truncated = folder.path().join("truncated.json");
@@ -104,6 +126,12 @@ fn bad_input_gets_one_message_with_the_mend_and_leaves_nothing_behind() {
         ),
         (vec!["--rate".into(), "-1".into()], 2, "--rate"),
         (vec!["--duration".into(), "soon".into()], 2, "10s"),
+        (vec!["--run-id".into(), "a b".into()], 2, "letters"),
+        (
+            vec!["--room-prefix".into(), "a/b".into()],
+            2,
+            "--room-prefix",
+        ),
         (
             vec!["--dataset".into(), "automerge-papre".into()],
             2,

@@ -11,7 +11,7 @@
 //! the same holds for the other containers. So every replica starts from the same first
 //! change, made by an actor of its own that no version vector shows. A counter is the
 //! sequence number of a change, not of a character. Actor ids are the eight bytes of
-//! the peer id.
+//! the peer id and as many again.
 //!
 //! The adapter adds:
 //!
@@ -73,7 +73,7 @@ const NO_WATCHING: &str =
     "Automerge hands out no updates: a client asks for the last change after each commit";
 
 /// The actor of the first change, which all replicas share.
-const ORIGIN: [u8; 8] = [0xff; 8];
+const ORIGIN: [u8; 16] = [0xff; 16];
 
 const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
 const SAVED_DOCUMENT: u8 = 0;
@@ -450,19 +450,25 @@ impl Replica for AutomergeReplica {
     }
 }
 
+/// The actor of a peer: sixteen bytes, as many as Automerge draws itself. They are
+/// the peer id and its complement, which no other actor has.
 fn actor(peer: PeerId) -> ActorId {
-    ActorId::from(peer.to_be_bytes())
+    let halves = [peer.to_be_bytes(), (!peer).to_be_bytes()];
+    ActorId::from(halves.as_flattened())
 }
 
 /// Returns the peer that made a change, and its counter after the change; `None` for
 /// the shared first change.
 fn maker(actor: &ActorId, seq: u64) -> Result<Option<(PeerId, Counter)>, EngineError> {
-    let bytes: [u8; 8] = actor
-        .to_bytes()
-        .try_into()
-        .map_err(|_| foreign("an actor that is not a peer"))?;
+    if actor.to_bytes() == ORIGIN {
+        return Ok(None);
+    }
+    let peer = actor.to_bytes().first_chunk().copied();
+    let peer = peer.map(PeerId::from_be_bytes);
+    let peer = peer.filter(|&peer| *actor == self::actor(peer));
+    let peer = peer.ok_or_else(|| foreign("an actor that is not a peer"))?;
     let seq = Counter::try_from(seq).map_err(|_| foreign("too many changes"))?;
-    Ok((bytes != ORIGIN).then_some((PeerId::from_be_bytes(bytes), seq)))
+    Ok(Some((peer, seq)))
 }
 
 fn known(meta: &ChangeMetadata<'_>) -> Result<Option<Known>, EngineError> {

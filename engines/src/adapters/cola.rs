@@ -40,7 +40,7 @@ const NO_EVENTS: &str = "cola has no subscriptions: each edit is what its call r
 const NO_DIFF: &str = "cola does not know the text";
 const KEPT: &str = "the adapter keeps the edits that cola returned, and sends those again";
 
-/// The number of lower bits of a cola id that hold the peer id.
+/// The number of lower bits of a peer's ids, which are the same in all its lives.
 const PEER_BITS: u32 = 53;
 
 /// The empty document of which all replicas are forks.
@@ -141,9 +141,9 @@ impl Document {
                 deletion.deleted_by()
             }
         };
-        if maker & ((1 << PEER_BITS) - 1) == self.peer {
+        if let Some(life) = life_of(self.peer, maker) {
             self.came_back = true;
-            self.life = self.life.max((maker >> PEER_BITS) - 1);
+            self.life = self.life.max(life);
         }
         Ok(())
     }
@@ -264,7 +264,14 @@ impl Replica for ColaReplica {}
 
 /// Returns cola's id for a peer in one of its lives.
 fn id(peer: PeerId, life: u64) -> u64 {
-    (life + 1) << PEER_BITS | peer
+    (life + 1) << PEER_BITS ^ peer
+}
+
+/// The life in which a peer has the id `maker`; `None` for another peer's id.
+fn life_of(peer: PeerId, maker: u64) -> Option<u64> {
+    let differs = maker ^ peer;
+    let life = (differs >> PEER_BITS).checked_sub(1)?;
+    (differs.trailing_zeros() >= PEER_BITS).then_some(life)
 }
 
 const INSERT: u64 = 0;

@@ -88,7 +88,7 @@ impl Engine for DiamondTypes {
 
     fn replica(&self, peer: PeerId) -> Box<dyn Replica> {
         let mut doc = ListCRDT::new();
-        let agent = doc.get_or_create_agent_id(&peer.to_string());
+        let agent = doc.get_or_create_agent_id(&agent_name(peer));
         Box::new(DiamondReplica {
             doc,
             peer,
@@ -98,6 +98,11 @@ impl Engine for DiamondTypes {
             last: None,
         })
     }
+}
+
+/// The agent of a peer: its id in hexadecimal.
+fn agent_name(peer: PeerId) -> String {
+    format!("{peer:x}")
 }
 
 /// A moment in a replica's history.
@@ -145,7 +150,7 @@ impl DiamondReplica {
                 continue;
             };
             let id = RemoteId {
-                agent: peer.to_string().into(),
+                agent: agent_name(peer).into(),
                 seq: last as usize,
             };
             let time = oplog
@@ -165,8 +170,7 @@ impl DiamondReplica {
         let mut ends: BTreeMap<PeerId, std::ops::Range<Counter>> = BTreeMap::new();
         for span in oplog.iter_mappings_range((start..oplog.len()).into()) {
             let name = oplog.get_agent_name(span.agent);
-            let peer = name
-                .parse()
+            let peer = PeerId::from_str_radix(name, 16)
                 .map_err(|_| EngineError::Import(format!("agent {name:?} is not a peer id")))?;
             let (start, end) = (span.seq_range.start as u32, span.seq_range.end as u32);
             let known = ends.entry(peer).or_insert(start..end);

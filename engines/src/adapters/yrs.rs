@@ -9,6 +9,8 @@
 //!   latter. They equal scalar values as long as no character is beyond U+FFFF. From
 //!   the first such character on (or from the first import whose bytes look like one),
 //!   each splice also reads the text up to its position.
+//! - **Peers** are client ids of 53 bits, as wide as those that Yrs draws itself: the
+//!   lower bits of a peer id.
 //! - **Counters** are clocks: the number of UTF-16 units inserted. A deletion does not
 //!   advance a clock. Deletions travel as a set of deleted clocks: all of them in an
 //!   update for another replica, and only the new ones in the update of a commit. So
@@ -53,6 +55,9 @@ use crate::{
     HeavyWork, Imported, OpRange, Pace, PeerId, Replica, Span, TextDocument, Undo, VersionVector,
     Versioned,
 };
+
+/// The width of client ids.
+const CLIENT_BITS: u32 = 53;
 
 /// Yrs in one of its modes.
 #[derive(Debug, Clone, Copy)]
@@ -167,7 +172,7 @@ impl Engine for Yrs {
     }
 
     fn replica(&self, peer: PeerId) -> Box<dyn Replica> {
-        let client = ClientID::new(peer);
+        let client = client_of(peer);
         let mut options = Options::with_guid_and_client_id("syncbench".into(), client);
         options.offset_kind = OffsetKind::Utf16;
         options.skip_gc = self.skip_gc;
@@ -189,6 +194,11 @@ impl Engine for Yrs {
             undo: None,
         })
     }
+}
+
+/// Returns the client id of a peer.
+fn client_of(peer: PeerId) -> ClientID {
+    ClientID::new(peer & ((1 << CLIENT_BITS) - 1))
 }
 
 /// A change that the next commit applies.
@@ -383,12 +393,12 @@ impl Exchange for YrsReplica {
             Export::Updates { since } => {
                 let known: StateVector = since
                     .iter()
-                    .map(|(peer, end)| (ClientID::new(peer), end))
+                    .map(|(peer, end)| (client_of(peer), end))
                     .collect();
                 Ok(self.encode_since(&known))
             }
             Export::Range(OpRange { peer, counters }) => match &self.last {
-                Some((made, update)) if peer == self.peer() && counters == *made => {
+                Some((made, update)) if client_of(peer) == self.client && counters == *made => {
                     Ok(update.clone())
                 }
                 _ => Err(EngineError::Unsupported(NO_RANGE)),

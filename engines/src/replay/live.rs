@@ -83,7 +83,7 @@ impl Live {
             return Ok(());
         }
         let range = OpRange {
-            peer: peer(agent),
+            peer: own.replica.peer(),
             counters: start..own.replica.own_counter(),
         };
         let bytes = own.replica.export(Export::Range(range)).map_err(failed)?;

@@ -11,7 +11,7 @@ const MAGIC: &[u8; 8] = b"SBUPDAT1";
 
 /// A part of the names of cached streams. Change it if an adapter makes different
 /// updates of the same edits, for example because it starts from another document.
-const EDITION: u32 = 2;
+const EDITION: u32 = 3;
 
 /// The updates of a trace in causal order, each with the agent that sent it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -5,12 +5,13 @@ use std::rc::Rc;
 
 use super::subject::{Document, TAIL};
 use super::{Form, Input, Outcome, Prepared, Subject, Workload, WorkloadError, check, timed};
+use crate::peer_ids::peer;
 use crate::{
     Capabilities, Capability, Engine, EngineError, Export, Imported, PeerId, Replica, VersionVector,
 };
 
 /// The peer that loads the document.
-const HOLDER: PeerId = 2;
+const HOLDER: PeerId = peer(2);
 
 /// The start of the history of a shallow document that is to serve peers that are
 /// behind, in per cent of the txns.
@@ -165,7 +166,7 @@ fn compact(form: Form, cycles: usize, subject: &Subject) -> Prepared<'_> {
 /// Checks that stored bytes load into the document of the whole trace.
 fn holds_all(stored: &[u8], subject: &Subject) -> Result<Outcome, WorkloadError> {
     let whole = subject.whole()?;
-    let mut copy = subject.engine().replica(HOLDER + 1);
+    let mut copy = subject.engine().replica(peer(3));
     copy.import(stored)?;
     check::shows(&*copy, &whole.version, &whole.text)?;
     Ok(Outcome {
@@ -240,7 +241,7 @@ fn serve(stored: Vec<u8>, subject: &Subject) -> Prepared<'_> {
     }
     let engine = subject.engine();
     let known = subject.txns() * PEER_HAS / 100;
-    let peer = subject.document(known)?;
+    let base = subject.document(known)?;
     timed(
         Service {
             replica: engine.replica(HOLDER),
@@ -249,14 +250,14 @@ fn serve(stored: Vec<u8>, subject: &Subject) -> Prepared<'_> {
         },
         move |state| {
             state.imports.load(&mut *state.replica, &stored)?;
-            let since = &peer.version;
+            let since = &base.version;
             state.sent = state.replica.export(Export::Updates { since })?;
             Ok(())
         },
         move |state| {
             state.imports.verify()?;
             let whole = subject.whole()?;
-            let mut receiver = subject.replica(HOLDER + 1, known, Form::Updates)?;
+            let mut receiver = subject.replica(peer(3), known, Form::Updates)?;
             let imported = receiver.import(&state.sent)?;
             check::brought_all(&imported, engine.capabilities())?;
             loaded(&*receiver, &whole, state.sent.len())
@@ -277,7 +278,7 @@ fn example(form: Form, subject: &Subject) -> Prepared<'_> {
             Ok(())
         },
         move |(replica, stored)| {
-            let mut copy = engine.replica(HOLDER + 1);
+            let mut copy = engine.replica(peer(3));
             copy.import(stored)?;
             let text = EXAMPLE_TEXT.repeat(EXAMPLE_INSERTS as usize);
             check::same_text(&copy.text(), &text)?;
@@ -291,7 +292,7 @@ fn example(form: Form, subject: &Subject) -> Prepared<'_> {
 }
 
 fn written_example(engine: &dyn Engine) -> Result<Vec<u8>, WorkloadError> {
-    let mut replica = engine.replica(1);
+    let mut replica = engine.replica(peer(1));
     for _ in 0..EXAMPLE_INSERTS {
         replica.splice(0, 0, EXAMPLE_TEXT)?;
     }

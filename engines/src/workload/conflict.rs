@@ -16,6 +16,7 @@ use super::commit::commit;
 use super::repetition::{Prepared, timed};
 use super::subject::WRITER;
 use super::{Form, Input, Outcome, Size, Subject, Workload, WorkloadError, check};
+use crate::peer_ids::peer;
 use crate::{
     Capability, Edit, Engine, EngineError, HeavyWork, Imported, PeerId, Replica, StateHash, Value,
     VersionVector,
@@ -39,7 +40,7 @@ const FEWER: [u64; 4] = [48, 96, 192, 385];
 /// The number of characters in the initial documents of B2.
 const BASE: usize = 100;
 
-const READER: PeerId = 2;
+const READER: PeerId = peer(2);
 
 pub fn workloads(size: Size) -> Vec<Workload> {
     let (n, clients) = match size {
@@ -197,7 +198,7 @@ fn many_writers(variant: impl Into<String>, clients: u64, edit: ClientEdit) -> W
     let name = variant.clone();
     let row = Workload::new(Input::Synthetic, variant, move |subject| {
         let clients = subject.cached(&name, || Clients::new(subject.engine(), clients, edit))?;
-        let mut reader = subject.engine().replica(1);
+        let mut reader = subject.engine().replica(peer(1));
         commit(&mut *reader, |reader| edit(reader, 0))?;
         let state = Reader { reader, clients };
         timed(state, Reader::run, Reader::check)
@@ -225,10 +226,10 @@ impl Clients {
     fn new(engine: &dyn Engine, clients: u64, edit: ClientEdit) -> Result<Self, WorkloadError> {
         let mut updates = Vec::new();
         for i in 0..clients {
-            let mut client = engine.replica(i + 1);
+            let mut client = engine.replica(peer(i + 1));
             updates.push(commit(&mut *client, |client| edit(client, i))?);
         }
-        let mut reference = engine.replica(clients + 1);
+        let mut reference = engine.replica(peer(clients + 1));
         let reversed: Vec<_> = updates.iter().rev().map(Vec::as_slice).collect();
         match engine.capabilities().has(Capability::Batch) {
             true => drop(reference.import_batch(&reversed)?),

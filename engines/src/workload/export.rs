@@ -6,10 +6,11 @@
 use std::fmt;
 
 use super::{Form, Input, Outcome, Prepared, Repetition, Subject, Workload, WorkloadError, check};
+use crate::peer_ids::peer;
 use crate::{Capability, EngineError, Export, PeerId, Replica, VersionVector};
 
 /// The peer that holds the document.
-const HOLDER: PeerId = 2;
+const HOLDER: PeerId = peer(2);
 
 pub fn workloads() -> Vec<Workload> {
     let kinds = [
@@ -148,7 +149,7 @@ impl Repetition for Save<'_> {
             true => self.txns,
             false => 0,
         };
-        let mut receiver = self.subject.replica(HOLDER + 1, known, Form::Updates)?;
+        let mut receiver = self.subject.replica(peer(3), known, Form::Updates)?;
         let imported = receiver.import(&self.exported)?;
         check::brought_all(&imported, self.subject.engine().capabilities())?;
         if let What::ShallowAt(_) = self.what {

@@ -1,10 +1,11 @@
 //! Time travel: reading, copying, undoing and editing the past.
 
 use super::{Form, Input, Outcome, Prepared, Subject, Workload, WorkloadError, check, timed};
+use crate::peer_ids::peer;
 use crate::{Capability, EngineError, History, Moment, PeerId, Replica};
 
 /// The peer that holds the document.
-const HOLDER: PeerId = 2;
+const HOLDER: PeerId = peer(2);
 
 /// The number of edits that are made in the past.
 const EDITS: usize = 100;
@@ -95,7 +96,7 @@ fn fork(subject: &Subject) -> Prepared<'_> {
     timed(
         (replica, None),
         |(replica, copy)| {
-            *copy = Some(past(&mut **replica)?.fork(HOLDER + 1)?);
+            *copy = Some(past(&mut **replica)?.fork(peer(3))?);
             Ok(())
         },
         |(replica, copy)| {
@@ -110,7 +111,7 @@ fn fork_at(subject: &Subject) -> Prepared<'_> {
     timed(
         (replica, moment, None),
         |(replica, moment, copy)| {
-            *copy = Some(past(&mut **replica)?.fork_at(moment, HOLDER + 1)?);
+            *copy = Some(past(&mut **replica)?.fork_at(moment, peer(3))?);
             Ok(())
         },
         |(_, _, copy)| {
@@ -136,7 +137,7 @@ fn diff(subject: &Subject) -> Prepared<'_> {
             let difference = difference
                 .take()
                 .ok_or_else(|| check::wrong("no difference"))?;
-            let mut other = subject.replica(HOLDER + 1, txns(THEN, subject), Form::Updates)?;
+            let mut other = subject.replica(peer(3), txns(THEN, subject), Form::Updates)?;
             past(&mut *other)?.apply_diff(difference)?;
             shows_txns(&*other, 100, subject)
         },
@@ -147,7 +148,7 @@ fn apply_diff(subject: &Subject) -> Prepared<'_> {
     let (mut replica, then) = holder(THEN, subject)?;
     let now = past(&mut *replica)?.moment(&subject.whole()?.version)?;
     let difference = past(&mut *replica)?.diff(&then, &now)?;
-    let other = subject.replica(HOLDER + 1, txns(THEN, subject), Form::Updates)?;
+    let other = subject.replica(peer(3), txns(THEN, subject), Form::Updates)?;
     timed(
         (other, Some(difference)),
         |(other, difference)| match difference.take() {
@@ -164,7 +165,7 @@ fn revert(subject: &Subject) -> Prepared<'_> {
         |(replica, moment)| past(&mut **replica)?.revert_to(moment),
         |(replica, _)| {
             // The change is made by new edits, so that it reaches other replicas.
-            let mut other = subject.replica(HOLDER + 1, subject.txns(), Form::Updates)?;
+            let mut other = subject.replica(peer(3), subject.txns(), Form::Updates)?;
             other.import(&Form::Updates.export(&mut **replica)?)?;
             check::same(&**replica, &*other, 0)?;
             shows_txns(&**replica, THEN, subject)
@@ -191,7 +192,7 @@ fn edit_in_the_past(subject: &Subject) -> Prepared<'_> {
                     "the edits of the past are not in the latest text",
                 ));
             }
-            let mut other = subject.replica(HOLDER + 1, subject.txns(), Form::Updates)?;
+            let mut other = subject.replica(peer(3), subject.txns(), Form::Updates)?;
             other.import(&Form::Updates.export(&mut **replica)?)?;
             check::same(&**replica, &*other, 0)
         },

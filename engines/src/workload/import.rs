@@ -10,10 +10,11 @@ use std::rc::Rc;
 
 use super::subject::Document;
 use super::{Form, Input, Outcome, Prepared, Repetition, Subject, Workload, WorkloadError, check};
+use crate::peer_ids::peer;
 use crate::{EngineError, HeavyWork, Imported, PeerId, Replica};
 
 /// The peer that opens the document.
-const READER: PeerId = 2;
+const READER: PeerId = peer(2);
 
 /// The text that the first edit types at the start of the text.
 const FIRST_EDIT: &str = "Hello world!";
@@ -116,7 +117,7 @@ impl Repetition for Opening<'_> {
             let bytes = self.document.bytes(self.form)?.len();
             return Ok(Outcome::new(bytes, self.replica.state_hash()));
         }
-        let mut copy = self.subject.engine().replica(READER + 1);
+        let mut copy = self.subject.engine().replica(peer(3));
         copy.import(&self.exported)?;
         check::same(&*self.replica, &*copy, self.exported.len())
     }

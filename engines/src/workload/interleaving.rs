@@ -6,7 +6,8 @@
 use super::commit::commit;
 use super::repetition::{Prepared, timed};
 use super::{Input, Outcome, Subject, Workload, WorkloadError, check};
-use crate::{Capability, Edit, EngineError, NodeId, PeerId, Replica, Span, Value};
+use crate::peer_ids::peer;
+use crate::{Capability, Edit, EngineError, NodeId, Replica, Span, Value};
 
 pub fn workloads() -> Vec<Workload> {
     vec![
@@ -56,8 +57,9 @@ impl Meeting {
         base: impl FnOnce(&mut dyn Replica) -> Result<(), EngineError>,
         edits: &Edits<'_>,
     ) -> Result<Self, WorkloadError> {
-        let peers = 1..=count as PeerId;
-        let mut replicas: Vec<_> = peers.map(|peer| subject.engine().replica(peer)).collect();
+        let numbers = 1..=count as u64;
+        let replicas = numbers.map(|number| subject.engine().replica(peer(number)));
+        let mut replicas: Vec<_> = replicas.collect();
         let start = commit(&mut *replicas[0], base)?;
         for replica in &mut replicas[1..] {
             replica.import(&start)?;
@@ -68,7 +70,7 @@ impl Meeting {
         Ok(Self { replicas, updates })
     }
 
-    /// Sends every replica the edits of all others, in the order of peers.
+    /// Sends every replica the edits of all others, in the order of their numbers.
     fn exchange(&mut self) -> Result<(), EngineError> {
         for (to, replica) in self.replicas.iter_mut().enumerate() {
             let others = self.updates.iter().enumerate();
@@ -232,10 +234,10 @@ fn move_nodes(subject: &Subject) -> Prepared<'_> {
         Ok(())
     };
     // The ids of the nodes are known once the first replica has created them.
-    let mut first = subject.engine().replica(1);
+    let mut first = subject.engine().replica(peer(1));
     let start = commit(&mut *first, base)?;
     let (a, b) = (nodes[0], nodes[1]);
-    let mut second = subject.engine().replica(2);
+    let mut second = subject.engine().replica(peer(2));
     second.import(&start)?;
     let updates = vec![
         vec![commit(&mut *first, |first| first.tree_move(a, Some(b)))?],

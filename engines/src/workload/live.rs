@@ -18,8 +18,9 @@ use rand::{RngExt, SeedableRng};
 
 use super::repetition::timed;
 use super::{Input, Outcome, Prepared, Subject, Workload, WorkloadError, check};
+use crate::peer_ids::peer;
 use crate::{
-    Capabilities, Capability, Edit, Engine, EngineError, Export, OpRange, PeerId, Replica, Value,
+    Capabilities, Capability, Edit, Engine, EngineError, Export, OpRange, Replica, Value,
     VersionVector,
 };
 
@@ -199,8 +200,8 @@ impl Session {
     }
 
     fn fresh(self, engine: &dyn Engine) -> Vec<Box<dyn Replica>> {
-        let peers = 1..=self.replicas as PeerId;
-        peers.map(|peer| engine.replica(peer)).collect()
+        let numbers = 1..=self.replicas as u64;
+        numbers.map(|number| engine.replica(peer(number))).collect()
     }
 
     /// Makes every replica's edits of a round. They depend on the number of the round

@@ -1,10 +1,11 @@
 //! Typing: a whole trace as local edits in an empty replica.
 
 use super::{Form, Input, Outcome, Prepared, Subject, Workload, WorkloadError, check, timed};
+use crate::peer_ids::peer;
 use crate::{Capability, Engine, EngineError, HeavyWork, PeerId, Replica};
 
 /// The peer that types.
-const TYPIST: PeerId = 1;
+const TYPIST: PeerId = peer(1);
 
 pub fn workloads() -> Vec<Workload> {
     let rows = [Commits::Txns, Commits::One].into_iter();
@@ -69,7 +70,7 @@ fn typed(commits: Commits, subject: &Subject) -> Prepared<'_> {
 fn verify(replica: &mut dyn Replica, subject: &Subject) -> Result<Outcome, WorkloadError> {
     check::same_text(&replica.text(), subject.trace()?.end_content())?;
     let saved = most_complete(replica, subject.engine())?;
-    let mut copy = subject.engine().replica(TYPIST + 1);
+    let mut copy = subject.engine().replica(peer(2));
     copy.import(&saved)?;
     let outcome = check::same(&*replica, &*copy, 0)?;
     Ok(Outcome {

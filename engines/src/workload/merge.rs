@@ -9,13 +9,14 @@ use std::rc::Rc;
 use super::repetition::timed;
 use super::subject::{Document, TAIL, WRITER};
 use super::{Form, Input, Outcome, Prepared, Repetition, Subject, Workload, WorkloadError, check};
+use crate::peer_ids::peer;
 use crate::{
     Capabilities, Capability, EngineError, Export, HeavyWork, Imported, PeerId, Replica,
     VersionVector,
 };
 
 /// The peer that receives, and edits on its own side.
-const RECEIVER: PeerId = 2;
+const RECEIVER: PeerId = peer(2);
 
 /// The numbers of edits on each of two branches.
 pub(super) const DIVERGED: [usize; 4] = [10, 100, 1000, 10_000];
@@ -307,7 +308,7 @@ impl Repetition for Arrival<'_> {
     fn check(&mut self) -> Result<Outcome, WorkloadError> {
         check::brought_all(&self.imported, self.subject.engine().capabilities())?;
         let all = self.subject.txns();
-        let mut reference = self.subject.replica(RECEIVER + 1, all, Form::Updates)?;
+        let mut reference = self.subject.replica(peer(3), all, Form::Updates)?;
         reference.import(&self.own)?;
         check::same(&*self.replica, &*reference, self.arriving.len())
     }

@@ -12,10 +12,11 @@ use syncbench_datasets::{Patch, Trace};
 use super::check;
 use super::data::{Data, Input, StoredDocument};
 use super::error::WorkloadError;
+use crate::peer_ids::peer;
 use crate::{Capability, Engine, EngineError, Export, OpRange, PeerId, Replica, VersionVector};
 
 /// The peer that wrote the trace.
-pub(super) const WRITER: PeerId = 1;
+pub(super) const WRITER: PeerId = peer(1);
 
 /// The number of txns at the end of a trace, for rows that are about its end.
 pub(super) const TAIL: usize = 1000;
@@ -290,8 +291,7 @@ impl Subject {
         for txn in start..self.txns() {
             let start = writer.own_counter();
             self.play(&mut *writer, txn..txn + 1)?;
-            let counters = start..writer.own_counter();
-            let peer = WRITER;
+            let (peer, counters) = (writer.peer(), start..writer.own_counter());
             updates.push(writer.export(Export::Range(OpRange { peer, counters }))?);
         }
         let updates: Rc<[Vec<u8>]> = updates.into();

@@ -8,12 +8,13 @@ use super::merge::{DIVERGED, Delivery, QUADRATIC, batch, branches};
 use super::repetition::timed;
 use super::subject::{TAIL, WRITER};
 use super::{Form, Input, Outcome, Prepared, Subject, Workload, WorkloadError, check};
+use crate::peer_ids::peer;
 use crate::{
     Capability, EngineError, Export, HeavyWork, Imported, OpRange, PeerId, Replica, VersionVector,
 };
 
 /// The peer that receives.
-const RECEIVER: PeerId = 2;
+const RECEIVER: PeerId = peer(2);
 
 /// The number of states of a text field that a client sees.
 const KEYSTROKES: usize = 10;

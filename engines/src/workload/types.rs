@@ -14,9 +14,8 @@ use rand::{RngExt, SeedableRng};
 use super::commit::commit;
 use super::repetition::timed;
 use super::{Input, Prepared, Subject, Workload, WorkloadError, check};
-use crate::{
-    Capability, Edit, EngineError, Export, HeavyWork, Imported, NodeId, PeerId, Replica, Value,
-};
+use crate::peer_ids::peer;
+use crate::{Capability, Edit, EngineError, Export, HeavyWork, Imported, NodeId, Replica, Value};
 
 /// The number of edits that are timed, in one commit; in a merge, on each side.
 const EDITS: usize = 1000;
@@ -150,14 +149,16 @@ impl Kind {
         Ok(nodes)
     }
 
-    /// Makes one edit in a document that was filled to `size` and edited `done` times.
+    /// Makes one edit in a document that was filled to its size and edited `done` times by
+    /// the writer of `part`.
     fn edit(
         self,
         replica: &mut dyn Replica,
         rng: &mut Xoshiro256PlusPlus,
-        base: &Base,
+        part: Part<'_>,
         done: usize,
     ) -> Result<(), EngineError> {
+        let Part { writer, base } = part;
         let size = base.size;
         match self {
             Self::RichText => {
@@ -193,7 +194,7 @@ impl Kind {
                 replica.edit(&Edit::MapSet { key, value })
             }
             Self::Nested => {
-                let key = &format!("{}-{done}", replica.peer());
+                let key = &format!("{writer}-{done}");
                 let tags = [Value::Str("one"), Value::Str("two"), Value::Int(3)];
                 let fields = [
                     ("title", Value::Text("a title that can be edited")),
@@ -222,10 +223,19 @@ impl Kind {
     }
 
     /// Makes all edits of a replica.
-    fn edits(self, replica: &mut dyn Replica, base: &Base) -> Result<(), EngineError> {
-        let mut rng = Xoshiro256PlusPlus::seed_from_u64(replica.peer());
-        (0..EDITS).try_for_each(|done| self.edit(replica, &mut rng, base, done))
+    fn edits(self, replica: &mut dyn Replica, part: Part<'_>) -> Result<(), EngineError> {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(part.writer);
+        (0..EDITS).try_for_each(|done| self.edit(replica, &mut rng, part, done))
     }
+}
+
+/// One writer's part in a row.
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    /// The number of its replica, which its edits follow from: its peer id is
+    /// not the same in every engine.
+    writer: u64,
+    base: &'a Base,
 }
 
 /// The document that a row starts from.
@@ -242,7 +252,7 @@ impl Base {
         subject: &Subject,
     ) -> Result<std::rc::Rc<Self>, WorkloadError> {
         subject.cached(&format!("types/{}/{size}", kind.name()), || {
-            let mut replica = subject.engine().replica(1);
+            let mut replica = subject.engine().replica(peer(1));
             let mut nodes = Vec::new();
             let update = commit(&mut *replica, |replica| {
                 nodes = kind.fill(replica, size)?;
@@ -256,9 +266,9 @@ impl Base {
         })
     }
 
-    /// Returns a replica that holds the document and has decoded all of it.
-    fn replica(&self, subject: &Subject, peer: PeerId) -> Result<Box<dyn Replica>, EngineError> {
-        let mut replica = subject.engine().replica(peer);
+    /// Returns replica `number`, which holds the document and has decoded all of it.
+    fn replica(&self, subject: &Subject, number: u64) -> Result<Box<dyn Replica>, EngineError> {
+        let mut replica = subject.engine().replica(peer(number));
         replica.import(&self.update)?;
         Ok(replica)
     }
@@ -274,7 +284,11 @@ fn local(kind: Kind, size: usize, subject: &Subject) -> Prepared<'_> {
     timed(
         replica,
         move |replica| {
-            kind.edits(&mut **replica, &edited)?;
+            let part = Part {
+                writer: 2,
+                base: &edited,
+            };
+            kind.edits(&mut **replica, part)?;
             replica.commit();
             Ok(())
         },
@@ -299,10 +313,13 @@ fn merge(kind: Kind, size: usize, subject: &Subject) -> Prepared<'_> {
     let base = Base::cached(kind, size, subject)?;
     let mut replicas = [base.replica(subject, 2)?, base.replica(subject, 3)?];
     let mut updates = Vec::new();
-    for replica in &mut replicas {
-        updates.push(commit(&mut **replica, |replica| {
-            kind.edits(replica, &base)
-        })?);
+    for (writer, replica) in (2..).zip(&mut replicas) {
+        let part = Part {
+            writer,
+            base: &base,
+        };
+        let update = commit(&mut **replica, |replica| kind.edits(replica, part))?;
+        updates.push(update);
     }
     let bytes = updates.iter().map(Vec::len).sum();
     let capabilities = subject.engine().capabilities();

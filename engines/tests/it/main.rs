@@ -9,6 +9,7 @@ mod containers;
 mod contract;
 mod exports;
 mod history;
+mod peers;
 mod replay;
 mod stored;
 mod workloads;

@@ -25,6 +25,7 @@ pub fn so_far(layout: &Layout, total: &Metrics, last: &Row, run: Run) -> Record 
             duplicated: total.duplicated,
             corrupt: total.corrupt,
             leaked: total.leaked,
+            foreign: total.foreign,
             ..Convergence::default()
         }),
         counts: Some(Counts {

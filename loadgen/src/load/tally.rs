@@ -224,7 +224,7 @@ fn recorded(ended: room::EndedRoom) -> (EndedRoom, Option<Attachment>) {
     });
     let ended = EndedRoom {
         at_ns: ended.at,
-        room: ended.room.name(),
+        room: ended.name,
         reason: ended.reason,
         artifact: attachment.as_ref().map(|file| file.name.clone()),
     };

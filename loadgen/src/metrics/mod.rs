@@ -219,8 +219,11 @@ metrics! {
         duplicated,
         /// Messages that could not be read or imported.
         corrupt,
-        /// Updates with operations of a client that is not in the room.
+        /// Updates with operations of a client of another room.
         leaked,
+        /// Updates with operations of strangers: of peers that this run does not
+        /// have.
+        foreign,
         /// Edits whose writers left for good before they could be sent.
         never_sent,
         /// Presence messages sent.

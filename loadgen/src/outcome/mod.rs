@@ -145,6 +145,7 @@ impl Outcome {
         self.convergence.duplicated = total.duplicated;
         self.convergence.corrupt = total.corrupt;
         self.convergence.leaked = total.leaked;
+        self.convergence.foreign = total.foreign;
         self.scheduled = total.sent + total.skipped + self.unsent;
         self.course.workers.edit_cpu_ns = total.edit_cpu;
         self.course.workers.import_cpu_ns = total.import_cpu;

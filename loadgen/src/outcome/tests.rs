@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use syncbench_reports::record::{Convergence, ConvergenceFailure, Record, Run, Status};
+use syncbench_reports::record::{Convergence, ConvergenceFailure, Record, Run, Status, Stranger};
 
 use super::*;
 use crate::client::disconnect::{Disconnect, LostConnection};
@@ -25,6 +25,7 @@ fn events(worker: usize, samples: &[(Nanos, Nanos)]) -> Vec<WorkerEvent> {
             metrics.duplicated += latency & 1;
             metrics.corrupt += latency >> 1 & 1;
             metrics.leaked += latency >> 2 & 1;
+            metrics.foreign += latency >> 3 & 1;
             metrics.edit_cpu += lag;
             metrics.import_cpu += latency;
             metrics.error(["closed", "reset"][worker % 2]);
@@ -57,6 +58,8 @@ fn events(worker: usize, samples: &[(Nanos, Nanos)]) -> Vec<WorkerEvent> {
             converged: 1,
             lost: worker as u64,
             failures: (0..60).map(|room| failure(worker + 5 * room)).collect(),
+            foreign_operations: 15,
+            strangers: (0..15).map(|room| stranger(worker + 5 * room)).collect(),
             ..Convergence::default()
         },
         busy: 1_000 * samples.len() as Nanos,
@@ -86,8 +89,17 @@ fn ended(room: u32) -> EndedRoom {
     EndedRoom {
         at: Nanos::from(room % 7),
         room: RoomIndex(room),
+        name: format!("room-{room}"),
         reason: "loro panicked".to_owned(),
         update: room.is_multiple_of(2).then(|| vec![room as u8]),
+    }
+}
+
+fn stranger(room: usize) -> Stranger {
+    Stranger {
+        room: format!("room-{room}"),
+        peer: "81985529216486895".to_owned(),
+        operations: 1,
     }
 }
 
@@ -174,6 +186,16 @@ fn what_goes_wrong_in_any_process_is_in_the_verdict_on_all() {
     sum.merge(broken.clone()).unwrap();
     assert_eq!(sum.verdict(), broken.verdict());
     assert_eq!(sum.verdict().status, Status::NotConverged);
+}
+
+#[test]
+fn what_strangers_send_is_counted_and_no_fault() {
+    let mut outcome = outcome(&[]);
+    outcome.total.foreign = 3;
+    outcome.count_from_total();
+    assert_eq!(outcome.convergence.foreign, 3);
+    assert_eq!(outcome.verdict().status, Status::Ok);
+    assert!(outcome.verdict().reasons.is_empty());
 }
 
 #[test]

@@ -27,10 +27,3 @@ impl fmt::Display for ClientId {
         self.0.fmt(f)
     }
 }
-
-impl RoomIndex {
-    /// The room's name, as in its URL.
-    pub fn name(self) -> String {
-        format!("room-{}", self.0)
-    }
-}

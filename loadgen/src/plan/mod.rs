@@ -2,6 +2,7 @@
 //! the outages of its link. It follows from the scenario and its seed
 //! alone, so that it is the same in every run and in every shard.
 
+mod identity;
 mod ids;
 
 use std::ops::Range;
@@ -13,6 +14,7 @@ use crate::scenario::ReplicaKind;
 use crate::scenario::{LinkClass, LinkFault, LinkFaultKind, Scenario, Verify};
 use crate::time::clock::Nanos;
 
+pub use identity::Identity;
 pub use ids::{ClientId, RoomIndex};
 
 /// The number of full replicas in each room where the others are light and

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use syncbench_datasets::Trace;
 use syncbench_engines::{Engine, OpRange, VersionVector};
 
-use crate::plan::{Plan, RoomIndex};
+use crate::plan::{Identity, Plan, RoomIndex};
 use crate::scenario::Scenario;
 use crate::time::clock::Nanos;
 
@@ -16,6 +16,8 @@ pub struct RoomContext {
     pub scenario: Arc<Scenario>,
     /// The plan: which client is in which room, and when.
     pub plan: Arc<Plan>,
+    /// The peers of the clients and the names of the rooms.
+    pub identity: Identity,
     /// The trace that the writers type.
     pub trace: Arc<Trace>,
     /// The engine that the replicas belong to.

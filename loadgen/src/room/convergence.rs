@@ -1,14 +1,18 @@
-//! Convergence, proved at the end of a run: equal version vectors and equal
-//! state in every replica of a room, every edit sent contained, nothing
-//! pending.
+//! Convergence, proved at the end of a run: every replica of a room contains
+//! every edit sent, nothing that only this run could have made and did not, and
+//! has nothing pending; and those with equal version vectors have equal state.
+//!
+//! Operations of strangers are counted and named. Nobody knows when they were
+//! sent, so that a replica may lack some, or have some pending.
 
-use std::collections::HashMap;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashMap};
 
 use syncbench_engines::{Counter, OpRange, PeerId, StateHash, VersionVector};
-use syncbench_reports::record::{Convergence, ConvergenceFailure};
+use syncbench_reports::record::{Convergence, ConvergenceFailure, Stranger};
 
-use crate::room::Room;
 use crate::room::present::PresentMember;
+use crate::room::{Origin, Room};
 
 /// The number of failures kept with their details.
 const KEPT_FAILURES: usize = 100;
@@ -23,6 +27,9 @@ pub fn check(room: &Room, total: &mut Convergence) {
     total.lost += findings.lost;
     total.lost_by_absence += findings.lost_by_absence;
     total.compared += findings.compared;
+    let foreign = room.strangers().iter().map(|(_, end)| u64::from(end));
+    total.foreign_operations += foreign.sum::<u64>();
+    add_strangers(total, strangers(room));
     match findings.failure(room) {
         None => total.converged += 1,
         Some(failure) if total.failures.len() < KEPT_FAILURES => total.failures.push(failure),
@@ -38,13 +45,39 @@ pub fn add(total: &mut Convergence, other: Convergence) {
     total.lost += other.lost;
     total.lost_by_absence += other.lost_by_absence;
     total.compared += other.compared;
+    total.foreign_operations += other.foreign_operations;
+    add_strangers(total, other.strangers);
     total.failures.extend(other.failures);
-    // The length first, so that `room-2` comes before `room-10`.
-    total.failures.sort_by(|one, other| {
-        let lengths = one.room.len().cmp(&other.room.len());
-        lengths.then_with(|| one.room.cmp(&other.room))
-    });
+    total
+        .failures
+        .sort_by(|one, other| by_room(&one.room, &other.room));
     total.failures.truncate(KEPT_FAILURES);
+}
+
+/// Orders names of rooms: the length first, so that `room-2` comes before
+/// `room-10`.
+fn by_room(one: &str, other: &str) -> Ordering {
+    one.len().cmp(&other.len()).then_with(|| one.cmp(other))
+}
+
+/// The strangers that a room has operations of.
+fn strangers(room: &Room) -> Vec<Stranger> {
+    let strangers = room.strangers().iter().map(|(peer, end)| Stranger {
+        room: room.name(),
+        peer: peer.to_string(),
+        operations: u64::from(end),
+    });
+    strangers.collect()
+}
+
+/// Keeps the names of the first strangers.
+fn add_strangers(total: &mut Convergence, strangers: Vec<Stranger>) {
+    total.strangers.extend(strangers);
+    let by_name = |one: &Stranger, other: &Stranger| {
+        by_room(&one.room, &other.room).then_with(|| one.peer.cmp(&other.peer))
+    };
+    total.strangers.sort_by(by_name);
+    total.strangers.truncate(KEPT_NAMES);
 }
 
 /// The faults found in a room, by slot of the replica.
@@ -57,7 +90,8 @@ struct Findings {
     /// alone.
     compared: u64,
     lacking: Vec<(usize, Vec<OpRange>)>,
-    foreign: Vec<(usize, Vec<OpRange>)>,
+    /// Operations of this run's clients that cannot be in the room.
+    misplaced: Vec<(usize, Vec<OpRange>)>,
     pending: Vec<usize>,
     differing: Vec<usize>,
 }
@@ -69,7 +103,13 @@ impl Findings {
         let made = with_initial(room, room.created());
         for (slot, present) in present(room) {
             let has = present.doc.version_vector();
-            let (lacks, extra) = (sent.missing_from(&has), has.missing_from(&made));
+            let (lacks, mut extra) = (sent.missing_from(&has), has.missing_from(&made));
+            extra.retain(|range| room.origin_of(range) != Origin::Stranger);
+            // What a stranger's operations wait for may never be sent here.
+            let may_wait = lacks.is_empty() && !room.strangers().is_empty();
+            if present.doc.has_pending() && !may_wait {
+                findings.pending.push(slot);
+            }
             if !lacks.is_empty() {
                 let lost = lost(room, slot, &has);
                 findings.lost += lost;
@@ -79,13 +119,10 @@ impl Findings {
                 findings.lacking.push((slot, lacks));
             }
             if !extra.is_empty() {
-                findings.foreign.push((slot, extra));
-            }
-            if present.doc.has_pending() {
-                findings.pending.push(slot);
+                findings.misplaced.push((slot, extra));
             }
         }
-        if findings.lacking.is_empty() && findings.foreign.is_empty() {
+        if findings.lacking.is_empty() && findings.misplaced.is_empty() {
             let (compared, differing) = differing(room);
             findings.compared = compared;
             findings.differing = differing;
@@ -103,10 +140,11 @@ impl Findings {
                 count(self.lacking.len())
             ));
         }
-        if !self.foreign.is_empty() {
+        if !self.misplaced.is_empty() {
             reasons.push(format!(
-                "{} contain operations that nobody in the room made",
-                count(self.foreign.len())
+                "{} contain operations that nobody in the room made{}",
+                count(self.misplaced.len()),
+                self.hint(room),
             ));
         }
         if !self.pending.is_empty() {
@@ -132,11 +170,20 @@ impl Findings {
         })
     }
 
+    /// What may be behind misplaced operations.
+    fn hint(&self, room: &Room) -> &'static str {
+        let mut ranges = self.misplaced.iter().flat_map(|(_, ranges)| ranges);
+        match ranges.any(|range| room.origin_of(range) == Origin::OtherRoom) {
+            true => " (they are of another room)",
+            false => " (is another run with this --run-id on the relay?)",
+        }
+    }
+
     fn replicas(&self, room: &Room) -> Vec<String> {
         let lacking = self.lacking.iter().map(|(slot, _)| *slot);
-        let foreign = self.foreign.iter().map(|(slot, _)| *slot);
+        let misplaced = self.misplaced.iter().map(|(slot, _)| *slot);
         let mut slots: Vec<usize> = lacking
-            .chain(foreign)
+            .chain(misplaced)
             .chain(self.pending.clone())
             .chain(self.differing.clone())
             .collect();
@@ -184,13 +231,31 @@ fn lost(room: &Room, slot: usize, has: &VersionVector) -> u64 {
 }
 
 /// The number of documents compared, and the replicas whose document differs
-/// from that of the majority.
+/// from that of the majority. Only replicas with the same operations can be
+/// compared: without strangers, and edits that their writers could not send,
+/// all have the same.
 fn differing(room: &Room) -> (u64, Vec<usize>) {
-    let documents =
-        present(room).filter_map(|(slot, present)| Some((slot, present.doc.state_hash()?)));
-    let hashes: Vec<(usize, StateHash)> = documents.collect();
+    let mut by_version: BTreeMap<Vec<u8>, Vec<(usize, StateHash)>> = BTreeMap::new();
+    for (slot, present) in present(room) {
+        if let Some(hash) = present.doc.state_hash() {
+            let version = present.doc.version_vector().encode();
+            by_version.entry(version).or_default().push((slot, hash));
+        }
+    }
+    by_version.retain(|_, same| same.len() > 1);
+    let compared = by_version.values().map(|same| same.len() as u64).sum();
+    let mut differing: Vec<usize> = by_version
+        .values()
+        .flat_map(|same| minority(same))
+        .collect();
+    differing.sort_unstable();
+    (compared, differing)
+}
+
+/// The replicas whose document differs from that of the majority.
+fn minority(hashes: &[(usize, StateHash)]) -> Vec<usize> {
     let mut votes: HashMap<StateHash, usize> = HashMap::new();
-    for (_, hash) in &hashes {
+    for (_, hash) in hashes {
         *votes.entry(*hash).or_default() += 1;
     }
     // Ties go to the first replica, so that the answer does not vary.
@@ -198,8 +263,8 @@ fn differing(room: &Room) -> (u64, Vec<usize>) {
         .iter()
         .max_by_key(|(_, hash)| (votes[hash], *hash == hashes[0].1));
     let Some(&(_, majority)) = majority else {
-        return (0, Vec::new());
+        return Vec::new();
     };
     let others = hashes.iter().filter(|(_, hash)| *hash != majority);
-    (hashes.len() as u64, others.map(|(slot, _)| *slot).collect())
+    others.map(|(slot, _)| *slot).collect()
 }

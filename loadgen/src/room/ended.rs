@@ -45,6 +45,8 @@ pub struct EndedRoom {
     pub at: Nanos,
     /// The room.
     pub room: RoomIndex,
+    /// The room's name in this run.
+    pub name: String,
     /// The reason as a sentence without its full stop.
     pub reason: String,
     /// The update that was being imported, if one was.
@@ -83,6 +85,7 @@ impl Room {
         self.ended = Some(EndedRoom {
             at: self.meter.now(),
             room: self.index,
+            name: self.name(),
             reason,
             update,
         });

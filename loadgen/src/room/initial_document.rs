@@ -6,15 +6,12 @@ use std::sync::Arc;
 
 use syncbench_datasets::Trace;
 use syncbench_engines::panics::{self, Panic};
-use syncbench_engines::{Engine, EngineError, Export, PeerId, Replica, VersionVector};
+use syncbench_engines::{Engine, EngineError, Export, Replica, VersionVector};
 
-use crate::plan::{ClientId, Plan};
+use crate::plan::{ClientId, Identity, Plan};
+use crate::room::InitialDocument;
 use crate::room::typist::Typist;
-use crate::room::{InitialDocument, peer_of};
 use crate::scenario::{DocumentForm, EditKind, ReplicaKind, Scenario};
-
-/// The peer that has typed what was in the rooms before the first edit.
-const SEEDER: PeerId = 1 << 52;
 
 /// A reason why rooms cannot contain what they should.
 #[derive(Debug, thiserror::Error)]
@@ -74,14 +71,15 @@ pub enum InitialDocumentError {
     },
     /// Somebody of the run has written in it already.
     #[error(
-        "{} was edited by peer {peer}, which is a client of this run: use another document",
-        path.display()
+        "{} has edits by {}, as a run with this seed and run id makes them: give another --run-id, \
+         or none",
+        path.display(), client.name()
     )]
     Taken {
         /// The file.
         path: PathBuf,
-        /// The peer whose operations it contains.
-        peer: PeerId,
+        /// The client whose operations it contains.
+        client: ClientId,
     },
 }
 
@@ -96,7 +94,7 @@ pub fn prepare(
     trace: &Arc<Trace>,
     engine: &dyn Engine,
 ) -> Result<Option<InitialDocument>, InitialDocumentError> {
-    let mut replica = engine.replica(SEEDER);
+    let mut replica = engine.replica(Identity::new(scenario).seeder());
     let prepared = panics::catch(|| match &scenario.document.file {
         Some(path) => open(path, scenario, plan, (engine, replica.as_mut())).map(Some),
         None => Ok(typed(scenario, trace, (engine, replica.as_mut()))?),
@@ -157,6 +155,7 @@ fn open(
         engine: engine.name(),
         reason,
     };
+    let identity = Identity::new(scenario);
     replica.import(&bytes).map_err(no_document)?;
     let ranges = engine.ranges_of(&bytes).map_err(no_document)?;
     if replica.has_pending() {
@@ -165,10 +164,10 @@ fn open(
     }
     check_history(path, replica, scenario)?;
     let version = replica.version_vector();
-    let mut clients = (0..plan.clients.len() as u32).map(|client| peer_of(ClientId(client)));
-    if let Some(peer) = clients.find(|&peer| version.get(peer) > 0) {
+    let mut clients = (0..plan.clients.len() as u32).map(ClientId);
+    if let Some(client) = clients.find(|&client| version.get(identity.peer_of(client)) > 0) {
         let path = path.to_owned();
-        return Err(InitialDocumentError::Taken { path, peer });
+        return Err(InitialDocumentError::Taken { path, client });
     }
     Ok(InitialDocument {
         ranges,

@@ -12,6 +12,7 @@ pub mod initial_document;
 pub mod ledger;
 mod member;
 pub mod meter;
+mod origin;
 mod presence;
 mod present;
 mod recent;
@@ -27,7 +28,7 @@ use bytes::Bytes;
 use syncbench_engines::{Counter, EngineError, Imported, OpRange, PeerId, VersionVector};
 use tokio::sync::Notify;
 
-use crate::plan::{ClientId, RoomIndex};
+use crate::plan::RoomIndex;
 use crate::protocol::{Event, Frame, JoinMode};
 use crate::room::ledger::{Ledger, Times};
 use crate::room::replica::ClientDoc;
@@ -40,6 +41,7 @@ pub use ended::EndedRoom;
 use inbox::{Arrival, OwnTime};
 pub use member::Member;
 use meter::Meter;
+pub use origin::Origin;
 use presence::Presences;
 pub use present::MemberState;
 use present::PresentMember;
@@ -73,6 +75,8 @@ pub struct Room {
     /// The index of its size among the scenario's room classes.
     class: usize,
     slots: HashMap<PeerId, usize>,
+    /// For each stranger, the counter after its last operation seen.
+    strangers: VersionVector,
     recent: Recent,
     /// The number of version-only replicas among all members.
     light: usize,
@@ -83,11 +87,6 @@ pub struct Room {
     ended: Option<EndedRoom>,
     /// Notified when the room ends before the run.
     over: Rc<Notify>,
-}
-
-/// Returns the peer id of a client. It is fixed, so that encoded sizes repeat.
-pub fn peer_of(client: ClientId) -> PeerId {
-    PeerId::from(client.0) + 1
 }
 
 impl Room {
@@ -108,7 +107,7 @@ impl Room {
             index,
             presences: Presences::new(if has_presence { members.len() } else { 0 }),
             slots: clients
-                .map(|(slot, &client)| (peer_of(client), slot))
+                .map(|(slot, &client)| (context.identity.peer_of(client), slot))
                 .collect(),
             ledger: Ledger::new(members.len(), writers),
             light: members.iter().filter(|member| !member.is_full).count(),
@@ -116,6 +115,7 @@ impl Room {
             context: Rc::clone(context),
             meter: Rc::clone(meter),
             class: planned.class,
+            strangers: VersionVector::new(),
             recent: Recent::default(),
             last_edit: 0,
             last_delivery: 0,
@@ -127,7 +127,7 @@ impl Room {
 
     /// The room's name, as in its URL.
     pub fn name(&self) -> String {
-        self.index.name()
+        self.context.identity.room_name(self.index)
     }
 
     /// The version of the document that the room contained before the first
@@ -213,7 +213,7 @@ impl Room {
         let Some(present) = self.members[slot].present_mut() else {
             return Ok(());
         };
-        present.confirm(version.get(peer_of(client)));
+        present.confirm(version.get(self.context.identity.peer_of(client)));
         let (from, end) = (present.queued_end, present.created_end);
         if let Some(update) = present.doc.export_missing(version)? {
             present.queue_update(update, end, now);
@@ -349,7 +349,7 @@ impl Room {
         let receivers = self.light - usize::from(!is_full);
         if receivers > 0 {
             let range = OpRange {
-                peer: peer_of(client),
+                peer: self.context.identity.peer_of(client),
                 counters: from..end,
             };
             let sent = Bytes::copy_from_slice(&update);
@@ -450,14 +450,7 @@ impl Room {
                     ClientDoc::VersionOnly(_) => self.import(slot, &arrival),
                 }
             }
-            Event::Joined { version } => {
-                let joined = self.context.engine.decode_version(&version);
-                let joined = joined.and_then(|version| self.joined(slot, Some(version)));
-                if let Err(error) = joined {
-                    let reason = format!("the relay's version cannot be used: {error}");
-                    self.end_session("protocol", reason, received);
-                }
-            }
+            Event::Joined { version } => self.let_in(slot, &version, received),
             Event::Acknowledged(id) => present.acknowledged(id, at),
             Event::Rejected { id, reason } => {
                 present.rejected(id);
@@ -488,6 +481,21 @@ impl Room {
             }
             Event::Answer(frame) => present.queue_first(frame),
             Event::Alive => {}
+        }
+    }
+
+    /// Takes the version that the relay named when it let the client in.
+    fn let_in(&mut self, slot: usize, version: &[u8], received: &mut Received) {
+        let joined = match self.context.engine.decode_version(version) {
+            Ok(version) if self.is_taken(slot, &version) => {
+                return self.end_session("reused run id", self.taken(slot), received);
+            }
+            Ok(version) => self.joined(slot, Some(version)),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = joined {
+            let reason = format!("the relay's version cannot be used: {error}");
+            self.end_session("protocol", reason, received);
         }
     }
 
@@ -559,21 +567,26 @@ impl Room {
         Some(present.inbox.import(arrived, cpu))
     }
 
-    /// Counts an update that brought nothing new, or that holds operations of
-    /// no client of this room.
-    fn note_unexpected(&self, slot: usize, imported: &Imported) {
+    /// Counts an update that brought nothing new, or that holds operations from
+    /// outside of the room: of another room of this run, or of strangers.
+    fn note_unexpected(&mut self, slot: usize, imported: &Imported) {
         let is_known = imported.applied.is_empty() && imported.pending.is_empty();
         let is_duplicate = is_known && self.members[slot].is_live();
-        let document = self.context.initial_document.as_deref();
-        let is_of_room = |range: &OpRange| {
-            self.slots.contains_key(&range.peer)
-                || document.is_some_and(|document| document.version.get(range.peer) > 0)
-        };
-        let mut ranges = imported.pending.iter().chain(&imported.applied);
-        let is_leaked = !ranges.all(is_of_room);
+        let (mut is_leaked, mut is_foreign) = (false, false);
+        for range in imported.pending.iter().chain(&imported.applied) {
+            match self.origin_of(range) {
+                Origin::Room => {}
+                Origin::OtherRoom => is_leaked = true,
+                Origin::Stranger => {
+                    is_foreign = true;
+                    self.strangers.advance(range.peer, range.counters.end);
+                }
+            }
+        }
         self.meter.record(|metrics| {
             metrics.duplicated += u64::from(is_duplicate);
             metrics.leaked += u64::from(is_leaked);
+            metrics.foreign += u64::from(is_foreign);
         });
     }
 
@@ -593,13 +606,17 @@ impl Room {
         }
     }
 
+    fn peer_of(&self, member: &Member) -> PeerId {
+        self.context.identity.peer_of(member.client)
+    }
+
     /// The operations of the room's edits, by writer: its slot, its peer and
     /// the counter after the last of them.
     pub fn edited(&self) -> impl Iterator<Item = (usize, PeerId, Counter)> + '_ {
         let members = self.members.iter().enumerate();
         members.filter_map(|(slot, member)| {
             let end = self.ledger.sent_up_to(member.writer?);
-            Some((slot, peer_of(member.client), end))
+            Some((slot, self.peer_of(member), end))
         })
     }
 
@@ -608,7 +625,7 @@ impl Room {
     pub fn created(&self) -> impl Iterator<Item = (PeerId, Counter)> + '_ {
         self.members.iter().filter_map(|member| {
             let end = self.ledger.made_up_to(member.writer?);
-            Some((peer_of(member.client), end))
+            Some((self.peer_of(member), end))
         })
     }
 }

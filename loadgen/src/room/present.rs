@@ -6,11 +6,11 @@ use std::rc::Rc;
 use syncbench_engines::{Counter, EngineError, Export, VersionVector};
 use tokio::sync::Notify;
 
+use super::RoomContext;
 use super::editor::Editor;
 use super::inbox::Inbox;
 use super::meter::Meter;
 use super::replica::ClientDoc;
-use super::{RoomContext, peer_of};
 use crate::plan::ClientId;
 use crate::protocol::{Event, Frame, Protocol, UpdateId, session};
 use crate::scenario::EditKind;
@@ -126,10 +126,11 @@ impl PresentMember {
             wake,
         } = identity;
         let (scenario, trace) = (&context.scenario, &context.trace);
-        let doc = ClientDoc::new(context.engine, peer_of(client), is_full);
+        let peer = context.identity.peer_of(client);
+        let doc = ClientDoc::new(context.engine, peer, is_full);
         let writers = scenario.clients.writer_count().max(1) as usize;
         let editor = writes.then(|| Box::new(Editor::new(scenario, trace, client, writers)));
-        let room = context.plan.client(client).room;
+        let room = context.identity.room_name(context.plan.client(client).room);
         Self {
             doc,
             editor,
@@ -137,7 +138,7 @@ impl PresentMember {
             wake,
             connection: Connection::Offline,
             inbox: Inbox::default(),
-            protocol: session(scenario.relay.protocol, &room.name()),
+            protocol: session(scenario.relay.protocol, &room),
             events: Vec::new(),
             outgoing: VecDeque::new(),
             created_end: 0,

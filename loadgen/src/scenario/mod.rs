@@ -10,6 +10,7 @@ mod link;
 mod read;
 mod record;
 mod relay;
+mod run_id;
 #[cfg(feature = "schema")]
 pub mod schema;
 mod shipped;
@@ -32,6 +33,7 @@ pub use clients::{Churn, Clients, ReplicaKind, RoomClass, Verify};
 pub use link::{LinkClass, LinkFault, LinkFaultKind};
 pub use read::ReadError;
 pub use relay::{RelayFault, RelayFaultKind, RelaySettings};
+pub use run_id::{NotARunId, RunId};
 pub use shipped::{SHIPPED, Shipped};
 pub use validate::ScenarioError;
 pub use workload::{
@@ -90,6 +92,10 @@ pub struct Scenario {
     /// The faults of a relay that the run owns.
     #[serde(rename = "fault")]
     pub faults: Vec<RelayFault>,
+    /// Decides peer ids and room names together with the seed. Not part of files,
+    /// so that each run has its own.
+    #[serde(skip)]
+    pub run_id: RunId,
     /// Threads that simulate clients. A room lives in one of them. Not part of
     /// files, because it belongs to the machine.
     #[serde(skip)]
@@ -117,6 +123,7 @@ impl Default for Scenario {
             links: Vec::new(),
             churn: Churn::default(),
             faults: Vec::new(),
+            run_id: RunId::default(),
             workers: default_workers(),
         }
     }

@@ -33,6 +33,7 @@ struct Recorded<'a> {
     relay: RecordedRelay<'a>,
     protocol: ProtocolKind,
     history: HistoryKind,
+    room_prefix: &'a str,
     access: RecordedAccess<'a>,
     rooms: &'a [RoomClass],
     clients: u32,
@@ -90,6 +91,8 @@ impl<'a> Recorded<'a> {
             links,
             churn,
             faults,
+            // The record has it beside the seed.
+            run_id: _,
             workers,
         } = scenario;
         Self {
@@ -97,6 +100,7 @@ impl<'a> Recorded<'a> {
             relay: RecordedRelay::new(relay),
             protocol: relay.protocol,
             history: relay.history,
+            room_prefix: &relay.room_prefix,
             access: RecordedAccess::new(relay),
             rooms,
             clients: clients.count,

@@ -50,6 +50,13 @@ pub struct RelaySettings {
     /// The part of a room's history that the embedded relay keeps, where its
     /// protocol has a memory.
     pub history: HistoryKind,
+    /// The beginning of the rooms' names: letters, digits, `.`, `_`, `~` and `-`.
+    /// What follows differs in each run.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(regex(pattern = r"^[A-Za-z0-9._~-]{0,64}$"))
+    )]
+    pub room_prefix: String,
     /// Header lines of the WebSocket handshake. Their values are never
     /// recorded.
     #[serde(skip_serializing)]
@@ -80,6 +87,7 @@ impl Default for RelaySettings {
             ready_timeout: Duration::from_secs(10),
             settle: Duration::from_millis(500),
             history: HistoryKind::Full,
+            room_prefix: "room-".to_owned(),
             headers: BTreeMap::new(),
             subprotocol: None,
             token_env: None,

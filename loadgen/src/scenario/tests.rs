@@ -276,6 +276,7 @@ fn the_record_keeps_its_names() {
         "ready_timeout_s": 10.0,
         "relay": "embedded",
         "replica": "full",
+        "room_prefix": "room-",
         "rooms": [{ "count": 40, "size": 5 }],
         "seed": 1,
         "settle_s": 0.5,

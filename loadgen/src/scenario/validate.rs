@@ -65,6 +65,10 @@ const MAX_CHURN: f64 = 1e6;
 /// The largest number of clients in one process.
 const MAX_CLIENTS: u32 = 1_000_000;
 
+/// The most characters that the names of rooms may begin with. Protocols limit
+/// the whole name.
+const MAX_PREFIX: usize = 64;
+
 type Checked = Result<(), ScenarioError>;
 
 fn contradiction(message: impl Into<String>) -> Checked {
@@ -182,6 +186,14 @@ impl Scenario {
             return contradiction(format!(
                 "[[fault]] at {:?} is after the end of the run at {:?}",
                 fault.at, self.duration
+            ));
+        }
+        let prefix = &self.relay.room_prefix;
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "._~-".contains(c);
+        if prefix.len() > MAX_PREFIX || !prefix.chars().all(is_plain) {
+            return contradiction(format!(
+                "[relay] room_prefix `{prefix}`: use at most {MAX_PREFIX} letters, digits and \
+                 `.`, `_`, `~`, `-` (--room-prefix)"
             ));
         }
         let protocol = self.relay.protocol;

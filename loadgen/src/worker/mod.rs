@@ -29,7 +29,7 @@ use crate::client::signals::RunSignals;
 use crate::client::{Client, run_client};
 use crate::net::network::Network;
 use crate::net::target::UrlTemplate;
-use crate::plan::{ClientId, Plan, RoomIndex};
+use crate::plan::{ClientId, Identity, Plan, RoomIndex};
 use crate::room::meter::Meter;
 use crate::room::rooms::Rooms;
 use crate::room::{InitialDocument, MemberRef, RoomContext};
@@ -154,6 +154,7 @@ impl Worker {
         let dialer = Dialer::new(scenario, network, assignment.relay.clone(), timer.clone())?;
         let context = Rc::new(RoomContext {
             stage_ends: stage_ends(&assignment.scenario),
+            identity: Identity::new(&assignment.scenario),
             scenario: assignment.scenario,
             plan: assignment.plan,
             trace: assignment.trace,

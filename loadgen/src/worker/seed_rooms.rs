@@ -27,7 +27,7 @@ pub async fn seed_rooms(
     document: &InitialDocument,
 ) -> Result<(), ConnectFailure> {
     for &room in &context.rooms {
-        let room = room.name();
+        let room = context.identity.room_name(room);
         let (url, socket) = dialer.dial_seeder(&room).await?;
         let mut seeder = Seeder::new(context, socket, &room);
         let seeding = timeout(SEED_TIMEOUT, seeder.seed(context, document));

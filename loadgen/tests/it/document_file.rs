@@ -7,13 +7,14 @@ use crate::support::{RelayThread, play};
 use syncbench_engines::{Engine, Export, Loro, PeerId, Replica, VersionVector};
 use syncbench_loadgen::load::LoadError;
 use syncbench_loadgen::outcome::Outcome;
+use syncbench_loadgen::plan::{ClientId, Identity};
 use syncbench_loadgen::relay::{broadcast, loro};
 use syncbench_loadgen::scenario::{
     Clients, Document, EditKind, ProtocolKind, ReplicaKind, RoomClass, Scenario, Workload,
 };
 use tempfile::TempDir;
 
-/// Peer ids that are larger than any client's, like the random ones of Loro.
+/// Peers that are no clients of the run.
 const AUTHORS: [PeerId; 2] = [1 << 60, 1 << 61];
 
 /// Makes a document that two authors have written.
@@ -118,11 +119,13 @@ fn a_shallow_document_is_refused_if_edits_need_its_history() {
 fn a_document_edited_by_a_client_of_the_run_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notes.loro");
-    let bytes = written_by([2, AUTHORS[1]])
+    let client = Identity::new(&Scenario::default()).peer_of(ClientId(1));
+    let bytes = written_by([client, AUTHORS[1]])
         .export(Export::Snapshot)
         .unwrap();
     std::fs::write(&path, bytes).unwrap();
     let error = run(ProtocolKind::Loro, path, Scenario::default()).err();
     let message = error.unwrap().to_string();
-    assert!(message.contains("edited by peer 2"), "{message}");
+    assert!(message.contains("has edits by client-1"), "{message}");
+    assert!(message.contains("--run-id"), "{message}");
 }

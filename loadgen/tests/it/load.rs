@@ -245,6 +245,8 @@ fn an_interrupted_run_does_not_wait_for_absent_or_late_clients() {
             faults: vec![offline],
             ..LinkClass::default()
         }],
+        // The relay remembers the first run.
+        run_id: "second".parse().unwrap(),
         ..long
     };
     for scenario in [with_latecomers, away] {

@@ -18,4 +18,5 @@ mod sabotage;
 mod scenario_schema;
 mod simulation;
 mod stall;
+mod strangers;
 mod untypable;

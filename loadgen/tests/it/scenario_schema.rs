@@ -27,6 +27,7 @@ const EVERYTHING: &str = r#"
     ready_timeout = "5s"
     settle = "2s"
     history = "shallow"
+    room_prefix = "load-"
     headers = { x-user = "{client}" }
     subprotocol = "sync"
     token_env = "TOKEN"
@@ -262,6 +263,7 @@ fn values_that_mean_nothing_are_refused() -> Result {
         "document = { typed = 2.0 }",
         "relay = { url = \"http://127.0.0.1\" }",
         "relay = { command = \"relay\" }",
+        "relay = { room_prefix = \"a/b\" }",
         "relay = { token_env = \"A\", token_file = \"b\" }",
         "workload = { rate = -1 }",
         "link = [{ share = 0.0 }]",

@@ -104,6 +104,9 @@ fn facts(record: &Record) -> String {
     if let Some(converged) = summary::converged(record) {
         text.push_str(&line("converged", &converged));
     }
+    if let Some(strangers) = record.convergence.as_ref().and_then(summary::strangers) {
+        text.push_str(&line("strangers", &strangers));
+    }
     if let Some(counts) = &record.counts {
         if let Some(connecting) = summary::connecting(counts) {
             text.push_str(&line("connected", &connecting));
@@ -270,6 +273,7 @@ fn inputs(record: &Record) -> String {
             .map(|dataset| dataset.name.clone()),
     );
     inputs.push(format!("seed {}", record.run.seed));
+    inputs.extend(record.run.run_id.as_ref().map(|id| format!("run id {id}")));
     for setting in ["arrivals", "phase", "protocol"] {
         if let Some(value) = record.run.scenario[setting].as_str() {
             inputs.push(format!("{setting} {value}"));

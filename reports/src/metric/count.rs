@@ -38,7 +38,7 @@ macro_rules! counts {
 }
 
 /// Every count.
-pub const COUNTS: [Count; 31] = counts! {
+pub const COUNTS: [Count; 33] = counts! {
     counts.clients as "clients", "clients", "clients", Neither Number:
         "Simulated clients.";
     counts.rooms as "rooms", "rooms", "rooms", Neither Number:
@@ -96,7 +96,7 @@ pub const COUNTS: [Count; 31] = counts! {
     convergence.rooms as "rooms_checked", "rooms checked", "rooms_checked", Neither Number:
         "Rooms whose replicas were compared after the run.";
     convergence.converged as "rooms_converged", "rooms converged", "rooms_converged", Lower Number:
-        "Rooms whose replicas ended equal, with every edit present.";
+        "Rooms whose replicas ended equal but for what strangers sent, with every edit present.";
     convergence.compared as "compared", "documents compared", "documents_compared", Neither Number:
         "Replicas whose documents were compared by value; the others were compared by version.";
     convergence.lost as "lost", "deliveries lost", "deliveries_lost_total", Higher Number:
@@ -110,7 +110,13 @@ pub const COUNTS: [Count; 31] = counts! {
     convergence.corrupt as "corrupt", "corrupt frames", "frames_corrupt_total", Higher Number:
         "Frames that could not be read or imported.";
     convergence.leaked as "leaked", "updates leaked from other rooms", "updates_leaked_total", Higher Number:
-        "Updates with operations of a client that is not in the room.";
+        "Updates with operations of a client of another room of the run.";
+    convergence.foreign as "foreign", "updates of strangers", "updates_foreign_total", Neither Number:
+        "Updates with operations of peers that are neither clients of the run nor in its initial \
+         document.";
+    convergence.foreign_operations as "foreign_operations", "operations of strangers",
+        "operations_foreign_total", Neither Number:
+        "Operations of such peers in the rooms, each counted once.";
     errors.sum as "errors", "errors", "errors_total", Higher Number:
         "Everything that went wrong on the connections; the record counts it by kind.";
 };

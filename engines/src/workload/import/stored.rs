@@ -6,6 +6,7 @@ use std::rc::Rc;
 use serde_json::json;
 
 use super::{READER, Stage};
+use crate::peer_ids::peer;
 use crate::workload::{
     Form, Input, Outcome, Prepared, Subject, Workload, WorkloadError, check, timed,
 };
@@ -172,7 +173,7 @@ fn verify(
     if stage < Stage::Export {
         return Ok(Outcome::new(0, opened.replica.state_hash()));
     }
-    let mut copy = subject.engine().replica(READER + 1);
+    let mut copy = subject.engine().replica(peer(3));
     copy.import(&opened.exported)?;
     check::same(&*opened.replica, &*copy, opened.exported.len())
 }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use syncbench_datasets::{Trace, catalog};
 
 use super::{Delivery, batch};
+use crate::peer_ids::peer;
 use crate::replay::{ReplayError, Replayed, Unit, judge, replay, replay_cached};
 use crate::workload::data::Data;
 use crate::workload::subject::Document;
@@ -13,7 +14,7 @@ use crate::workload::{Form, Input, Prepared, Subject, Workload, WorkloadError, c
 use crate::{Capability, Engine, HeavyWork, PeerId};
 
 /// The peer that receives, which is not one of the writers.
-const READER: PeerId = 1 << 40;
+const READER: PeerId = peer(1 << 40);
 
 pub fn workloads() -> Vec<Workload> {
     let mut all = vec![Workload::new(Input::Concurrent, "blob", blob)];

@@ -5,6 +5,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
 use super::commit;
+use crate::peer_ids::peer;
 use crate::workload::repetition::timed;
 use crate::workload::{Input, Outcome, Prepared, Subject, Workload, WorkloadError, check};
 use crate::{Capability, EngineError, Replica};
@@ -43,7 +44,7 @@ fn create(subject: &Subject) -> Prepared<'_> {
 fn resolve(subject: &Subject) -> Prepared<'_> {
     let mut replica = written(subject)?;
     let cursors = all(&mut *replica)?;
-    let mut other = subject.engine().replica(2);
+    let mut other = subject.engine().replica(peer(2));
     other.import(&replica.export(crate::Export::Updates {
         since: &Default::default(),
     })?)?;
@@ -67,7 +68,7 @@ fn resolve(subject: &Subject) -> Prepared<'_> {
 }
 
 fn written(subject: &Subject) -> Result<Box<dyn Replica>, EngineError> {
-    let mut replica = subject.engine().replica(1);
+    let mut replica = subject.engine().replica(peer(1));
     let text: String = (FIRST..).map_while(char::from_u32).take(CURSORS).collect();
     replica.splice(0, 0, &text)?;
     replica.commit();

@@ -4,6 +4,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
 use super::commit;
+use crate::peer_ids::peer;
 use crate::workload::repetition::timed;
 use crate::workload::{Input, Prepared, Subject, Workload, check};
 use crate::{Capability, EngineError, Export, HeavyWork, Replica};
@@ -77,7 +78,7 @@ fn prepare(row: Row, steps: usize, subject: &Subject) -> Prepared<'_> {
             }
             check::same_text(&replica.text(), &expected)?;
             let update = replica.export(Export::Updates { since: &since })?;
-            let mut reader = subject.engine().replica(3);
+            let mut reader = subject.engine().replica(peer(3));
             reader.import(&before)?;
             reader.import(&update)?;
             check::same(&**replica, &*reader, update.len())
@@ -93,8 +94,8 @@ fn edited(
     subject: &Subject,
 ) -> Result<Box<dyn Replica>, EngineError> {
     let engine = subject.engine();
-    let mut own = engine.replica(1);
-    let mut other = engine.replica(2);
+    let mut own = engine.replica(peer(1));
+    let mut other = engine.replica(peer(2));
     other.import(&commit(&mut *own, |own| own.splice(0, 0, BASE))?)?;
     own.watch_undo()?;
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(steps as u64);

@@ -18,7 +18,7 @@ use syncbench_datasets::Trace;
 use syncbench_loadgen::load::{Fleet, Progress, RelaySide, Tally, coordinate};
 use syncbench_loadgen::net::network::Network;
 use syncbench_loadgen::outcome::Outcome;
-use syncbench_loadgen::plan::{Plan, RoomIndex};
+use syncbench_loadgen::plan::{Identity, Plan, RoomIndex};
 use syncbench_loadgen::room::initial_document;
 use syncbench_loadgen::scenario::Scenario;
 use syncbench_loadgen::time::clock::TimeSource;
@@ -36,7 +36,7 @@ pub struct Run {
 
 /// Returns the trace that all writers type. It is loaded only once, since that
 /// takes longer than a run.
-fn trace() -> Arc<Trace> {
+pub fn trace() -> Arc<Trace> {
     static TRACE: OnceLock<Arc<Trace>> = OnceLock::new();
     let load = || Arc::new(syncbench_datasets::load("automerge-paper").unwrap());
     Arc::clone(TRACE.get_or_init(load))
@@ -96,7 +96,7 @@ pub async fn play_watched(
     fleet.worker.await.unwrap().unwrap();
     Run {
         outcome,
-        truth: truth::of(&plan),
+        truth: truth::of(Identity::new(&scenario), &plan),
     }
 }
 

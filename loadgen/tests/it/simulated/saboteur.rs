@@ -15,7 +15,8 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use syncbench_engines::{Engine, Loro, OpRange};
 use syncbench_loadgen::net::network::{ArrivalStamp, ConnectFuture, Network};
-use syncbench_loadgen::scenario::ProtocolKind;
+use syncbench_loadgen::plan::Identity;
+use syncbench_loadgen::scenario::{ProtocolKind, Scenario};
 use tokio::io::{DuplexStream, duplex};
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
@@ -71,6 +72,7 @@ pub struct Saboteur {
 struct State {
     protocol: ProtocolKind,
     sabotage: Sabotage,
+    identity: Identity,
     rng: Xoshiro256PlusPlus,
     clients: Vec<Victim>,
     old: VecDeque<(String, Bytes)>,
@@ -89,15 +91,17 @@ struct Victim {
 type Queue = mpsc::UnboundedSender<(Instant, Message)>;
 
 impl Saboteur {
-    /// Puts a saboteur in front of a relay of `protocol`, in the current `LocalSet`.
-    pub fn before_relay(protocol: ProtocolKind, sabotage: Sabotage, seed: u64) -> Rc<Self> {
-        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed ^ 0x5AB0);
+    /// Puts a saboteur in front of the relay of `scenario`, in the current `LocalSet`.
+    pub fn before_relay(scenario: &Scenario, sabotage: Sabotage) -> Rc<Self> {
+        let protocol = scenario.relay.protocol;
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(scenario.seed ^ 0x5AB0);
         let next = sabotage.one_in().map_or(0, |n| rng.random_range(0..n));
         Rc::new(Self {
             pipes: Pipes::to_relay(protocol),
             state: Rc::new(RefCell::new(State {
                 protocol,
                 sabotage,
+                identity: Identity::new(scenario),
                 rng,
                 clients: Vec::new(),
                 old: VecDeque::new(),
@@ -262,7 +266,7 @@ impl Manipulator {
             }
             Sabotage::ReorderSenders => {
                 let first = updates.first().map_or_else(Vec::new, ranges_of);
-                let held = first.first().is_some_and(|range| range.peer % 2 == 0);
+                let held = first.first().is_some_and(|range| state.is_held(range));
                 self.deliver_overtaken(whole(), Duration::from_millis(if held { 40 } else { 0 }));
                 state.touched += u64::from(held);
             }
@@ -327,6 +331,12 @@ impl State {
         };
         self.touched += 1;
         true
+    }
+
+    /// Whether updates of a writer are delayed while those of others are not.
+    fn is_held(&self, range: &OpRange) -> bool {
+        let writer = self.identity.client_of(range.peer);
+        writer.is_some_and(|client| client.0 % 2 == 1)
     }
 
     /// Returns the updates in a message, if it carries any.

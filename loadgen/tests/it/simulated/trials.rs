@@ -145,7 +145,7 @@ impl Case {
             plan.clients[0].leaves = Some(300_000_000);
         }
         let (run, touched) = in_virtual_time(async {
-            let network = Saboteur::before_relay(self.protocol, self.sabotage, seed);
+            let network = Saboteur::before_relay(&scenario, self.sabotage);
             if self.sabotage == Sabotage::Forget {
                 let relay = Rc::clone(&network);
                 spawn_local(async move {
@@ -291,7 +291,7 @@ pub fn needle(deliveries: u64, one: impl Fn(u64) -> Sabotage, seed: u64) -> (Out
     in_virtual_time(async {
         // A little below the real number, so that one surely falls into the run.
         let sabotage = one(deliveries - deliveries / 100);
-        let network = Saboteur::before_relay(ProtocolKind::Broadcast, sabotage, seed);
+        let network = Saboteur::before_relay(&scenario, sabotage);
         let plan = Plan::new(&scenario);
         let run = play(scenario, plan, Rc::clone(&network) as Rc<_>).await;
         (run.outcome, network.touched())

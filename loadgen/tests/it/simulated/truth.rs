@@ -8,8 +8,7 @@ use syncbench_engines::{
     Containers, Counter, Cursors, Edit, Engine, EngineError, Exchange, Export, Imported, Loro,
     NodeId, OpRange, PeerId, Replica, StateHash, TextDocument, Undo, VersionVector, Versioned,
 };
-use syncbench_loadgen::plan::{ClientId, Plan};
-use syncbench_loadgen::room::peer_of;
+use syncbench_loadgen::plan::{ClientId, Identity, Plan};
 
 thread_local! {
     /// The last contents of each replica of this thread that was dropped.
@@ -35,24 +34,26 @@ pub fn forget() {
 
 /// Collects the replicas of the clients that stayed to the end, by room. All
 /// replicas must have been dropped.
-pub fn of(plan: &Plan) -> Truth {
+pub fn of(identity: Identity, plan: &Plan) -> Truth {
     let mut documents = LAST.take();
     let rooms = plan.rooms.iter().map(|room| {
         let stay = |client: &&ClientId| plan.client(**client).leaves.is_none();
         let stayed = room.clients.iter().filter(stay);
         let taken = stayed.filter_map(|&client| {
             let full = plan.client(client).full;
-            Some((client, full, documents.remove(&peer_of(client))?))
+            Some((client, full, documents.remove(&identity.peer_of(client))?))
         });
         taken.collect()
     });
     Truth {
         rooms: rooms.collect(),
+        identity,
     }
 }
 
 /// The contents of the replicas of a run.
 pub struct Truth {
+    identity: Identity,
     /// For each room the clients, whether their replicas are whole documents, and
     /// the contents.
     rooms: Vec<Vec<(ClientId, bool, Document)>>,
@@ -80,7 +81,7 @@ impl Truth {
                 }
             }
             for (client, full, document) in room {
-                let known = first.version.get(peer_of(*client));
+                let known = first.version.get(self.identity.peer_of(*client));
                 // The last edit of a light replica may have been prepared for a
                 // time after the end of the run.
                 let not_due = !full && known == document.own_before;

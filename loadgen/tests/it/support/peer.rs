@@ -1,4 +1,4 @@
-//! A client of the `loro` relay with a real replica.
+//! A client of a relay with a real replica.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -30,10 +30,20 @@ pub struct Peer<S> {
 impl<S: Stream> Peer<S> {
     /// Creates a peer with an empty replica, in no room yet.
     pub fn new(socket: WebSocketStream<S>, room: &str, peer: PeerId) -> Self {
+        Self::speaking(ProtocolKind::Loro, socket, room, peer)
+    }
+
+    /// Creates a peer that speaks `protocol`.
+    pub fn speaking(
+        protocol: ProtocolKind,
+        socket: WebSocketStream<S>,
+        room: &str,
+        peer: PeerId,
+    ) -> Self {
         Self {
             socket,
             replica: Loro.replica(peer),
-            session: session(ProtocolKind::Loro, room),
+            session: session(protocol, room),
             events: VecDeque::new(),
             sent: 0,
             received: 0,

@@ -130,11 +130,15 @@ pub fn convergence(record: &Record) -> Vec<Term> {
         "duplicated",
         "corrupt",
         "leaked",
+        "foreign",
+        "foreign_operations",
         "compared",
     ];
     let rooms = term("rooms converged", of(c.converged, c.rooms));
     let counts = names.into_iter().filter_map(|name| count(record, name));
-    std::iter::once(rooms).chain(counts).collect()
+    let strangers = summary::strangers(c).map(|names| term("strangers", names));
+    let all = std::iter::once(rooms).chain(counts);
+    all.chain(strangers).collect()
 }
 
 /// Returns a count with its title.
@@ -291,6 +295,7 @@ pub fn conditions(record: &Record) -> Vec<Term> {
         terms.push(term("data set", text));
     }
     terms.push(term("seed", run.seed.to_string()));
+    terms.extend(run.run_id.as_ref().map(|id| term("run id", id.clone())));
     terms.push(term("syncbench", run.syncbench.clone()));
     terms
 }

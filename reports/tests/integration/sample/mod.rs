@@ -14,7 +14,7 @@ use serde_json::json;
 use syncbench_reports::record::{
     Cell, Convergence, ConvergenceFailure, Counts, Course, DatasetRef, Distribution, EndedRoom,
     Incident, Kind, LostConnection, Machine, ProcessUse, Record, Resources, Run, SCHEMA, Scale,
-    Series, Signal, Status, ThresholdResult, Verdict, WorkerUse,
+    Series, Signal, Status, Stranger, ThresholdResult, Verdict, WorkerUse,
 };
 
 const SECONDS: usize = 10;
@@ -173,6 +173,7 @@ pub fn run() -> Run {
         id: "20260131T081500.250Z-1".into(),
         started_at: "2026-01-31T08:15:00Z".into(),
         seed: 1,
+        run_id: None,
         command: "syncbench run --clients 200 --rooms 40".into(),
         syncbench: "0.1.0".into(),
         machine: Machine {
@@ -201,7 +202,10 @@ pub fn healthy() -> Record {
     Record {
         schema: SCHEMA.into(),
         kind: Kind::Load,
-        run: run(),
+        run: Run {
+            run_id: Some("9c3fa1d2".into()),
+            ..run()
+        },
         verdict: verdict(Status::Ok, &[]),
         convergence: Some(Convergence {
             rooms: 40,
@@ -328,6 +332,13 @@ pub fn not_converged() -> Record {
         lost_by_absence: 20,
         compared: 200,
         leaked: 0,
+        foreign: 8,
+        foreign_operations: 60,
+        strangers: vec![Stranger {
+            room: "room-5".into(),
+            peer: "81985529216486895".into(),
+            operations: 60,
+        }],
         failures: vec![
             failure(
                 "room-7",
