@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use syncbench_reports::record::ProcessUse;
 
-use crate::net::target::{UrlTemplate, host_and_port};
+use crate::net::target::UrlTemplate;
 use crate::outcome::{Rows, Usage};
 use crate::process::{ProcessSample, Sampler, pid_listening_on};
 use crate::relay::OwnedRelay;
@@ -98,8 +98,7 @@ fn note(rows: &mut Rows, side: &str, sample: &ProcessSample) {
 /// The address of a relay on this machine.
 fn loopback(url: &UrlTemplate) -> Option<SocketAddr> {
     let url = url.url("room-0", "client-0").ok()?;
-    let (host, port) = host_and_port(&url);
-    let host = host.replace("localhost", "127.0.0.1");
-    let address = SocketAddr::new(host.parse().ok()?, port);
+    let host = url.host().replace("localhost", "127.0.0.1");
+    let address = SocketAddr::new(host.parse().ok()?, url.port());
     address.ip().is_loopback().then_some(address)
 }

@@ -174,6 +174,7 @@ fn counted(total: &Metrics) -> Counts {
         bytes_out: total.bytes_out,
         bytes_typed: total.bytes_typed,
         disconnects: total.disconnects,
+        refused: total.refused,
         outages: total.outages,
         withdrawn: total.never_sent,
         skipped: total.skipped,

@@ -214,8 +214,11 @@ metrics! {
         leaked,
         /// Edits whose writers left for good before they could be sent.
         never_sent,
-        /// Connections that ended, or failed, without the scenario's doing.
+        /// Connections that ended, or failed, without the scenario's doing, but
+        /// for those in `refused`.
         disconnects,
+        /// Connections that the relay refused for the time being.
+        refused,
         /// Connections that the scenario ended.
         outages,
         /// Thread CPU time inside edits, nanoseconds.

@@ -12,7 +12,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{RelayCommand, RelayError, RelayProcess};
-use crate::net::target::{UrlTemplate, host_and_port};
+use crate::net::target::UrlTemplate;
 
 /// The way in which a relay is started.
 #[derive(Debug, Clone)]
@@ -196,14 +196,14 @@ async fn ready(
     };
     let address = url.url("room-0", "client-0");
     let address = address.map_err(|error| not_ready(error.to_string()))?;
-    let (host, port) = host_and_port(&address);
     let until = Instant::now() + within;
     loop {
         if let Ok(Some(status)) = child.try_wait() {
             return Err(not_ready(format!("it ended immediately ({status})")));
         }
         let left = until.saturating_duration_since(Instant::now());
-        if let Ok(Ok(_)) = timeout(left, TcpStream::connect((host, port))).await {
+        if let Ok(Ok(_)) = timeout(left, TcpStream::connect((address.host(), address.port()))).await
+        {
             return Ok(child);
         }
         if left.is_zero() {

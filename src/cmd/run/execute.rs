@@ -55,9 +55,10 @@ pub fn execute(
 /// Tells the user's mistakes from failures.
 fn explained(error: LoadError) -> anyhow::Error {
     match error {
-        LoadError::Descriptors(_) | LoadError::Url(_) | LoadError::NoRhythm(_) => {
-            BadInput::new(error).into()
-        }
+        LoadError::Descriptors(_)
+        | LoadError::Source { .. }
+        | LoadError::Url(_)
+        | LoadError::NoRhythm(_) => BadInput::new(error).into(),
         error => error.into(),
     }
 }
