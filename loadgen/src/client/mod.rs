@@ -99,6 +99,7 @@ pub async fn run_client(client: Client) {
         let again = client.timer.now() + wait;
         tokio::select! {
             () = client.timer.sleep_until(again) => {}
+            () = client.departure() => return client.depart(),
             () = client.signals.closing() => return,
         }
         pending_outages.skip_until(client.now());
@@ -151,6 +152,14 @@ impl Client {
     async fn until(&self, at: Nanos) {
         let clock = self.signals.started().await;
         self.timer.sleep_until(clock.absolute(at)).await;
+    }
+
+    /// Completes when the client leaves for good; never, if it stays.
+    async fn departure(&self) {
+        match self.plan().leaves {
+            Some(leaves) => self.until(leaves).await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Whether the client's departure was planned for a time that has passed.
@@ -295,5 +304,31 @@ impl Backoff {
             1 => 0,
             _ => self.rng.random_range(most / 2..=most),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_relay_is_not_asked_again_at_once_or_before_it_says() {
+        let first = FIRST_WAIT.as_nanos() as Nanos;
+        let longest = LONGEST_WAIT.as_nanos() as Nanos;
+        let busy = |seconds| {
+            let retry_after = Duration::from_secs(seconds);
+            Some(Busy { retry_after })
+        };
+        let mut backoff = Backoff::new(client_rng(1, ClientId(0)));
+        assert_eq!(backoff.next_after(None), 0);
+        backoff.reset();
+        let wait = backoff.next_after(busy(0));
+        assert!((first / 2..=first).contains(&wait), "{wait}");
+        for _ in 0..100 {
+            let wait = backoff.next_after(busy(7)) - 7_000_000_000;
+            assert!((first / 2..=longest).contains(&wait), "{wait}");
+        }
+        let wait = backoff.next_after(busy(u64::MAX));
+        assert!(wait <= LONGEST_RETRY_AFTER.as_nanos() as Nanos + longest);
     }
 }

@@ -16,7 +16,7 @@ pub struct Names<'a> {
 
 /// A word in braces that stands for nothing.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown placeholder `{{{word}}}`; {}", suggestion(.word))]
+#[error("unknown placeholder `{{{word}}}` ({})", suggestion(.word))]
 pub struct UnknownPlaceholder {
     /// The word between the braces.
     word: String,
@@ -123,7 +123,7 @@ mod tests {
         for (text, advice) in [
             (
                 "/{rom}",
-                "unknown placeholder `{rom}`; did you mean `{room}`?",
+                "unknown placeholder `{rom}` (did you mean `{room}`?)",
             ),
             ("{Client}", "did you mean `{client}`?"),
             ("{x}", "the placeholders are `{room}` and `{client}`"),

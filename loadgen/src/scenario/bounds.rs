@@ -9,11 +9,15 @@ use serde::{Deserializer, Serialize, Serializer};
 use syncbench_reports::quantity;
 
 /// The form of a number from `MIN` to `MAX`, for
-/// `#[serde(with = "Within::<f64, 0, 1>")]`. The bounds are below 2^53.
-pub(super) struct Within<T, const MIN: u64, const MAX: u64>(PhantomData<T>);
+/// `#[serde(with = "Within::<f64, 0, 1>")]`.
+pub(super) type Within<T, const MIN: u64, const MAX: u64> = Range<T, MIN, MAX, false>;
 
 /// The form of a number above `MIN` and up to `MAX`.
-pub(super) struct Above<T, const MIN: u64, const MAX: u64>(PhantomData<T>);
+pub(super) type Above<T, const MIN: u64, const MAX: u64> = Range<T, MIN, MAX, true>;
+
+/// The form of a number, which may be that of an optional one. The bounds are
+/// below 2^53.
+pub(super) struct Range<T, const MIN: u64, const MAX: u64, const IS_ABOVE: bool>(PhantomData<T>);
 
 /// A type of numbers that settings have.
 pub(super) trait Number {
@@ -48,33 +52,12 @@ impl Number for u64 {
     }
 }
 
-impl<T: Number, const MIN: u64, const MAX: u64> Within<T, MIN, MAX> {
+impl<T: Number, const MIN: u64, const MAX: u64, const IS_ABOVE: bool> Range<T, MIN, MAX, IS_ABOVE> {
     const BOUNDS: Bounds = Bounds {
         min: MIN,
-        is_min_excluded: false,
+        is_min_excluded: IS_ABOVE,
         max: MAX,
         is_whole: T::IS_WHOLE,
-    };
-
-    pub(super) fn serialize<S: Serializer>(
-        value: &impl Serialize,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        value.serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>, V: From<T>>(
-        deserializer: D,
-    ) -> Result<V, D::Error> {
-        let number = deserializer.deserialize_any(Self::BOUNDS)?;
-        Ok(T::from_f64(number).into())
-    }
-}
-
-impl<T: Number, const MIN: u64, const MAX: u64> Above<T, MIN, MAX> {
-    const BOUNDS: Bounds = Bounds {
-        is_min_excluded: true,
-        ..Within::<T, MIN, MAX>::BOUNDS
     };
 
     pub(super) fn serialize<S: Serializer>(
@@ -192,7 +175,7 @@ mod schema {
     use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
     use serde_json::json;
 
-    use super::{Above, Bounds, Number, Seed, Within};
+    use super::{Bounds, Number, Range, Seed};
 
     impl Bounds {
         fn schema(self) -> Schema {
@@ -210,25 +193,9 @@ mod schema {
         }
     }
 
-    impl<T: Number, const MIN: u64, const MAX: u64> JsonSchema for Within<T, MIN, MAX> {
-        fn inline_schema() -> bool {
-            true
-        }
-
-        fn schema_name() -> Cow<'static, str> {
-            Self::BOUNDS.to_string().into()
-        }
-
-        fn json_schema(_: &mut SchemaGenerator) -> Schema {
-            Self::BOUNDS.schema()
-        }
-    }
-
-    impl<T: Number, const MIN: u64, const MAX: u64> JsonSchema for Above<T, MIN, MAX> {
-        fn inline_schema() -> bool {
-            true
-        }
-
+    impl<T: Number, const MIN: u64, const MAX: u64, const IS_ABOVE: bool> JsonSchema
+        for Range<T, MIN, MAX, IS_ABOVE>
+    {
         fn schema_name() -> Cow<'static, str> {
             Self::BOUNDS.to_string().into()
         }

@@ -3,7 +3,9 @@
 //! [`Scenario`] has the shape of the TOML files: reading one fills in defaults
 //! and what follows from other keys, then checks that the parts fit together.
 //! A new setting is a field here, a line in the record, and a line in
-//! `docs/SCENARIOS.md`; flags, `--set` and the JSON schema read the field.
+//! `docs/SCENARIOS.md`; flags, `--set` and the JSON schema read the field. The form
+//! of its value (`bounds`, `time`) has its bounds: it refuses what is beyond
+//! them, and the schema describes it.
 
 mod access;
 mod bounds;
