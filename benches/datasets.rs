@@ -22,8 +22,8 @@ fn main() {
         .measurement_time(Duration::from_secs(5))
         .configure_from_args();
     for name in DATASETS {
-        let here = catalog().entry(name).and_then(locate);
-        if here.is_none() {
+        let here = catalog().entry(name).map(locate);
+        if !matches!(here, Some(Ok(Some(_)))) {
             eprintln!("{name} is left out: `syncbench datasets fetch {name}` gets it");
             continue;
         }

@@ -177,6 +177,8 @@ impl Args {
         let read = Scenario::parse_with(&toml, self.flags()?);
         let mut scenario = read.map_err(|error| match error {
             ReadError::File(_) => BadInput::new(format!("{name}: {error}")),
+            // The value of every other flag was checked by itself.
+            ReadError::Overrides(_) => BadInput::new(format!("--set: {error}")),
             error => BadInput::new(error),
         })?;
         scenario.workers = self.workers.map_or(scenario.workers, usize::from);

@@ -4,8 +4,11 @@ use std::iter::once;
 
 use syncbench_reports::mask::{MASK, mask_url, mask_urls};
 
+/// Returns what is shown of a value.
+type Mask = fn(&str) -> String;
+
 /// The flags whose values are secret in part, and what is shown of them.
-const SECRET: [(&str, fn(&str) -> String); 5] = [
+const SECRET: [(&str, Mask); 5] = [
     ("-H", header),
     ("--header", header),
     ("--join-auth", |_| MASK.to_owned()),

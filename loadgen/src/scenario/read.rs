@@ -11,6 +11,9 @@ pub enum ReadError {
     /// The file is not TOML, or has unknown keys or values.
     #[error("{0}")]
     File(String),
+    /// The settings that override the file have unknown keys or values.
+    #[error("{0}")]
+    Overrides(String),
     /// The settings do not fit together.
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
@@ -36,11 +39,12 @@ impl Scenario {
     /// written instead.
     pub fn parse_with(toml: &str, flags: toml::Table) -> Result<Self, ReadError> {
         // Errors in text have a place, and those in tables do not.
-        let in_text = |error| explained(error, toml);
+        let in_text = |error| ReadError::File(explained(error, toml));
         let file: Self = toml::from_str(toml).map_err(in_text)?;
         let mut table: toml::Table = toml::from_str(toml).map_err(in_text)?;
         overlay(&mut table, flags);
-        let mut scenario = Self::deserialize(table.clone()).map_err(in_text)?;
+        let mut scenario = Self::deserialize(table.clone())
+            .map_err(|error| ReadError::Overrides(explained(error, toml)))?;
         if file.thresholds != scenario.thresholds {
             scenario.thresholds = [file.thresholds, scenario.thresholds].concat();
         }
@@ -82,7 +86,7 @@ fn overlay(table: &mut toml::Table, with: toml::Table) {
 
 /// The message of the parser, which shows the place in `toml`, and the key that
 /// was probably meant.
-fn explained(error: toml::de::Error, toml: &str) -> ReadError {
+fn explained(error: toml::de::Error, toml: &str) -> String {
     let message = shown(&error, toml);
     let message = message.trim_end();
     let rest = error.message().strip_prefix("unknown field `");
@@ -91,10 +95,10 @@ fn explained(error: toml::de::Error, toml: &str) -> ReadError {
         let written = names.next().unwrap_or_default();
         similar(written, names)
     });
-    ReadError::File(match suggestion {
+    match suggestion {
         Some(name) => format!("{message}\ndid you mean `{name}`?"),
         None => message.to_owned(),
-    })
+    }
 }
 
 /// The message with the line that it is about. What is written of the relay may
