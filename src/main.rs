@@ -8,7 +8,7 @@ mod stdout;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 use syncbench_engines::allocations::CountingAllocator;
 
 /// Counts the allocations of engines in cells, and is the system's allocator
@@ -35,8 +35,27 @@ enum Command {
     Doctor(cmd::doctor::Args),
 }
 
+/// Lets options take values that begin with a minus sign, so that they are refused
+/// for what they are.
+fn with_negative_values(command: clap::Command) -> clap::Command {
+    let command = command.mut_subcommands(with_negative_values);
+    command.mut_args(|arg: Arg| {
+        if arg.is_positional() || !arg.get_action().takes_values() {
+            return arg;
+        }
+        let names = arg.get_value_names().unwrap_or_default();
+        match names.iter().any(|name| name == "TIME") {
+            // A time is no number for the parser of arguments.
+            true => arg.allow_hyphen_values(true),
+            false => arg.allow_negative_numbers(true),
+        }
+    })
+}
+
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let matches = with_negative_values(Cli::command()).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let result = match cli.command {
         Command::Run(args) => cmd::run::run(args),
         Command::Relay(args) => cmd::relay::run(args),
         Command::Cell(args) => cmd::cell::run(args),

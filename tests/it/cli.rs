@@ -7,6 +7,11 @@ fn help_texts_are_as_documented() {
 }
 
 #[test]
+fn what_cannot_be_run_is_refused_with_a_reason() {
+    trycmd::TestCases::new().case("tests/messages/*.trycmd");
+}
+
+#[test]
 fn a_reader_that_has_gone_is_no_error() {
     use std::process::{Command, Stdio};
     let (reader, writer) = std::io::pipe().expect("a pipe");
