@@ -22,8 +22,8 @@ fn main() {
         .measurement_time(Duration::from_secs(5))
         .configure_from_args();
     for name in DATASETS {
-        let here = catalog().entry(name).and_then(locate);
-        if here.is_none() {
+        let here = catalog().entry(name).map(locate);
+        if !matches!(here, Some(Ok(Some(_)))) {
             eprintln!("skipped: {name}; `syncbench datasets fetch {name}` downloads it");
             continue;
         }

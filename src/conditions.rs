@@ -1,11 +1,15 @@
 //! The conditions under which a run is measured.
 
+mod command_line;
+
 use std::time::SystemTime;
 
 use serde_json::Value;
 use syncbench_engines::Engine;
 use syncbench_reports::record::{DatasetRef, Machine, Run};
 use syncbench_reports::run_id;
+
+pub use command_line::command_line;
 
 /// Returns the conditions of a run of `engine` that starts now, on `dataset` if it
 /// needs one.
@@ -23,23 +27,4 @@ pub fn of(engine: &dyn Engine, dataset: Option<DatasetRef>, seed: u64, scenario:
         engine: format!("{} {}", engine.name(), engine.version()),
         scenario,
     }
-}
-
-/// Returns the command line so that it can be typed again, without the folder of the
-/// executable.
-pub fn command_line() -> String {
-    let args = std::env::args().skip(1).map(|arg| quoted(&arg));
-    std::iter::once("syncbench".to_owned())
-        .chain(args)
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
-/// Quotes `arg` so that a POSIX shell reads it as one word.
-fn quoted(arg: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
-    if !arg.is_empty() && arg.chars().all(plain) {
-        return arg.to_owned();
-    }
-    format!("'{}'", arg.replace('\'', r"'\''"))
 }

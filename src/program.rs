@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Arg, Parser};
 use syncbench_engines::panics;
 use syncbench_reports::record::Status;
 
@@ -13,7 +13,7 @@ use crate::{input, stdout};
 /// Runs `command` with the arguments of this process. A result that could not be
 /// printed is a failure, unless the command has a worse one to report.
 pub fn run<C: Parser>(command: impl FnOnce(C) -> anyhow::Result<u8>) -> ExitCode {
-    let code = match C::try_parse() {
+    let code = match parse::<C>() {
         Ok(arguments) => panics::catch(|| command(arguments))
             .unwrap_or_else(|panic| Err(anyhow::anyhow!("a bug, please report it: {panic}")))
             .unwrap_or_else(|error| {
@@ -25,6 +25,30 @@ pub fn run<C: Parser>(command: impl FnOnce(C) -> anyhow::Result<u8>) -> ExitCode
     ExitCode::from(match code {
         0 if stdout::has_failed() => Status::Failure.exit_code(),
         code => code,
+    })
+}
+
+/// Reads the arguments of this process.
+fn parse<C: Parser>() -> Result<C, clap::Error> {
+    let mut command = with_negative_values(C::command());
+    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    C::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// Lets options take values that begin with a minus sign, so that they are refused
+/// for what they are.
+fn with_negative_values(command: clap::Command) -> clap::Command {
+    let command = command.mut_subcommands(with_negative_values);
+    command.mut_args(|arg: Arg| {
+        if arg.is_positional() || !arg.get_action().takes_values() {
+            return arg;
+        }
+        let names = arg.get_value_names().unwrap_or_default();
+        match names.iter().any(|name| name == "TIME") {
+            // A time is no number for the parser of arguments.
+            true => arg.allow_hyphen_values(true),
+            false => arg.allow_negative_numbers(true),
+        }
     })
 }
 

@@ -14,13 +14,17 @@ use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, PlottingBackend, Throughput};
-use syncbench_datasets::{catalog, locate};
+use syncbench_datasets::{catalog, locate, mirror};
 use syncbench_engines::workload::{Data, Input, Subject, Suite, Workload, WorkloadError, input_of};
 use syncbench_engines::{Engine, engines};
 
 use crate::selection::Selection;
 
 fn main() {
+    if let Err(error) = mirror() {
+        eprintln!("{error}");
+        std::process::exit(2);
+    }
     let here = datasets_here();
     let selection = Selection::from_args();
     let mut criterion = criterion(&selection);
@@ -61,7 +65,7 @@ fn datasets_here() -> Vec<&'static str> {
 fn is_here(dataset: &str) -> bool {
     match input_of(dataset) {
         Some(Input::Synthetic) => true,
-        _ => catalog().file_of(dataset).ok().and_then(locate).is_some(),
+        _ => matches!(catalog().file_of(dataset).and_then(locate), Ok(Some(_))),
     }
 }
 

@@ -29,6 +29,12 @@ pub enum DatasetError {
         /// Its path below the mirror folder.
         file: String,
     },
+    /// The mirror folder does not exist.
+    #[error("SYNCBENCH_DATASETS names {}, which is not a folder; correct or unset it", path.display())]
+    NoMirror {
+        /// The path that the variable names.
+        path: PathBuf,
+    },
     /// The entry exists but is a document, not a trace (or the other way round).
     #[error(
         "data set `{name}` is {is}, not {wanted}; `syncbench datasets list` shows what each one is"

@@ -49,7 +49,7 @@ pub enum Fetched {
 /// file has the wrong checksum, in which case it is kept under another name and
 /// never used.
 pub fn fetch(entry: &Entry, progress: &mut dyn FnMut(Progress)) -> Result<Fetched, DatasetError> {
-    if let Some(location) = source::locate(entry) {
+    if let Some(location) = source::locate(entry)? {
         match (source::read_entry(entry), location) {
             (Ok(_), location) => return Ok(Fetched::AlreadyHere(location)),
             (Err(DatasetError::Checksum { .. }), Location::Cache(path)) => {

@@ -42,7 +42,7 @@ pub use error::{DatasetError, Place};
 #[cfg(feature = "fetch")]
 pub use fetch::{Fetched, Progress, fetch};
 pub use load::{load, load_bytes};
-pub use source::{Location, has_embedded_trace, locate, read_entry};
+pub use source::{Location, has_embedded_trace, locate, mirror, read_entry};
 pub use stats::{Concurrency, Spread, Stats, stats};
 pub use store::{cache_dir, write_atomically};
 pub use trace::{Patch, Trace, TraceKind, Txn};

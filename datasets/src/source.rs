@@ -53,11 +53,17 @@ impl std::fmt::Display for Location {
     }
 }
 
-/// Returns the mirror folder, which `SYNCBENCH_DATASETS` names.
-fn mirror() -> Option<PathBuf> {
-    std::env::var_os("SYNCBENCH_DATASETS")
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from)
+/// Returns the mirror folder, which `SYNCBENCH_DATASETS` names; `None` if it names
+/// none.
+///
+/// # Errors
+/// Fails if there is no such folder.
+pub fn mirror() -> Result<Option<PathBuf>, DatasetError> {
+    let named = std::env::var_os("SYNCBENCH_DATASETS").filter(|value| !value.is_empty());
+    match named.map(PathBuf::from) {
+        Some(path) if !path.is_dir() => Err(DatasetError::NoMirror { path }),
+        named => Ok(named),
+    }
 }
 
 /// Returns the path at which a downloaded entry is kept.
@@ -66,20 +72,22 @@ pub(crate) fn download_path(entry: &Entry) -> Result<PathBuf, DatasetError> {
 }
 
 /// Finds the entry's file: in the executable, else in the mirror, else in the cache.
-pub fn locate(entry: &Entry) -> Option<Location> {
+///
+/// # Errors
+/// Fails if there is no mirror where `SYNCBENCH_DATASETS` says.
+pub fn locate(entry: &Entry) -> Result<Option<Location>, DatasetError> {
+    let mirror = mirror()?;
     if entry.name == EMBEDDED_NAME && has_embedded_trace() {
-        return Some(Location::Embedded);
+        return Ok(Some(Location::Embedded));
     }
-    let mirrored = mirror()
+    let mirrored = mirror
         .map(|dir| dir.join(&entry.file))
         .filter(|path| path.is_file());
     if let Some(path) = mirrored {
-        return Some(Location::Mirror(path));
+        return Ok(Some(Location::Mirror(path)));
     }
-    download_path(entry)
-        .ok()
-        .filter(|path| path.is_file())
-        .map(Location::Cache)
+    let cached = download_path(entry).ok().filter(|path| path.is_file());
+    Ok(cached.map(Location::Cache))
 }
 
 /// Reads the file of a catalog entry and verifies its checksum.
@@ -88,7 +96,7 @@ pub fn locate(entry: &Entry) -> Option<Location> {
 /// Fails if the file is not on this machine, cannot be read, or differs from the one
 /// in the catalog.
 pub fn read_entry(entry: &Entry) -> Result<Cow<'static, [u8]>, DatasetError> {
-    let Some(location) = locate(entry) else {
+    let Some(location) = locate(entry)? else {
         return Err(DatasetError::NotHere {
             name: entry.name.clone(),
             fetch: entry.name.clone(),

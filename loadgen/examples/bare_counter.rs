@@ -88,11 +88,10 @@ async fn connect_all(
             &format!("room-{}", client % rooms),
             &format!("client-{client}"),
         )?;
-        let address = (url.host().unwrap_or_default(), url.port_u16().unwrap_or(80));
-        let tcp = TcpStream::connect(address).await?;
+        let tcp = TcpStream::connect((url.host(), url.port())).await?;
         tcp.set_nodelay(true)?;
         let config = WebSocketConfig::default().read_buffer_size(4096);
-        let (socket, _) = client_async_with_config(url, tcp, Some(config)).await?;
+        let (socket, _) = client_async_with_config(url.uri(), tcp, Some(config)).await?;
         sockets.push(socket);
     }
     Ok(sockets)

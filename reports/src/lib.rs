@@ -9,6 +9,7 @@ pub mod distribution;
 pub mod export;
 pub mod file;
 pub mod machine;
+pub mod mask;
 pub mod metric;
 #[cfg(feature = "render")]
 pub mod plot;

@@ -440,6 +440,10 @@ pub struct Counts {
     /// Connections that ended or failed although the scenario did not ask for it.
     #[serde(default)]
     pub disconnects: u64,
+    /// Connections that the relay refused for the time being, with HTTP 429 or
+    /// 503; `disconnects` does not include them.
+    #[serde(default)]
+    pub refused: u64,
     /// Connections that the scenario ended.
     #[serde(default)]
     pub outages: u64,

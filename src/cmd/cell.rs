@@ -3,6 +3,7 @@
 mod callgrind;
 mod growth;
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use syncbench_engines::cell::{self, Limits};
@@ -16,6 +17,12 @@ use super::BadInput;
 use crate::conditions;
 use crate::stderr::complain;
 use crate::stdout::say;
+
+/// How often a trace may be played in one document.
+pub const REPEATS: RangeInclusive<i64> = 1..=1000;
+
+/// The longest text that a repeated trace may end with, bytes.
+const MAX_TEXT: usize = 1 << 30;
 
 /// Measure one engine, workload and data set in a process of its own.
 ///
@@ -57,8 +64,8 @@ pub struct Args {
     #[arg(long, value_name = "NAME|FILE")]
     dataset: Option<String>,
 
-    /// Repeat the trace N times, for each N, and show how time grows
-    #[arg(long, value_name = "N,N,...", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
+    /// Repeat the trace N times (1 to 1000), for each N, and show how time grows
+    #[arg(long, value_name = "N,N,...", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(REPEATS))]
     repeat: Vec<u32>,
 
     /// Repetitions to time
@@ -189,6 +196,14 @@ fn sizes(data: Data, repeats: &[u32]) -> Result<Vec<(Option<u32>, Data)>, BadInp
     let mut repeats = repeats.to_vec();
     repeats.sort_unstable();
     repeats.dedup();
+    let most = repeats.last().map_or(1, |&times| times as usize);
+    if trace.end_content().len().saturating_mul(most) > MAX_TEXT {
+        return Err(BadInput::new(format!(
+            "{} played {most} times over would end with more than 1 GiB of text; use a smaller \
+             --repeat",
+            trace.name()
+        )));
+    }
     let repeated = repeats.into_iter().map(|times| {
         let name = format!("{}-x{times}", trace.name());
         let data = trace.clone().repeated(&name, times as usize);

@@ -19,6 +19,7 @@ use syncbench_runner::{Builds, Contender, Job, Rounds};
 
 use self::contender::EngineVersion;
 use super::BadInput;
+use super::cell::REPEATS;
 use crate::conditions;
 use crate::stderr::complain;
 use crate::stdout::say;
@@ -62,8 +63,8 @@ pub struct Args {
     #[arg(long, value_name = "NAME|FILE")]
     dataset: Option<String>,
 
-    /// Numbers of times to repeat the trace, for suites without sizes of their own
-    #[arg(long, value_name = "N,N,...", value_delimiter = ',', default_value = "1,2,4,8", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Numbers of times to repeat the trace (1 to 1000), for suites without sizes of their own
+    #[arg(long, value_name = "N,N,...", value_delimiter = ',', default_value = "1,2,4,8", value_parser = clap::value_parser!(u32).range(REPEATS))]
     repeat: Vec<u32>,
 
     /// Rounds, in each of which every program runs once; ratios have an interval from 6 on

@@ -64,6 +64,7 @@ struct ConvertArgs {
 
 /// Runs the subcommand.
 pub fn run(args: Args) -> anyhow::Result<Status> {
+    syncbench_datasets::mirror().map_err(BadInput::new)?;
     match args.command {
         Command::List(args) => list::run(&args),
         Command::Fetch(args) => fetch::run(&args),

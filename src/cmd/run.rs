@@ -7,7 +7,6 @@ mod watcher;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use syncbench_engines::Loro;
 use syncbench_loadgen::load::LoadError;
@@ -41,6 +40,7 @@ Examples:
   syncbench run my-scenario.toml --clients 400
   syncbench run --clients 1000 --rooms 200 --rate 2000 --duration 30s
   syncbench run --relay ws://127.0.0.1:7000/{room} --json
+  syncbench run --relay wss://example.com/sync/{room} --token-env TOKEN -H 'x-user: {client}'
   syncbench run --threshold 'propagation.p99 < 100ms' --threshold 'lost == 0'
 
 Exit codes: 0 ok, 1 failure, 2 bad usage or input, 6 not converged, 7 invalid measurement,
@@ -56,27 +56,27 @@ pub struct Args {
 
     /// Simulated clients, each a replica [default: 200]
     #[arg(long, value_name = "N")]
-    clients: Option<u32>,
+    clients: Option<i64>,
 
     /// Rooms that the clients are spread over; a room is one shared document [default: 40]
     #[arg(long, value_name = "N")]
-    rooms: Option<u32>,
+    rooms: Option<i64>,
 
     /// Clients that write; the others only read [default: all]
     #[arg(long, value_name = "N")]
-    writers: Option<u32>,
+    writers: Option<i64>,
 
     /// Kind of replica that each client keeps [default: full]
     #[arg(long, value_enum)]
     replica: Option<ReplicaKind>,
 
     /// Edits per second, over all clients [default: 1000]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N")]
     rate: Option<f64>,
 
     /// Length of the schedule: 10s, 500ms, 2m [default: 10s]
-    #[arg(long, value_name = "TIME", value_parser = super::duration)]
-    duration: Option<Duration>,
+    #[arg(long, value_name = "TIME")]
+    duration: Option<String>,
 
     /// Distances between the edits of one client [default: constant]
     #[arg(long, value_enum)]
@@ -93,7 +93,7 @@ pub struct Args {
 
     /// Bytes of text that each edit inserts instead of the trace's text
     #[arg(long, value_name = "N")]
-    payload: Option<u32>,
+    payload: Option<i64>,
 
     /// Mix kinds of edits by shares that add up to 1: text=0.5,map=0.2,presence=0.3
     #[arg(long, value_name = "KIND=SHARE,...")]
@@ -107,13 +107,26 @@ pub struct Args {
     #[arg(long, value_name = "COMMAND")]
     relay_cmd: Option<String>,
 
-    /// Time within which a relay that the run starts must answer [default: 10s]
-    #[arg(long, value_name = "TIME", value_parser = super::duration)]
-    ready_timeout: Option<Duration>,
+    /// Time within which a relay that the run starts must answer, and a busy one (HTTP 429, 503)
+    /// must take the initial clients [default: 10s]
+    #[arg(long, value_name = "TIME")]
+    ready_timeout: Option<String>,
 
     /// Protocol between clients and relay [default: broadcast]
     #[arg(long, value_enum)]
     protocol: Option<ProtocolKind>,
+
+    /// Header of the WebSocket handshake, with {room} and {client} replaced by names; repeatable
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    headers: Vec<String>,
+
+    /// Environment variable that holds a bearer token for the relay
+    #[arg(long, value_name = "VARIABLE")]
+    token_env: Option<String>,
+
+    /// Credentials with which clients join rooms of a loro relay; as in -H, names are filled in
+    #[arg(long, value_name = "TEXT")]
+    join_auth: Option<String>,
 
     /// Accept any certificate from a wss:// relay
     #[arg(long)]
@@ -125,7 +138,7 @@ pub struct Args {
 
     /// Seed of everything random [default: 1]
     #[arg(long, value_name = "N")]
-    seed: Option<u64>,
+    seed: Option<i128>,
 
     /// Repeat the peer ids and room names of the run with this id and seed [default: random]
     #[arg(long, value_name = "ID")]
@@ -182,6 +195,8 @@ impl Args {
         let read = Scenario::parse_with(&toml, self.flags()?);
         let mut scenario = read.map_err(|error| match error {
             ReadError::File(_) => BadInput::new(format!("{name}: {error}")),
+            // The value of every other flag was checked by itself.
+            ReadError::Overrides(_) => BadInput::new(format!("--set: {error}")),
             error => BadInput::new(error),
         })?;
         scenario.run_id = self.run_id.clone().unwrap_or_else(RunId::random);
@@ -192,28 +207,36 @@ impl Args {
     /// Returns the flags as settings of a scenario file.
     fn flags(&self) -> anyhow::Result<toml::Table> {
         let mut flags = Flags::default();
-        let time = |time: Duration| humantime::format_duration(time).to_string();
-        flags.set("duration", self.duration.map(time));
-        flags.set("seed", self.seed.map(|seed| seed as i64));
-        flags.set("relay.url", self.relay.clone());
-        flags.set("relay.command", self.relay_cmd.clone());
-        flags.set("relay.ready_timeout", self.ready_timeout.map(time));
-        flags.set_name("relay.protocol", self.protocol);
-        flags.set("relay.room_prefix", self.room_prefix.clone());
-        flags.set("relay.insecure", self.insecure.then_some(true));
-        flags.set("clients.count", self.clients);
-        flags.set("clients.rooms", self.rooms);
-        flags.set("clients.writers", self.writers);
-        flags.set_name("clients.replica", self.replica);
-        flags.set("workload.dataset", self.dataset.clone());
-        flags.set("workload.rate", self.rate);
-        flags.set_name("workload.arrivals", self.arrivals);
-        flags.set_name("workload.phase", self.phase);
-        flags.set("workload.payload", self.payload);
-        flags.set_shares("workload.mix", self.mix.as_deref())?;
-        if !self.thresholds.is_empty() {
-            flags.set("thresholds", Some(self.thresholds.clone()));
+        let text = Option::<String>::clone;
+        flags.set("--duration", "duration", text(&self.duration))?;
+        let seed = self.seed.map(|seed| seed.to_string());
+        flags.set("--seed", "seed", seed)?;
+        flags.set("--relay", "relay.url", text(&self.relay))?;
+        flags.set("--relay-cmd", "relay.command", text(&self.relay_cmd))?;
+        let ready = text(&self.ready_timeout);
+        flags.set("--ready-timeout", "relay.ready_timeout", ready)?;
+        flags.set_name("--protocol", "relay.protocol", self.protocol)?;
+        let prefix = text(&self.room_prefix);
+        flags.set("--room-prefix", "relay.room_prefix", prefix)?;
+        for header in &self.headers {
+            flags.set_header("--header", header)?;
         }
+        flags.set("--token-env", "relay.token_env", text(&self.token_env))?;
+        flags.set("--join-auth", "relay.join_auth", text(&self.join_auth))?;
+        let insecure = self.insecure.then_some(true);
+        flags.set("--insecure", "relay.insecure", insecure)?;
+        flags.set("--clients", "clients.count", self.clients)?;
+        flags.set("--rooms", "clients.rooms", self.rooms)?;
+        flags.set("--writers", "clients.writers", self.writers)?;
+        flags.set_name("--replica", "clients.replica", self.replica)?;
+        flags.set("--dataset", "workload.dataset", text(&self.dataset))?;
+        flags.set("--rate", "workload.rate", self.rate)?;
+        flags.set_name("--arrivals", "workload.arrivals", self.arrivals)?;
+        flags.set_name("--phase", "workload.phase", self.phase)?;
+        flags.set("--payload", "workload.payload", self.payload)?;
+        flags.set_shares("--mix", "workload.mix", self.mix.as_deref())?;
+        let thresholds = (!self.thresholds.is_empty()).then(|| self.thresholds.clone());
+        flags.set("--threshold", "thresholds", thresholds)?;
         for setting in &self.set {
             flags.set_written(setting)?;
         }

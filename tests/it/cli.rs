@@ -10,6 +10,11 @@ fn help_texts_are_as_documented() {
     trycmd::TestCases::new().case("tests/help/*.trycmd");
 }
 
+#[test]
+fn what_cannot_be_run_is_refused_with_a_reason() {
+    trycmd::TestCases::new().case("tests/messages/*.trycmd");
+}
+
 /// A command of every kind that prints a result, in a folder of its own.
 fn printing_commands() -> Vec<Vec<&'static str>> {
     vec![

@@ -121,6 +121,30 @@ fn a_data_set_that_is_not_here_says_how_to_get_it() {
 }
 
 #[test]
+fn a_mirror_that_does_not_exist_is_bad_input() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("a-file");
+    std::fs::write(&file, "").unwrap();
+    for mirror in [home.path().join("nowhere"), file] {
+        for args in [
+            &["datasets", "list"][..],
+            &["datasets", "verify", "automerge-paper"],
+            &["datasets", "fetch", "--all"],
+            &["cell", "import", "--dataset", "automerge-paper"],
+            &["run", "--duration", "1s"],
+        ] {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_syncbench"));
+            command.args(args).current_dir(home.path());
+            let output = command.env("SYNCBENCH_DATASETS", &mirror).output().unwrap();
+            assert_eq!(output.status.code(), Some(2), "{args:?}");
+            let message = stderr(&output);
+            assert!(message.contains("SYNCBENCH_DATASETS"), "{message}");
+            assert!(message.contains(mirror.to_str().unwrap()), "{message}");
+        }
+    }
+}
+
+#[test]
 fn list_says_what_is_here_and_under_which_licence() {
     let home = tempfile::tempdir().unwrap();
     let output = datasets(home.path(), &["list", "--json"], None);

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // a test may fail
 
+mod access;
 mod cell;
 mod cli;
 mod compare;

@@ -125,6 +125,11 @@ fn bad_input_gets_one_message_with_the_mend_and_leaves_nothing_behind() {
             "at most 5 rooms",
         ),
         (vec!["--rate".into(), "-1".into()], 2, "--rate"),
+        (
+            vec!["--set".into(), "clients.sources=['192.0.2.1']".into()],
+            2,
+            "clients.sources: cannot connect from 192.0.2.1",
+        ),
         (vec!["--duration".into(), "soon".into()], 2, "10s"),
         (vec!["--run-id".into(), "a b".into()], 2, "letters"),
         (

@@ -10,7 +10,7 @@ const DOCUMENTS: [&str; 3] = ["latch-v016", "latch-snapshot", "latch-shallow"];
 fn here() -> Vec<(&'static str, Data)> {
     let (here, absent): (Vec<_>, Vec<_>) = DOCUMENTS
         .into_iter()
-        .partition(|&name| locate(catalog().entry(name).unwrap()).is_some());
+        .partition(|&name| locate(catalog().entry(name).unwrap()).unwrap().is_some());
     for name in absent {
         eprintln!("skipped: {name} is not here; SYNCBENCH_DATASETS names a mirror");
     }

@@ -3,14 +3,17 @@
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio_tungstenite::tungstenite::http::Uri;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::handshake::client::Request;
 
-use super::connection::{ConnectError, ConnectFailure, Socket, connect};
+use super::connection::{CONNECT_TIMEOUT, ConnectError, ConnectFailure, Socket, request, upgrade};
 use crate::net::link::{Link, LinkConditions, LinkHandle, LinkSetup};
 use crate::net::network::{ArrivalStamp, Network, Wire};
-use crate::net::target::{UrlError, UrlTemplate, host_and_port};
+use crate::net::placeholder::Names;
+use crate::net::target::{RelayUrl, UrlTemplate};
 use crate::net::tls::Tls;
 use crate::plan::{ClientId, client_rng};
 use crate::scenario::Scenario;
@@ -18,6 +21,12 @@ use crate::time::timer::Timer;
 
 /// The number of connections that one worker opens at a time.
 const CONNECTING_AT_ONCE: usize = 64;
+
+/// The name of the session that brings the rooms their initial document.
+pub const SEEDER: &str = "seeder";
+
+/// The time within which a server that speaks TLS shows that it does.
+const TLS_PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Opens connections to the relay, a limited number at a time.
 pub struct Dialer {
@@ -71,25 +80,67 @@ impl Dialer {
     /// # Errors
     /// When the relay cannot be reached, or does not speak WebSocket.
     pub async fn dial(&self, endpoint: Endpoint) -> Result<Socket, ConnectFailure> {
-        let url = self.url(&endpoint.room, endpoint.client)?;
-        let socket = connect(&url, &self.scenario.relay, self.wire(&url, endpoint)).await;
-        Ok(socket?)
+        let (url, request) = self.request(&endpoint.room, &endpoint.client.name())?;
+        Ok(self.open(&url, request, endpoint).await?)
     }
 
     /// Opens the connection on which `seeder` brings the document of `room`.
     ///
     /// # Errors
     /// When the relay cannot be reached, or does not speak WebSocket.
-    pub async fn dial_seeder(&self, room: &str) -> Result<(Uri, Socket), ConnectFailure> {
-        let url = self.relay.url(room, "seeder")?;
+    pub async fn dial_seeder(&self, room: &str) -> Result<(RelayUrl, Socket), ConnectFailure> {
+        let (url, request) = self.request(room, SEEDER)?;
         let endpoint = Endpoint {
             room: room.to_owned(),
             client: ClientId(0),
             arrival: ArrivalStamp::default(),
             link: None,
         };
-        let socket = connect(&url, &self.scenario.relay, self.wire(&url, endpoint)).await?;
+        let socket = self.open(&url, request, endpoint).await?;
         Ok((url, socket))
+    }
+
+    /// The address of a connection, and the request that opens it.
+    fn request(&self, room: &str, client: &str) -> Result<(RelayUrl, Request), ConnectFailure> {
+        let url = self.relay.url(room, client)?;
+        let request = request(&url, &self.scenario.relay, Names { room, client })?;
+        Ok((url, request))
+    }
+
+    async fn open(
+        &self,
+        url: &RelayUrl,
+        request: Request,
+        endpoint: Endpoint,
+    ) -> Result<Socket, ConnectError> {
+        let opening = async { upgrade(url, request, self.wire(url, endpoint).await?).await };
+        match timeout(CONNECT_TIMEOUT, opening).await {
+            Ok(opened) => opened,
+            Err(_) => Err(ConnectError::Timeout(url.clone())),
+        }
+    }
+
+    /// Returns the failure with its cause, where that is found by asking again:
+    /// a server that speaks TLS may answer a client that does not with anything.
+    pub async fn explain(&self, failure: ConnectFailure) -> ConnectFailure {
+        let url = match &failure {
+            ConnectFailure::Connect(error) if !self.relay.is_secure() => error.misunderstood(),
+            _ => None,
+        };
+        match url {
+            Some(url) if self.speaks_tls(url).await => ConnectError::SpeaksTls(url.clone()).into(),
+            _ => failure,
+        }
+    }
+
+    async fn speaks_tls(&self, url: &RelayUrl) -> bool {
+        let arrival = ArrivalStamp::default();
+        let greeting = async {
+            let any_certificate = Tls::new(true).map_err(io::Error::other)?;
+            let wire = self.network.open(url.host(), url.port(), 0, arrival);
+            any_certificate.wrap(url.host(), wire.await?).await
+        };
+        matches!(timeout(TLS_PROBE_TIMEOUT, greeting).await, Ok(Ok(_)))
     }
 
     /// Waits for permission to open another connection.
@@ -98,17 +149,9 @@ impl Dialer {
         self.permits.acquire().await.ok()
     }
 
-    /// The address that the client connects to.
-    ///
-    /// # Errors
-    /// When the names make it no URL.
-    pub fn url(&self, room: &str, client: ClientId) -> Result<Uri, UrlError> {
-        self.relay.url(room, &client.name())
-    }
-
     /// The failure of an initial client that the relay did not let in.
     pub fn not_joined(&self, room: &str, client: ClientId, reason: String) -> ConnectFailure {
-        match self.url(room, client) {
+        match self.relay.url(room, &client.name()) {
             Ok(url) => ConnectError::NotJoined { url, reason }.into(),
             Err(error) => error.into(),
         }
@@ -116,13 +159,15 @@ impl Dialer {
 
     /// Opens a connection, behind the client's link if it has one, and
     /// encrypted where the address says so.
-    async fn wire(&self, url: &Uri, endpoint: Endpoint) -> io::Result<Wire> {
-        let (host, port) = host_and_port(url);
+    async fn wire(&self, url: &RelayUrl, endpoint: Endpoint) -> Result<Wire, ConnectError> {
         let Endpoint {
             client, arrival, ..
         } = endpoint;
-        let opening = self.network.open(host, port, client.0, arrival.clone());
-        let mut wire = opening.await?;
+        let opening = self
+            .network
+            .open(url.host(), url.port(), client.0, arrival.clone());
+        let opened = opening.await;
+        let mut wire = opened.map_err(|error| ConnectError::tcp(url, error))?;
         if let Some((conditions, handle)) = endpoint.link {
             let setup = LinkSetup {
                 conditions,
@@ -133,9 +178,10 @@ impl Dialer {
             };
             wire = Box::new(Link::new(wire, setup));
         }
-        match &self.tls {
-            Some(tls) => tls.wrap(host, wire).await,
-            None => Ok(wire),
-        }
+        let Some(tls) = &self.tls else {
+            return Ok(wire);
+        };
+        let encrypted = tls.wrap(url.host(), wire).await;
+        encrypted.map_err(|error| ConnectError::tls(url, error))
     }
 }

@@ -20,7 +20,7 @@ use crate::room::rooms::Rooms;
 use crate::time::clock::Nanos;
 use crate::time::timer::Timer;
 
-use connection::{ConnectFailure, Socket};
+use connection::{Busy, ConnectFailure, Socket};
 use dialer::{Dialer, Endpoint};
 use disconnect::{Disconnect, LostConnection};
 use signals::RunSignals;
@@ -33,6 +33,9 @@ const FIRST_WAIT: Duration = Duration::from_millis(100);
 
 /// The longest wait between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// The longest time that a client waits because a busy relay asks it to.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// One client, with what it needs of its worker.
 pub struct Client {
@@ -56,21 +59,27 @@ pub async fn run_client(client: Client) {
     let is_initial = client.plan().joins.is_none();
     let mut pending_outages = PendingOutages::new(client.plan());
     let mut backoff = Backoff::new(client.rng(0xBACC));
+    let patience_ends = client.timer.now() + client.patience();
     loop {
         let began = client.timer.now();
         let may_fail_run = is_initial && !client.signals.has_started();
-        match client.connect_and_serve(&mut pending_outages).await {
+        let wait = match client.connect_and_serve(&mut pending_outages).await {
             SessionEnd::Closing => return,
             SessionEnd::Left => return client.depart(),
             SessionEnd::Outage(outage) => {
                 client.wait_out_outage(outage).await;
                 backoff.reset();
+                backoff.next()
             }
             SessionEnd::Unopened(failure) => {
-                if may_fail_run && !client.signals.has_started() {
+                let busy = failure.busy();
+                let wait = backoff.next_after(busy);
+                let is_patient = busy.is_some() && client.timer.now() + wait < patience_ends;
+                if may_fail_run && !client.signals.has_started() && !is_patient {
                     return client.signals.fail(failure);
                 }
-                client.note_loss(failure.disconnect());
+                client.note_unopened(&failure);
+                wait
             }
             SessionEnd::Lost(lost) => {
                 if may_fail_run && !client.signals.has_started() {
@@ -81,14 +90,16 @@ pub async fn run_client(client: Client) {
                 if client.timer.now() - began > LONGEST_WAIT.as_nanos() as Nanos {
                     backoff.reset();
                 }
+                backoff.next()
             }
-        }
+        };
         if client.should_have_left() {
             return client.depart();
         }
-        let again = client.timer.now() + backoff.next();
+        let again = client.timer.now() + wait;
         tokio::select! {
             () = client.timer.sleep_until(again) => {}
+            () = client.departure() => return client.depart(),
             () = client.closing() => return,
         }
         pending_outages.skip_until(client.now());
@@ -150,6 +161,14 @@ impl Client {
     async fn until(&self, at: Nanos) {
         let clock = self.signals.started().await;
         self.timer.sleep_until(clock.absolute(at)).await;
+    }
+
+    /// Completes when the client leaves for good; never, if it stays.
+    async fn departure(&self) {
+        match self.plan().leaves {
+            Some(leaves) => self.until(leaves).await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Returns true if the client's departure was planned for a time that has passed.
@@ -214,6 +233,26 @@ impl Client {
         }
     }
 
+    /// The time for which an initial client comes back to a relay that is busy
+    /// before the run begins, nanoseconds.
+    fn patience(&self) -> Nanos {
+        let scenario = &self.rooms.context.scenario;
+        scenario.relay.ready_timeout.as_nanos() as Nanos
+    }
+
+    /// Counts a connection that could not be opened: as refused, if the relay
+    /// asked the client to come back, and as lost otherwise.
+    fn note_unopened(&self, failure: &ConnectFailure) {
+        let lost = failure.disconnect();
+        if failure.busy().is_none() {
+            return self.note_loss(lost);
+        }
+        self.rooms.meter.record(|metrics| {
+            metrics.error(&lost.kind);
+            metrics.refused += 1;
+        });
+    }
+
     /// Counts a connection that was lost, or could not be opened.
     fn note_loss(&self, lost: Disconnect) {
         self.rooms.meter.record(|metrics| {
@@ -250,6 +289,17 @@ impl Backoff {
         self.failures = 0;
     }
 
+    /// Returns the wait after a connection that could not be opened. A relay that
+    /// is busy is never asked again at once, or before it says.
+    fn next_after(&mut self, busy: Option<Busy>) -> Nanos {
+        let Some(busy) = busy else {
+            return self.next();
+        };
+        self.failures = self.failures.max(1);
+        let asked = busy.retry_after.min(LONGEST_RETRY_AFTER);
+        asked.as_nanos() as Nanos + self.next()
+    }
+
     fn next(&mut self) -> Nanos {
         let doubled = 1u32
             .checked_shl(self.failures.saturating_sub(1))
@@ -263,5 +313,31 @@ impl Backoff {
             1 => 0,
             _ => self.rng.random_range(most / 2..=most),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_relay_is_not_asked_again_at_once_or_before_it_says() {
+        let first = FIRST_WAIT.as_nanos() as Nanos;
+        let longest = LONGEST_WAIT.as_nanos() as Nanos;
+        let busy = |seconds| {
+            let retry_after = Duration::from_secs(seconds);
+            Some(Busy { retry_after })
+        };
+        let mut backoff = Backoff::new(client_rng(1, ClientId(0)));
+        assert_eq!(backoff.next_after(None), 0);
+        backoff.reset();
+        let wait = backoff.next_after(busy(0));
+        assert!((first / 2..=first).contains(&wait), "{wait}");
+        for _ in 0..100 {
+            let wait = backoff.next_after(busy(7)) - 7_000_000_000;
+            assert!((first / 2..=longest).contains(&wait), "{wait}");
+        }
+        let wait = backoff.next_after(busy(u64::MAX));
+        assert!(wait <= LONGEST_RETRY_AFTER.as_nanos() as Nanos + longest);
     }
 }

@@ -177,7 +177,7 @@ enum Action {
 impl Faults {
     fn new(faults: &[RelayFault]) -> Self {
         let both = |fault: &RelayFault| {
-            let over = fault.at + fault.lasting;
+            let over = fault.at + fault.lasting.unwrap_or_default();
             match fault.kind {
                 RelayFaultKind::Pause => vec![(fault.at, Action::Pause), (over, Action::Resume)],
                 RelayFaultKind::Restart => vec![(fault.at, Action::Kill), (over, Action::Start)],

@@ -9,6 +9,7 @@ mod tally;
 pub mod verdict;
 
 use std::io;
+use std::net::{IpAddr, UdpSocket};
 use std::ops::ControlFlow;
 use std::process::ExitStatus;
 use std::sync::Arc;
@@ -72,6 +73,16 @@ pub enum LoadError {
     /// Too few descriptors.
     #[error(transparent)]
     Descriptors(#[from] TooFewDescriptors),
+    /// The clients cannot connect from an address.
+    #[error(
+        "clients.sources: cannot connect from {address}: {error}; name addresses of this machine"
+    )]
+    Source {
+        /// The address.
+        address: IpAddr,
+        /// What the system says.
+        error: io::Error,
+    },
     /// The own relay did not start.
     #[error(transparent)]
     Relay(#[from] RelayError),
@@ -130,6 +141,7 @@ pub async fn run(
 ) -> Result<Outcome, LoadError> {
     let plan = Plan::new(&scenario);
     reserve_descriptors(plan.clients.len() as u32)?;
+    check_sources(&scenario)?;
     check_rhythm(&scenario, &inputs.trace)?;
     check_engine(&scenario, inputs.engine)?;
     check_typing(&scenario, &inputs.trace)?;
@@ -153,6 +165,15 @@ pub async fn run(
         relay.stop().await;
     }
     outcome
+}
+
+/// Checks that the clients can connect from the addresses that they are to use.
+fn check_sources(scenario: &Scenario) -> Result<(), LoadError> {
+    for &address in &scenario.clients.sources {
+        // The kind of socket makes no difference, and this one reaches nobody.
+        UdpSocket::bind((address, 0)).map_err(|error| LoadError::Source { address, error })?;
+    }
+    Ok(())
 }
 
 fn check_rhythm(scenario: &Scenario, trace: &Trace) -> Result<(), LoadError> {

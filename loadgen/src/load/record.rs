@@ -194,6 +194,7 @@ fn counted(total: &Metrics) -> Counts {
         presence_visible: total.presence_visible,
         presence_refused: total.presence_refused,
         disconnects: total.disconnects,
+        refused: total.refused,
         outages: total.outages,
         withdrawn: total.never_sent,
         skipped: total.skipped,

@@ -54,6 +54,7 @@ pub fn verdict(record: &Record) -> Verdict {
         Status::Ok
     };
     let mut reasons = failure;
+    reasons.extend(case.refusals());
     reasons.extend(not_converged);
     reasons.extend(invalid);
     if status == Status::Ok {
@@ -199,6 +200,18 @@ impl<'a> Case<'a> {
         let engine_error = course.engine_error.iter();
         reasons.extend(engine_error.map(|error| format!("an edit failed: {error}")));
         reasons
+    }
+
+    /// Returns how many connections the relay refused for the time being. That is
+    /// no failure by itself: what the clients missed meanwhile is judged.
+    fn refusals(&self) -> Option<String> {
+        let refused = self.counts.refused;
+        (refused > 0).then(|| {
+            format!(
+                "the relay refused {refused} connections for the time being (HTTP 429 or 503), and \
+                 the clients tried again"
+            )
+        })
     }
 
     /// Returns the reasons why the generator, not the relay, was the limit.

@@ -236,8 +236,11 @@ metrics! {
         presence_visible,
         /// Presence messages that the relay refused.
         presence_refused,
-        /// Connections that ended, or failed, without the scenario's doing.
+        /// Connections that ended, or failed, without the scenario's doing, but
+        /// for those in `refused`.
         disconnects,
+        /// Connections that the relay refused for the time being.
+        refused,
         /// Connections that the scenario ended.
         outages,
         /// Thread CPU time inside edits, nanoseconds.

@@ -3,5 +3,7 @@
 
 pub mod link;
 pub mod network;
+pub mod placeholder;
+pub mod secret;
 pub mod target;
 pub mod tls;

@@ -2,15 +2,14 @@
 
 use std::net::SocketAddr;
 
-use crate::net::target::{UrlTemplate, host_and_port};
+use crate::net::target::UrlTemplate;
 
 /// Returns the pid of the process that listens at `url`, if that is a loopback
 /// address; see [`pid_listening_on`].
 pub fn listener_of(url: &UrlTemplate) -> Option<u32> {
     let url = url.url("room-0", "client-0").ok()?;
-    let (host, port) = host_and_port(&url);
-    let host = host.replace("localhost", "127.0.0.1");
-    pid_listening_on(SocketAddr::new(host.parse().ok()?, port))
+    let host = url.host().replace("localhost", "127.0.0.1");
+    pid_listening_on(SocketAddr::new(host.parse().ok()?, url.port()))
 }
 
 /// Returns the pid of the process that listens on the loopback address `addr`,

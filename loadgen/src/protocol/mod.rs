@@ -37,6 +37,14 @@ impl ProtocolKind {
         }
     }
 
+    /// Returns whether clients show their credentials when they join a room.
+    pub fn takes_join_auth(self) -> bool {
+        match self {
+            Self::Broadcast => false,
+            Self::Loro => true,
+        }
+    }
+
     /// Returns whether it carries presence messages.
     pub fn carries_presence(self) -> bool {
         match self {
@@ -174,11 +182,12 @@ pub struct ProtocolError {
     pub reason: String,
 }
 
-/// Creates the client's side of a session in `room`. The protocol `loro` has no
+/// Creates the client's side of a session in `room`, which it joins with the
+/// credentials `auth` where the protocol takes them. The protocol `loro` has no
 /// room names of more than 128 bytes: such a session sends nothing and never joins.
-pub fn session(kind: ProtocolKind, room: &str) -> Box<dyn Protocol> {
+pub fn session(kind: ProtocolKind, room: &str, auth: Vec<u8>) -> Box<dyn Protocol> {
     match kind {
         ProtocolKind::Broadcast => Box::new(broadcast::Broadcast),
-        ProtocolKind::Loro => Box::new(loro::Loro::new(room)),
+        ProtocolKind::Loro => Box::new(loro::Loro::new(room).with_auth(auth)),
     }
 }

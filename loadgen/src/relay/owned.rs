@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::command::CommandGroup;
 use super::{RelayCommand, RelayError, RelayProcess};
-use crate::net::target::{UrlTemplate, host_and_port};
+use crate::net::target::UrlTemplate;
 use crate::process::{Subject, group, listener_of};
 
 /// The longest time in which an address that something listens at answers.
@@ -194,7 +194,7 @@ impl Ready<'_> {
     async fn run(&self) -> Result<CommandGroup, RelayError> {
         let address = self.url.url("room-0", "client-0");
         let address = address.map_err(|error| self.failed(error.to_string()))?;
-        let address = host_and_port(&address);
+        let address = (address.host(), address.port());
         if is_taken(address).await {
             return Err(RelayError::Taken {
                 command: self.command.to_owned(),

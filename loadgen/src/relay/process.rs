@@ -9,6 +9,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use syncbench_reports::mask::mask_urls;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::timeout;
@@ -55,7 +56,7 @@ pub enum RelayError {
         url: UrlTemplate,
     },
     /// The relay does not listen.
-    #[error("the relay `{command}` did not start: {reason}")]
+    #[error("the relay `{}` did not start: {reason}", mask_urls(.command))]
     NotReady {
         /// The command that started it.
         command: String,

@@ -11,6 +11,7 @@ use super::editor::Editor;
 use super::inbox::Inbox;
 use super::meter::Meter;
 use super::replica::ClientDoc;
+use crate::net::placeholder::Names;
 use crate::plan::ClientId;
 use crate::protocol::{Event, Frame, Protocol, UpdateId, session};
 use crate::scenario::EditKind;
@@ -131,6 +132,10 @@ impl PresentMember {
         let writers = scenario.clients.writer_count().max(1) as usize;
         let editor = writes.then(|| Box::new(Editor::new(scenario, trace, client, writers)));
         let room = context.identity.room_name(context.plan.client(client).room);
+        let auth = scenario.relay.join_auth_of(Names {
+            room: &room,
+            client: &client.name(),
+        });
         Self {
             doc,
             editor,
@@ -138,7 +143,7 @@ impl PresentMember {
             wake,
             connection: Connection::Offline,
             inbox: Inbox::default(),
-            protocol: session(scenario.relay.protocol, &room),
+            protocol: session(scenario.relay.protocol, &room, auth),
             events: Vec::new(),
             outgoing: VecDeque::new(),
             created_end: 0,

@@ -533,5 +533,5 @@ impl Rooms {
 /// everything.
 fn is_settled(room: &Room) -> bool {
     let waits = |state| matches!(state, MemberState::Offline | MemberState::Joining);
-    room.ledger.is_complete() && !room.members.iter().any(|member| waits(member.state()))
+    room.is_complete() && !room.members.iter().any(|member| waits(member.state()))
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::time::TimeText;
+use super::bounds::Within;
+use super::time::Time;
 
 /// The clients that load the relay.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -13,14 +14,20 @@ use super::time::TimeText;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Clients {
     /// Simulated clients at the start.
+    #[serde(with = "Within::<u32, 1, 1_000_000>")]
     pub count: u32,
     /// Rooms that the clients are spread over evenly; a room is one shared
     /// document.
+    #[serde(with = "Within::<u32, 1, 1_000_000>")]
     pub rooms: u32,
     /// Clients that write; the others only read. All, if absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        with = "Within::<u32, 0, 1_000_000>",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub writers: Option<u32>,
     /// Clients that arrive later, evenly over the run, with an empty replica.
+    #[serde(with = "Within::<u32, 0, 1_000_000>")]
     pub late: u32,
     /// The kind of replica that each client keeps.
     pub replica: ReplicaKind,
@@ -28,7 +35,7 @@ pub struct Clients {
     pub verify: Verify,
     /// The time over which the initial clients connect one after the other,
     /// before the schedule begins.
-    #[serde(with = "TimeText")]
+    #[serde(with = "Time")]
     pub ramp_up: Duration,
     /// Addresses of this machine that the clients connect from, in turn; any,
     /// if empty.
@@ -88,8 +95,10 @@ impl Clients {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RoomClass {
     /// Rooms of this size.
+    #[serde(with = "Within::<u32, 1, 1_000_000>")]
     pub count: u32,
     /// Initial clients in each of these rooms.
+    #[serde(with = "Within::<u32, 1, 1_000_000>")]
     pub size: u32,
 }
 
@@ -123,7 +132,7 @@ pub enum Verify {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Churn {
     /// Clients that leave per second, at random times.
-    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1_000_000)))]
+    #[serde(with = "Within::<f64, 0, 1_000_000>")]
     pub per_second: f64,
 }
 

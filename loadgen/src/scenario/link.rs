@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::time::{OptionalTimeText, TimeText};
+use super::bounds::{Above, Within};
+use super::time::{PositiveTime, Time};
 use crate::net::link::LinkConditions;
 use crate::time::clock::Nanos;
 
@@ -16,21 +17,20 @@ pub struct LinkClass {
     /// The name of the link in the result.
     pub name: String,
     /// The share of the clients behind it.
-    #[cfg_attr(
-        feature = "schema",
-        schemars(extend("exclusiveMinimum" = 0, "maximum" = 1))
-    )]
+    #[serde(with = "Above::<f64, 0, 1>")]
     pub share: f64,
     /// The delay one way.
-    #[serde(with = "TimeText")]
+    #[serde(with = "Time")]
     pub delay: Duration,
     /// The largest additional delay; it is evenly distributed, and bytes do not
     /// overtake each other.
-    #[serde(with = "TimeText")]
+    #[serde(with = "Time")]
     pub jitter: Duration,
     /// Kilobits (1,000 bits) per second, each way; unlimited, if absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
+    #[serde(
+        with = "Within::<u64, 1, 1_000_000_000>",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub kbit: Option<u64>,
     /// The faults of the link.
     #[serde(rename = "fault")]
@@ -73,21 +73,17 @@ pub struct LinkFault {
     /// The kind of fault.
     pub kind: LinkFaultKind,
     /// The time at which it happens once, to all clients of the link.
-    #[serde(
-        default,
-        with = "OptionalTimeText",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, with = "Time", skip_serializing_if = "Option::is_none")]
     pub at: Option<Duration>,
     /// The time after which it happens again, to each client at its own times.
     #[serde(
         default,
-        with = "OptionalTimeText",
+        with = "PositiveTime",
         skip_serializing_if = "Option::is_none"
     )]
     pub every: Option<Duration>,
     /// The time until the link works again, or the client may come back.
-    #[serde(rename = "for", with = "TimeText")]
+    #[serde(rename = "for", with = "PositiveTime")]
     pub lasting: Duration,
 }
 

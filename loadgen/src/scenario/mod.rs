@@ -3,8 +3,12 @@
 //! [`Scenario`] has the shape of the TOML files: reading one fills in defaults
 //! and what follows from other keys, then checks that the parts fit together.
 //! A new setting is a field here, a line in the record, and a line in
-//! `docs/SCENARIOS.md`; flags, `--set` and the JSON schema read the field.
+//! `docs/SCENARIOS.md`; flags, `--set` and the JSON schema read the field. The form
+//! of its value (`bounds`, `time`) has its bounds: it refuses what is beyond
+//! them, and the schema describes it.
 
+mod access;
+mod bounds;
 mod clients;
 mod link;
 mod read;
@@ -25,7 +29,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use syncbench_reports::threshold::Threshold;
 
-use time::TimeText;
+use bounds::Seed;
+use time::{PositiveTime, Time};
 
 pub use crate::protocol::ProtocolKind;
 pub use crate::relay::HistoryKind;
@@ -51,13 +56,15 @@ pub struct Scenario {
     pub analysis: String,
     /// The length of the schedule. With stages, it is their sum and must not be
     /// given.
-    #[serde(with = "TimeText")]
+    #[serde(with = "PositiveTime")]
     pub duration: Duration,
-    /// Seed of everything random.
+    /// Seed of everything random. One above 2^63 is written in quotes.
+    #[serde(deserialize_with = "Seed::deserialize")]
+    #[cfg_attr(feature = "schema", schemars(with = "Seed"))]
     pub seed: u64,
     /// At the end, the time without any delivery after which the run stops
     /// waiting for the edits that are still missing.
-    #[serde(with = "TimeText")]
+    #[serde(with = "Time")]
     pub drain_timeout: Duration,
     /// Conditions that the run must meet, such as `propagation.p99 < 100ms`.
     #[cfg_attr(feature = "schema", schemars(with = "Vec<schema::ThresholdText>"))]

@@ -11,6 +11,9 @@ pub enum ReadError {
     /// The file is not TOML, or has unknown keys or values.
     #[error("{0}")]
     File(String),
+    /// The settings that override the file have unknown keys or values.
+    #[error("{0}")]
+    Overrides(String),
     /// The settings do not fit together.
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
@@ -36,10 +39,12 @@ impl Scenario {
     /// written instead.
     pub fn parse_with(toml: &str, flags: toml::Table) -> Result<Self, ReadError> {
         // Errors in text have a place, and those in tables do not.
-        let file: Self = toml::from_str(toml).map_err(explained)?;
-        let mut table: toml::Table = toml::from_str(toml).map_err(explained)?;
+        let in_text = |error| ReadError::File(explained(error, toml));
+        let file: Self = toml::from_str(toml).map_err(in_text)?;
+        let mut table: toml::Table = toml::from_str(toml).map_err(in_text)?;
         overlay(&mut table, flags);
-        let mut scenario = Self::deserialize(table.clone()).map_err(explained)?;
+        let mut scenario = Self::deserialize(table.clone())
+            .map_err(|error| ReadError::Overrides(explained(error, toml)))?;
         if file.thresholds != scenario.thresholds {
             scenario.thresholds = [file.thresholds, scenario.thresholds].concat();
         }
@@ -83,10 +88,10 @@ fn overlay(table: &mut toml::Table, with: toml::Table) {
     }
 }
 
-/// The message of the parser, which shows the place, and the key that was
-/// probably meant.
-fn explained(error: toml::de::Error) -> ReadError {
-    let message = error.to_string();
+/// The message of the parser, which shows the place in `toml`, and the key that
+/// was probably meant.
+fn explained(error: toml::de::Error, toml: &str) -> String {
+    let message = shown(&error, toml);
     let message = message.trim_end();
     let rest = error.message().strip_prefix("unknown field `");
     let suggestion = rest.and_then(|rest| {
@@ -94,8 +99,36 @@ fn explained(error: toml::de::Error) -> ReadError {
         let written = names.next().unwrap_or_default();
         similar(written, names)
     });
-    ReadError::File(match suggestion {
+    match suggestion {
         Some(name) => format!("{message}\ndid you mean `{name}`?"),
         None => message.to_owned(),
-    })
+    }
+}
+
+/// The message with the line that it is about. What is written of the relay may
+/// be secret: of such a line, only the place is shown.
+fn shown(error: &toml::de::Error, toml: &str) -> String {
+    let message = error.to_string();
+    let Some(at) = error.span().map(|span| span.start.min(toml.len())) else {
+        return message;
+    };
+    let line_end = toml[at..].find('\n').map_or(toml.len(), |end| at + end);
+    match is_of_relay(&toml[..line_end]) {
+        true => {
+            let place = message.lines().next().unwrap_or_default();
+            format!("{place}\n{}", error.message())
+        }
+        false => message,
+    }
+}
+
+/// Whether the last line of `toml` is, or may be, about the relay.
+fn is_of_relay(toml: &str) -> bool {
+    let mut lines = toml.lines().rev().map(str::trim_start);
+    let is_table = |line: &&str| line.starts_with('[');
+    let is_key = |line: &str| line.starts_with("relay") || line.starts_with("\"relay");
+    lines.clone().next().is_some_and(is_key)
+        || lines
+            .find(is_table)
+            .is_some_and(|line| line.contains("relay"))
 }

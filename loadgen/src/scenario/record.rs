@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
+use syncbench_reports::mask::mask_urls;
 use syncbench_reports::threshold::Threshold;
 
 use super::{
@@ -30,7 +31,7 @@ impl Scenario {
 struct Recorded<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
-    relay: RecordedRelay<'a>,
+    relay: RecordedRelay,
     protocol: ProtocolKind,
     history: HistoryKind,
     room_prefix: &'a str,
@@ -159,19 +160,19 @@ impl Serialize for Seconds {
 
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
-enum RecordedRelay<'a> {
+enum RecordedRelay {
     Embedded,
     Url(String),
-    Command { command: &'a str, url: String },
+    Command { command: String, url: String },
 }
 
-impl<'a> RecordedRelay<'a> {
-    fn new(relay: &'a RelaySettings) -> Self {
+impl RecordedRelay {
+    fn new(relay: &RelaySettings) -> Self {
         match (&relay.command, &relay.url) {
             (_, None) => Self::Embedded,
             (None, Some(url)) => Self::Url(url.to_string()),
             (Some(command), Some(url)) => Self::Command {
-                command,
+                command: mask_urls(command),
                 url: url.to_string(),
             },
         }
@@ -188,6 +189,9 @@ struct RecordedAccess<'a> {
     subprotocol: Option<&'a str>,
     /// True if there is a token.
     token: bool,
+    /// Whether clients join rooms with credentials.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    join_auth: bool,
     insecure: bool,
 }
 
@@ -197,6 +201,7 @@ impl<'a> RecordedAccess<'a> {
             headers: relay.headers.keys().map(String::as_str).collect(),
             subprotocol: relay.subprotocol.as_deref(),
             token: relay.token.is_some(),
+            join_auth: relay.join_auth.is_some(),
             insecure: relay.insecure,
         }
     }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::time::TimeText;
+use super::access;
+use super::time::{PositiveTime, Time};
+use crate::net::secret::Secret;
 use crate::net::target::UrlTemplate;
 use crate::protocol::ProtocolKind;
 use crate::relay::HistoryKind;
@@ -39,13 +41,14 @@ pub struct RelaySettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub command: Option<String>,
-    /// The time within which a relay that the run starts must answer.
-    #[serde(with = "TimeText")]
+    /// The time within which a relay that the run starts must answer, and within
+    /// which one that is busy (HTTP 429 or 503) must take the initial clients.
+    #[serde(with = "PositiveTime")]
     pub ready_timeout: Duration,
     /// At the end, how long neither the memory nor the descriptors of a relay
     /// that the run owns must have reached a new low, before what it still uses
     /// after all clients have left is measured.
-    #[serde(with = "TimeText")]
+    #[serde(with = "PositiveTime")]
     pub settle: Duration,
     /// The part of a room's history that the embedded relay keeps, where its
     /// protocol has a memory.
@@ -57,10 +60,11 @@ pub struct RelaySettings {
         schemars(regex(pattern = r"^[A-Za-z0-9._~-]{0,64}$"))
     )]
     pub room_prefix: String,
-    /// Header lines of the WebSocket handshake. Their values are never
-    /// recorded.
-    #[serde(skip_serializing)]
-    pub headers: BTreeMap<String, String>,
+    /// Header lines of the WebSocket handshake, in which `{room}` and `{client}`
+    /// are replaced by names. Their values are never recorded.
+    #[serde(skip_serializing, deserialize_with = "access::headers")]
+    #[cfg_attr(feature = "schema", schemars(with = "BTreeMap<String, String>"))]
+    pub headers: BTreeMap<String, Secret>,
     /// The WebSocket subprotocol to ask for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subprotocol: Option<String>,
@@ -70,12 +74,17 @@ pub struct RelaySettings {
     /// The file that holds a bearer token. Never recorded.
     #[serde(skip_serializing)]
     pub token_file: Option<PathBuf>,
+    /// The credentials with which clients join a room, where the protocol takes
+    /// them; `{room}` and `{client}` are replaced by names. Never recorded.
+    #[serde(skip_serializing)]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub join_auth: Option<Secret>,
     /// Accept any certificate from a wss:// relay.
     pub insecure: bool,
     /// The bearer token itself, which reading a scenario takes from
     /// `token_env` or `token_file`.
     #[serde(skip)]
-    pub token: Option<String>,
+    pub token: Option<Secret>,
 }
 
 impl Default for RelaySettings {
@@ -92,6 +101,7 @@ impl Default for RelaySettings {
             subprotocol: None,
             token_env: None,
             token_file: None,
+            join_auth: None,
             insecure: false,
             token: None,
         }
@@ -111,36 +121,33 @@ impl RelaySettings {
     pub fn is_owned(&self) -> bool {
         self.command.is_some() || self.url.is_none()
     }
-
-    /// Reads the token from the place that the settings name, without the line
-    /// end that files have.
-    pub(super) fn read_token(&mut self) -> Result<(), String> {
-        let token = match (&self.token_env, &self.token_file) {
-            (None, None) => return Ok(()),
-            (Some(name), None) => std::env::var(name)
-                .map_err(|_| format!("the environment variable `{name}` is not set")),
-            (None, Some(path)) => std::fs::read_to_string(path)
-                .map_err(|error| format!("cannot read {}: {error}", path.display())),
-            (Some(_), Some(_)) => Err("use either token_env or token_file".to_owned()),
-        };
-        self.token = Some(token?.trim().to_owned());
-        Ok(())
-    }
 }
 
 /// Something that happens to a relay which the run owns.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    schemars(extend(
+        "if" = { "properties": { "kind": { "enum": ["pause", "restart"] } } },
+        "then" = { "required": ["for"] }
+    ))
+)]
 pub struct RelayFault {
     /// The kind of fault.
     pub kind: RelayFaultKind,
     /// The time at which it begins, since the start of the schedule.
-    #[serde(with = "TimeText")]
+    #[serde(with = "Time")]
     pub at: Duration,
-    /// The time until the relay goes on, or is started again.
-    #[serde(rename = "for", with = "TimeText")]
-    pub lasting: Duration,
+    /// The time until the relay goes on, or is started again; `kill` needs none.
+    #[serde(
+        rename = "for",
+        default,
+        with = "PositiveTime",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub lasting: Option<Duration>,
 }
 
 /// The kinds of faults of a relay.

@@ -118,6 +118,24 @@ fn mistakes_are_named_with_their_place_and_fix() {
         ("duration = \"3 parsecs\"", ["line 1", "write it as"]),
         ("duration = 3", ["line 1", "expected a string"]),
         ("[clients]\ncount = -3", ["line 2", "-3"]),
+        (
+            "[document]\ntyped = nan",
+            ["line 2", "from 0 to 1, not NaN"],
+        ),
+        (
+            "[[link]]\nshare = 1.5",
+            ["line 2", "above 0 and at most 1, not 1.5"],
+        ),
+        ("[[stages]]\nduration = \"0s\"", ["line 2", "above 0s"]),
+        (
+            "[clients]\nramp_up = \"1000h\"",
+            ["line 2", "at most 24h, not 1000h"],
+        ),
+        ("[clients]\ncount = 1.5", ["line 2", "a whole number"]),
+        (
+            "[clients]\ncount = \"3\"",
+            ["line 2", "expected a whole number from 1 to"],
+        ),
         ("[workload]\narrivals = \"often\"", ["line 2", "`poisson`"]),
         (
             "[[link]]\ndelay = \"5 lightyears\"",
@@ -152,8 +170,6 @@ fn contradictions_are_found_in_files_too() {
             "[clients]\ncount = 3\nrooms = 1\nwriters = 4",
             "4 writers of 3 clients",
         ),
-        ("[[stages]]\nduration = \"0s\"", "must be above 0"),
-        ("[[link]]\nshare = 1.5", "share 1.5"),
         (
             "[[link]]\nshare = 0.7\n[[link]]\nshare = 0.7",
             "add up to 1.4",
@@ -181,8 +197,11 @@ fn contradictions_are_found_in_files_too() {
             "[workload]\nmix = { text = 0.5, tree = 0.4 }",
             "add up to 0.9; they must add up to 1",
         ),
-        ("[workload]\nmix = { text = 1.5, map = -0.5 }", "share 1.5"),
-        ("[workload]\nmix = { text = nan }", "share NaN"),
+        (
+            "[workload]\nmix = { text = 1.5, map = -0.5 }",
+            "from 0 to 1, not 1.5",
+        ),
+        ("[workload]\nmix = { text = nan }", "from 0 to 1, not NaN"),
         (
             "[workload]\nedits = \"map\"\nmix = { text = 1.0 }",
             "drop `edits`",
@@ -204,7 +223,10 @@ fn contradictions_are_found_in_files_too() {
             "thresholds = [\"relay.rss < 1GiB\"]\n[relay]\nurl = \"ws://h:1\"",
             "`relay.rss < 1GiB`: only a relay that this run owns",
         ),
-        ("[relay]\nsettle = \"0s\"", "settle 0ns: must be above 0"),
+        (
+            "[relay]\nsettle = \"0s\"",
+            "must be a time above 0s and at most 24h, not 0s",
+        ),
         (
             "thresholds = [\"propagation{stage:spike}.p99 < 1s\"]",
             "has no stage `spike`",
@@ -226,22 +248,103 @@ fn contradictions_are_named() {
         change(&mut scenario);
         scenario.validate().unwrap_err()
     };
-    let none = check(|scenario| scenario.clients.count = 0);
-    assert_eq!(none, ScenarioError::NoClients);
-    let none = check(|scenario| scenario.rooms.clear());
-    assert_eq!(none, ScenarioError::NoRooms);
     let crowded = check(|scenario| scenario.rooms[0].count = 201);
     assert!(crowded.to_string().contains("at most 200 rooms"));
     let busy = check(|scenario| scenario.clients.writers = Some(201));
     assert!(busy.to_string().contains("at most 200 writers"));
-    for rate in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-        let mut scenario = Scenario::default();
-        scenario.workload.rate = rate;
-        let error = scenario.validate().unwrap_err();
-        assert!(matches!(error, ScenarioError::Rate(_)));
+}
+
+#[test]
+fn a_seed_may_be_any_number_of_64_bits() {
+    for (toml, seed) in [
+        ("seed = 7", 7),
+        ("seed = \"7\"", 7),
+        ("seed = \"18446744073709551615\"", u64::MAX),
+    ] {
+        assert_eq!(Scenario::parse(toml).unwrap().seed, seed);
     }
-    let none = check(|scenario| scenario.duration = Duration::ZERO);
-    assert!(matches!(none, ScenarioError::Duration { .. }));
+    for toml in ["seed = -1", "seed = \"18446744073709551616\"", "seed = 1.5"] {
+        let error = Scenario::parse(toml).unwrap_err().to_string();
+        assert!(
+            error.contains("a whole number from 0 to 18446744073709551615"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_relay_that_is_killed_for_good_needs_no_end() {
+    let scenario = Scenario::parse("fault = [{ kind = \"kill\", at = \"1s\" }]").unwrap();
+    assert_eq!(scenario.faults[0].lasting, None);
+    let recorded = serde_json::to_value(scenario.recorded(None)).unwrap();
+    assert_eq!(recorded["faults"], json!([{ "kind": "kill", "at": "1s" }]));
+}
+
+#[test]
+fn mistakes_in_access_are_named_without_the_secrets() {
+    for (relay, message) in [
+        (
+            "url = \"ws://h/{rom}?token=s3cret\"",
+            "did you mean `{room}`?",
+        ),
+        ("url = \"ws://me:s3cret@h:99999\"", "the port"),
+        ("url = \"me:s3cret@h\"", "must start with"),
+        ("headers = \"x-key: s3cret\"", "headers are a table"),
+        ("headers = [\"s3cret\"]", "headers are a table"),
+        ("headers = { x-key = [\"s3cret\"] }", "text in quotes"),
+        ("headers = { x-key = \"s3cret\\n\" }", "characters"),
+        ("headers = { x-key = \"s3cret{rom}\" }", "{rom}"),
+        ("headers = { \"x key\" = \"s3cret\" }", "x key"),
+        ("headers = { X-Key = \"s3cret\", x-key = \"\" }", "twice"),
+        ("headers = { upgrade = \"s3cret\" }", "cannot be set"),
+        (
+            "headers = { sec-websocket-protocol = \"s3cret\" }",
+            "`subprotocol`",
+        ),
+        ("headers = { x-key = \"s3cret\"", "line 2"),
+        ("[relay.headers]\nx-key = \"s3cret", "line 3"),
+        ("[relay.headers]\nx-key = [\"s3cret\"]", "line 2"),
+        (
+            "headers = { authorization = \"s3cret\" }\nurl = \"ws://me:s3cret@h\"",
+            "more than once",
+        ),
+        ("token_env = \"s3cret.token\"", "not a token"),
+        ("tokn_env = \"s3cret\"", "did you mean `token_env`?"),
+        ("join_auth = [\"s3cret\"]", "text in quotes"),
+        ("join_auth = \"s3cret\"", "has no credentials"),
+        (
+            "join_auth = \"s3cret{rom}\"\nprotocol = \"loro\"",
+            "did you mean `{room}`?",
+        ),
+    ] {
+        let error = Scenario::parse(&format!("[relay]\n{relay}")).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains(message), "{relay}: {error}");
+        assert!(!error.contains("s3cret"), "{relay}: {error}");
+    }
+}
+
+#[test]
+fn secrets_are_neither_recorded_nor_printed_nor_repeated_after_the_relay() {
+    let toml = r#"
+        [relay]
+        protocol = "loro"
+        url = "wss://user:s3cret-1@h/?token=s3cret-2&doc={room}"
+        command = "node relay.js --upstream ws://h/?token=s3cret-3"
+        headers = { x-key = "Key s3cret-4" }
+        join_auth = "{client}:s3cret-5"
+    "#;
+    let scenario = Scenario::parse(toml).unwrap();
+    let recorded = serde_json::to_string(&scenario.recorded(None)).unwrap();
+    assert!(recorded.contains("x-key"), "{recorded}");
+    let printed = format!("{:?} {recorded}", scenario.relay.url);
+    let printed = format!("{printed} {:?}", scenario.relay.headers);
+    let printed = format!("{printed} {:?}", scenario.relay.join_auth);
+    assert!(!printed.contains("s3cret"), "{printed}");
+    let text = scenario
+        .relay
+        .hide_secrets("no s3cret-1, s3cret-2, s3cret-4 or client-1:s3cret-5 in {room}");
+    assert_eq!(text, "no ***, ***, *** or client-1*** in {room}");
 }
 
 /// Records of all versions have these names: comparisons and reports read them.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::time::TimeText;
+use super::bounds::{Above, Within};
+use super::time::{PositiveTime, Time};
 
 /// The work of the clients.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,18 +25,21 @@ pub struct Workload {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mix: Option<Mix>,
     /// Edits per second, over all clients; in a mix, edits and presence messages.
-    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 100_000_000)))]
+    #[serde(with = "Above::<f64, 0, 100_000_000>")]
     pub rate: f64,
     /// The distances between the edits of one client.
     pub arrivals: Arrivals,
     /// The phase of the clients' constant-rate schedules.
     pub phase: Phase,
     /// Bytes of text that each edit inserts instead of the trace's text.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        with = "Within::<u32, 0, 16_777_216>",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub payload: Option<u32>,
     /// The time that edits wait in order to leave together; with 0s, each edit
     /// is an update of its own.
-    #[serde(with = "TimeText")]
+    #[serde(with = "Time")]
     pub batch: Duration,
 }
 
@@ -141,25 +145,25 @@ impl fmt::Display for EditKind {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Mix {
     /// Keystrokes in the text, as `edits = "trace"` makes them.
-    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1)))]
+    #[serde(with = "Within::<f64, 0, 1>")]
     pub text: f64,
     /// Typing in the text, and making words bold.
-    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1)))]
+    #[serde(with = "Within::<f64, 0, 1>")]
     pub rich_text: f64,
     /// Inserting into a list, and deleting from it.
-    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1)))]
+    #[serde(with = "Within::<f64, 0, 1>")]
     pub list: f64,
     /// Setting the keys of a map.
-    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1)))]
+    #[serde(with = "Within::<f64, 0, 1>")]
     pub map: f64,
     /// Inserting, setting and moving the elements of a movable list.
-    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1)))]
+    #[serde(with = "Within::<f64, 0, 1>")]
     pub movable_list: f64,
     /// Creating and moving the nodes of a tree.
-    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1)))]
+    #[serde(with = "Within::<f64, 0, 1>")]
     pub tree: f64,
     /// Presence messages of the writers.
-    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1)))]
+    #[serde(with = "Within::<f64, 0, 1>")]
     pub presence: f64,
 }
 
@@ -200,7 +204,7 @@ impl Workload {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Document {
     /// The share of the data set's edits that was made before the run.
-    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1)))]
+    #[serde(with = "Within::<f64, 0, 1>")]
     pub typed: f64,
     /// The form in which the relay gets the document, where it has a memory.
     pub form: DocumentForm,
@@ -230,10 +234,13 @@ pub enum DocumentForm {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Presence {
     /// The time between two messages of one client.
-    #[serde(with = "TimeText")]
+    #[serde(with = "PositiveTime")]
     pub every: Duration,
     /// The size of each message, bytes.
-    #[serde(default = "Presence::default_bytes")]
+    #[serde(
+        default = "Presence::default_bytes",
+        with = "Within::<u32, 1, 250_000>"
+    )]
     pub bytes: u32,
 }
 
@@ -252,18 +259,25 @@ pub struct Stage {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// The length of the stage.
-    #[serde(with = "TimeText")]
+    #[serde(with = "PositiveTime")]
     pub duration: Duration,
     /// Edits per second at the end of the stage, over all clients; as before,
     /// if absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 100_000_000)))]
+    #[serde(
+        default,
+        with = "Within::<f64, 0, 100_000_000>",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub rate: Option<f64>,
     /// The rate changes in a straight line from the stage before.
     #[serde(default)]
     pub ramp: bool,
     /// Clients at the end of the stage, reached in a straight line; as before,
     /// if absent. At most `clients.count`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        with = "Within::<u32, 0, 1_000_000>",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub clients: Option<u32>,
 }

@@ -24,6 +24,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::client::connection::ConnectFailure;
 use crate::client::dialer::Dialer;
+use crate::client::disconnect::{Disconnect, LostConnection};
 use crate::client::session::LONGEST_SILENCE;
 use crate::client::signals::RunSignals;
 use crate::client::{Client, run_client};
@@ -186,8 +187,9 @@ impl Worker {
 
     async fn follow_run(&mut self) {
         if let Err(failure) = self.connect_all().await {
-            self.report(WorkerEvent::ConnectFailed(failure.disconnect()))
-                .await;
+            let failure = self.dialer.explain(failure).await.disconnect();
+            let failure = Disconnect::new(&failure.kind, self.without_secrets(failure.reason));
+            self.report(WorkerEvent::ConnectFailed(failure)).await;
             return;
         }
         let Some(clock) = self.started().await else {
@@ -224,6 +226,11 @@ impl Worker {
         self.signals.close();
         while self.clients.join_next().await.is_some() {}
         self.report(WorkerEvent::Finished(Box::new(finished))).await;
+    }
+
+    /// Returns a reason that the relay may have given, without secrets.
+    fn without_secrets(&self, reason: String) -> String {
+        self.context.scenario.relay.hide_secrets(&reason)
     }
 
     async fn report(&self, event: WorkerEvent) {
@@ -415,6 +422,11 @@ impl Worker {
         let is_cut_short = self.phase.borrow().is_urgent();
         let convergence = self.rooms.check(is_cut_short);
         let errors = self.rooms.take_errors();
+        let lost = self.signals.take_losses().into_iter();
+        let lost = lost.map(|lost| LostConnection {
+            reason: self.without_secrets(lost.reason),
+            ..lost
+        });
         Finished {
             unsent: paced.unsent,
             expected: self.rooms.expected(),
@@ -423,10 +435,10 @@ impl Worker {
             busy,
             elapsed,
             engine_error: errors.engine.map(|error| error.to_string()),
-            rejected: errors.rejected,
+            rejected: errors.rejected.map(|reason| self.without_secrets(reason)),
             presence_refused: errors.presence_refused,
             ended_rooms: self.rooms.ended(),
-            lost: self.signals.take_losses(),
+            lost: lost.collect(),
             fingerprint: paced.is_complete.then_some(paced.fingerprint),
         }
     }

@@ -9,8 +9,9 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
 use crate::client::connection::{ConnectError, ConnectFailure, Socket};
-use crate::client::dialer::Dialer;
+use crate::client::dialer::{Dialer, SEEDER};
 use crate::client::session::{frame, message};
+use crate::net::placeholder::Names;
 use crate::protocol::{Event, Frame, Protocol, ProtocolError, session};
 use crate::room::{InitialDocument, RoomContext};
 
@@ -66,10 +67,15 @@ struct Seeder {
 impl Seeder {
     fn new(context: &RoomContext, socket: Socket, room: &str) -> Self {
         let (sink, frames) = socket.split();
+        let relay = &context.scenario.relay;
+        let auth = relay.join_auth_of(Names {
+            room,
+            client: SEEDER,
+        });
         Self {
             sink,
             frames,
-            protocol: session(context.scenario.relay.protocol, room),
+            protocol: session(relay.protocol, room, auth),
             events: Vec::new(),
         }
     }

@@ -297,7 +297,7 @@ fn a_closed_port_and_a_server_without_websockets_are_distinguished() {
     };
     let error = play(scenario).err().unwrap().to_string();
     assert!(
-        error.contains("is not a WebSocket server: it answered HTTP 404"),
+        error.contains("the relay refused the connection with HTTP 404"),
         "{error}"
     );
 }

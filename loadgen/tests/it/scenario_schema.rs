@@ -31,6 +31,7 @@ const EVERYTHING: &str = r#"
     headers = { x-user = "{client}" }
     subprotocol = "sync"
     token_env = "TOKEN"
+    join_auth = "{client}"
     insecure = true
     [[rooms]]
     count = 10
@@ -259,6 +260,8 @@ fn values_that_mean_nothing_are_refused() -> Result {
         "duration = \"soon\"",
         "thresholds = [\"fast\"]",
         "seed = -1",
+        "seed = \"one\"",
+        "duration = \"0s\"",
         "clients = { count = 1.5 }",
         "document = { typed = 2.0 }",
         "relay = { url = \"http://127.0.0.1\" }",
@@ -274,6 +277,62 @@ fn values_that_mean_nothing_are_refused() -> Result {
         assert!(!validator.is_valid(&json_of(wrong)?), "{wrong}");
     }
     Ok(())
+}
+
+/// The bounds of the schema are those of scenarios: both take the bounds
+/// themselves, and refuse what is beyond them.
+#[test]
+fn every_bound_that_the_schema_names_is_kept() -> Result {
+    let (validator, schema) = (validator()?, schema()?);
+    let everything = json_of(EVERYTHING)?;
+    let mut seen = 0;
+    for (path, of) in numbers(&schema) {
+        let check = |value: Value, is_allowed: bool| -> Result {
+            let mut changed = everything.clone();
+            *changed.pointer_mut(&path).ok_or(&*path)? = value;
+            assert_eq!(
+                validator.is_valid(&changed),
+                is_allowed,
+                "{path}: {changed}"
+            );
+            assert_eq!(
+                deserialised(&changed).is_ok(),
+                is_allowed,
+                "{path}: {changed}"
+            );
+            Ok(())
+        };
+        let max = of["maximum"].as_f64().ok_or(&*path)?;
+        check(json!(max * 2.0), false)?;
+        check(json!(-1), false)?;
+        match of.get("exclusiveMinimum") {
+            Some(min) => check(min.clone(), false)?,
+            None => check(of["minimum"].clone(), true)?,
+        }
+        // TOML has no numbers as large as a seed may be.
+        if path != "/seed" {
+            check(of["maximum"].clone(), true)?;
+        }
+        seen += 1;
+    }
+    assert!(seen >= 16, "{seen}");
+    Ok(())
+}
+
+/// The numbers that the schema describes, each with its place in [`EVERYTHING`].
+fn numbers(schema: &Value) -> Vec<(String, Value)> {
+    let mut found = Vec::new();
+    visit(schema, "", &mut |path, properties| {
+        for (key, of) in properties {
+            if of.get("maximum").is_some() {
+                found.push((format!("{}/{key}", instance(path)), of.clone()));
+            }
+            // Every number has bounds.
+            let is_number = of["type"] == "number" || of["type"] == "integer";
+            assert!(!is_number || of.get("maximum").is_some(), "{path}/{key}");
+        }
+    });
+    found
 }
 
 /// The tables that the schema describes, by path (`link/-/fault/-`), and the

@@ -38,7 +38,7 @@ macro_rules! counts {
 }
 
 /// Every count.
-pub const COUNTS: [Count; 33] = counts! {
+pub const COUNTS: [Count; 34] = counts! {
     counts.clients as "clients", "clients", "clients", Neither Number:
         "Simulated clients.";
     counts.rooms as "rooms", "rooms", "rooms", Neither Number:
@@ -86,8 +86,11 @@ pub const COUNTS: [Count; 33] = counts! {
     counts.presence_refused as "presence_refused", "presence messages refused",
         "presence_messages_refused_total", Higher Number:
         "Presence messages that the relay refused.";
-    counts.disconnects as "disconnects", "connections lost or refused", "disconnects_total", Higher Number:
+    counts.disconnects as "disconnects", "connections lost or failed", "disconnects_total", Higher Number:
         "Connections that ended or failed although the scenario did not ask for it.";
+    counts.refused as "refused", "connections refused", "connections_refused_total", Higher Number:
+        "Connections that the relay refused for the time being (HTTP 429 or 503); the clients \
+         came back later.";
     counts.outages as "outages", "connections ended by the scenario", "outages_total", Neither Number:
         "Connections that the scenario ended.";
     counts.connecting_us as "connecting", "time to connect", "connecting_seconds", Higher Micros:

@@ -1,5 +1,6 @@
 //! `syncbench datasets list`.
 
+use crate::cmd::BadInput;
 use crate::stdout::say;
 use syncbench_datasets::{Derived, Entry, catalog, locate};
 use syncbench_reports::quantity;
@@ -16,7 +17,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> anyhow::Result<Status> {
     if args.json {
-        super::print_json(&json())?;
+        super::print_json(&json()?)?;
         return Ok(Status::Ok);
     }
     let header = [
@@ -24,7 +25,7 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     ];
     let mut table = super::table(header, 2..7);
     for entry in &catalog().entries {
-        table.add_row(row(entry));
+        table.add_row(row(entry)?);
     }
     say!("{table}\n");
     for derived in &catalog().derived {
@@ -35,12 +36,13 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     Ok(Status::Ok)
 }
 
-fn row(entry: &Entry) -> Vec<String> {
+fn row(entry: &Entry) -> Result<Vec<String>, BadInput> {
     let counts = |figure: fn(&syncbench_datasets::Counts) -> usize| {
         let figure = entry.counts.as_ref().map(figure);
         figure.map_or_else(String::new, |figure| quantity::count(figure as u64))
     };
-    vec![
+    let place = locate(entry).map_err(BadInput::new)?;
+    Ok(vec![
         entry.name.clone(),
         entry.kind.to_string(),
         counts(|counts| counts.txns),
@@ -48,19 +50,17 @@ fn row(entry: &Entry) -> Vec<String> {
         counts(|counts| counts.end_chars),
         counts(|counts| counts.agents),
         quantity::bytes(entry.bytes as f64),
-        locate(entry).map_or_else(|| "-".to_owned(), |place| place.to_string()),
+        place.map_or_else(|| "-".to_owned(), |place| place.to_string()),
         entry.licence.clone(),
-    ]
+    ])
 }
 
-fn json() -> serde_json::Value {
-    let entries: Vec<_> = catalog()
-        .entries
-        .iter()
-        .map(|entry| {
-            let place = locate(entry).map(|place| place.to_string());
-            serde_json::json!({"entry": entry, "here": place})
-        })
-        .collect();
-    serde_json::json!({"datasets": entries, "derived": catalog().derived})
+fn json() -> Result<serde_json::Value, BadInput> {
+    let entries = catalog().entries.iter().map(|entry| {
+        let place = locate(entry).map_err(BadInput::new)?;
+        let place = place.map(|place| place.to_string());
+        Ok(serde_json::json!({"entry": entry, "here": place}))
+    });
+    let entries: Vec<_> = entries.collect::<Result<_, BadInput>>()?;
+    Ok(serde_json::json!({"datasets": entries, "derived": catalog().derived}))
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use syncbench_datasets::{Check, Entry, Finding, Trace, Verified, catalog, verify};
+use syncbench_datasets::{Check, DatasetError, Entry, Finding, Trace, Verified, catalog, verify};
 use syncbench_engines::replay::{Unit, kept, replay_cached};
 use syncbench_engines::{Engine, Loro};
 use syncbench_reports::quantity;
@@ -49,10 +49,9 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     if entries.is_empty() {
         entries.extend(&catalog().entries);
     }
-    let verified: Vec<Verified> = entries
-        .into_iter()
-        .map(|entry| look_at(entry, args.quick))
-        .collect();
+    let verified = entries.into_iter();
+    let verified = verified.map(|entry| look_at(entry, args.quick));
+    let verified: Vec<Verified> = verified.collect::<Result<_, _>>().map_err(BadInput::new)?;
     if args.json {
         super::print_json(&verified)?;
     } else {
@@ -63,7 +62,7 @@ pub fn run(args: &Args) -> anyhow::Result<Status> {
     Ok(if wrong { Status::Failure } else { Status::Ok })
 }
 
-fn look_at(entry: &Entry, quick: bool) -> Verified {
+fn look_at(entry: &Entry, quick: bool) -> Result<Verified, DatasetError> {
     verify(entry, &mut |trace, check| {
         let takes_minutes = trace.agent_count() > QUICK_AGENTS;
         if quick && takes_minutes && kept(&Loro, trace, Unit::Txn, check).is_none() {

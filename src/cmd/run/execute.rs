@@ -59,6 +59,7 @@ pub fn execute(
 fn explained(error: LoadError) -> anyhow::Error {
     match error {
         LoadError::Descriptors(_)
+        | LoadError::Source { .. }
         | LoadError::Url(_)
         | LoadError::NoRhythm(_)
         | LoadError::Unsupported { .. }

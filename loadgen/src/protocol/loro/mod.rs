@@ -23,9 +23,10 @@ use super::{Event, Frame, JoinMode, Protocol, ProtocolError, UpdateId};
 const MAX_INCOMPLETE: u64 = 256 << 20;
 
 /// The state of a session.
-#[derive(Debug)]
 pub(super) struct Loro {
     room: String,
+    /// The credentials that joins carry.
+    auth: Vec<u8>,
     fragments: Fragments<BatchId>,
     /// The number of presence states sent, from which their batch ids are made.
     presences: u64,
@@ -36,16 +37,22 @@ impl Loro {
     pub(super) fn new(room: &str) -> Self {
         Self {
             room: room.to_owned(),
+            auth: Vec::new(),
             fragments: Fragments::new(MAX_INCOMPLETE),
             presences: 0,
         }
+    }
+
+    /// Joins with the credentials `auth`.
+    pub(super) fn with_auth(self, auth: Vec<u8>) -> Self {
+        Self { auth, ..self }
     }
 
     fn join(&self, crdt: CrdtType, version: Vec<u8>) -> Result<Bytes, WireError> {
         wire::encode(&ProtocolMessage::JoinRequest {
             crdt,
             room_id: self.room.clone(),
-            auth: Vec::new(),
+            auth: self.auth.clone(),
             version,
         })
     }
@@ -233,7 +240,7 @@ fn refusal(code: JoinErrorCode) -> &'static str {
     match code {
         JoinErrorCode::Unknown => "unknown",
         JoinErrorCode::VersionUnknown => "version unknown",
-        JoinErrorCode::AuthFailed => "authentication failed",
+        JoinErrorCode::AuthFailed => "authentication failed (--join-auth gives credentials)",
         JoinErrorCode::AppError => "application error",
     }
 }

@@ -37,6 +37,20 @@ fn it_opens_with_the_version_and_joins_the_presence_too() {
 }
 
 #[test]
+fn its_joins_carry_the_credentials() {
+    let mut out = Vec::new();
+    let mut session = Loro::new("r").with_auth(vec![0xab, 0xcd]);
+    session.open(vec![1, 2, 3], &mut out);
+    assert_eq!(
+        out,
+        [
+            binary(&format!("{LOR} 00 02 abcd 03 010203")),
+            binary(&format!("{EPH} 00 02 abcd 00")),
+        ]
+    );
+}
+
+#[test]
 fn an_update_carries_its_id_as_batch_id() {
     let mut out = Vec::new();
     Loro::new("r").send(0x0102, vec![0xaa, 0xbb], &mut out);

@@ -12,9 +12,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use syncbench_engines::{Engine, Loro};
-use syncbench_loadgen::client::connection::{Socket, connect};
+use syncbench_loadgen::client::connection::{Socket, request, upgrade};
 use syncbench_loadgen::load::{self, Inputs, LoadError, Progress};
 use syncbench_loadgen::net::network::{ArrivalStamp, Network, Tcp};
+use syncbench_loadgen::net::placeholder::Names;
 use syncbench_loadgen::outcome::Outcome;
 use syncbench_loadgen::relay::{RelayCommand, broadcast, loro};
 use syncbench_loadgen::scenario::{ProtocolKind, RelaySettings, Scenario};
@@ -159,12 +160,17 @@ impl RelayThread {
 
     /// Opens a client's connection to this relay.
     pub async fn connect(&self, path: &str) -> Socket {
-        let url = format!("ws://{}/{path}", self.address).parse().unwrap();
+        let names = Names {
+            room: path,
+            client: "peer",
+        };
+        let settings = self.settings(ProtocolKind::Broadcast);
+        let url = settings.url.as_ref().unwrap();
+        let url = url.url(names.room, names.client).unwrap();
         let tcp = Tcp::default();
-        let wire = tcp.open("127.0.0.1", self.address.port(), 0, ArrivalStamp::default());
-        connect(&url, &RelaySettings::default(), wire)
-            .await
-            .unwrap()
+        let wire = tcp.open(url.host(), url.port(), 0, ArrivalStamp::default());
+        let request = request(&url, &settings, names).unwrap();
+        upgrade(&url, request, wire.await.unwrap()).await.unwrap()
     }
 
     fn start<F>(

@@ -191,6 +191,7 @@ pub fn work(record: &Record) -> Vec<Term> {
     let connections = [
         count("outages"),
         count("disconnects"),
+        count("refused"),
         summary::connecting(n).map(|words| term("connected", words)),
     ];
     let schedule = n.schedule.clone().map(|hash| term("schedule", hash));
