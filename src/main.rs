@@ -31,7 +31,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    Run(cmd::run::Args),
+    Run(Box<cmd::run::Args>),
     Relay(cmd::relay::Args),
     Cell(cmd::cell::Args),
     Report(cmd::report::Args),
@@ -42,7 +42,7 @@ enum Command {
 
 fn main() -> ExitCode {
     program::run(|cli: Cli| match cli.command {
-        Command::Run(args) => cmd::run::run(args),
+        Command::Run(args) => cmd::run::run(*args),
         Command::Relay(args) => cmd::relay::run(args).map(Status::exit_code),
         Command::Cell(args) => cmd::cell::run(args).map(Status::exit_code),
         Command::Report(args) => cmd::report::run(args).map(Status::exit_code),
