@@ -13,6 +13,7 @@ use loro_protocol::{JoinErrorCode, ProtocolMessage};
 use syncbench_loadgen::load::LoadError;
 use syncbench_loadgen::net::secret::Secret;
 use syncbench_loadgen::outcome::Outcome;
+use syncbench_loadgen::plan::{Identity, RoomIndex};
 use syncbench_loadgen::scenario::{
     Clients, LinkClass, LinkFault, LinkFaultKind, ProtocolKind, RelaySettings, RoomClass, Scenario,
     Workload,
@@ -163,13 +164,16 @@ fn names_are_filled_in_and_credentials_of_the_url_become_a_header() {
         headers: [("x-user".to_owned(), Secret::new("{client} in {room}"))].into(),
         ..at(&format!("ws://{{client}}:pa%40ss@{address}/sync?key=T"))
     };
-    run(settings).unwrap();
+    let scenario = scenario(settings);
+    let identity = Identity::new(&scenario);
+    play(scenario).unwrap();
     let requested = requested.lock().unwrap();
     for client in 0..2 {
+        let room = identity.room_name(RoomIndex(client));
         let credentials = BASE64.encode(format!("client-{client}:pa@ss"));
         for line in [
-            format!("/sync/room-{client}?key=T"),
-            format!("x-user: client-{client} in room-{client}"),
+            format!("/sync/{room}?key=T"),
+            format!("x-user: client-{client} in {room}"),
             format!("authorization: Basic {credentials}"),
         ] {
             assert!(requested.contains(&line), "{line}: {requested:?}");

@@ -192,6 +192,12 @@ fn typed(peer: PeerId, text: &str, from: u32) -> Frame {
     Frame::Binary(Bytes::from(update.unwrap()))
 }
 
+/// Hands `frame` to the client in `slot`, which imports what it brings.
+fn receive(room: &mut Room, slot: usize, frame: Frame) {
+    room.receive(slot, frame);
+    while room.import_next(slot) {}
+}
+
 fn check(room: &Room) -> Convergence {
     let mut convergence = Convergence::default();
     convergence::check(room, &mut convergence);
@@ -201,7 +207,7 @@ fn check(room: &Room) -> Convergence {
 #[test]
 fn replicas_may_differ_in_what_strangers_sent() {
     let (mut room, _) = live_room();
-    room.receive(0, typed(PERSON, "hello", 0));
+    receive(&mut room, 0, typed(PERSON, "hello", 0));
     // Only the others have the same operations.
     let convergence = check(&room);
     assert_eq!((convergence.converged, convergence.compared), (1, 2));
@@ -212,7 +218,7 @@ fn replicas_may_differ_in_what_strangers_sent() {
 #[test]
 fn what_waits_for_a_stranger_does_not_fail_the_run() {
     let (mut room, _) = live_room();
-    room.receive(1, typed(PERSON, "hello", 3));
+    receive(&mut room, 1, typed(PERSON, "hello", 3));
     let convergence = check(&room);
     assert_eq!(convergence.converged, 1, "{convergence:?}");
     assert_eq!(convergence.strangers.len(), 1);
@@ -222,7 +228,7 @@ fn what_waits_for_a_stranger_does_not_fail_the_run() {
 fn documents_are_compared_in_a_room_with_strangers_too() {
     let (mut room, _) = live_room();
     for (slot, text) in ["one", "one", "two"].into_iter().enumerate() {
-        room.receive(slot, typed(PERSON, text, 0));
+        receive(&mut room, slot, typed(PERSON, text, 0));
     }
     let convergence = check(&room);
     assert_eq!((convergence.converged, convergence.compared), (0, 3));
@@ -238,7 +244,11 @@ fn documents_are_compared_in_a_room_with_strangers_too() {
 fn operations_of_another_room_of_the_run_are_leaked_and_not_foreign() {
     let (mut room, identity) = live_room();
     // Clients alternate between the two rooms.
-    room.receive(0, typed(identity.peer_of(ClientId(1)), "hello", 0));
+    receive(
+        &mut room,
+        0,
+        typed(identity.peer_of(ClientId(1)), "hello", 0),
+    );
     let convergence = check(&room);
     assert_eq!(
         (convergence.converged, convergence.foreign_operations),
@@ -252,7 +262,11 @@ fn operations_of_another_room_of_the_run_are_leaked_and_not_foreign() {
 fn operations_that_a_client_of_the_room_never_made_are_found() {
     let (mut room, identity) = live_room();
     for slot in 0..3 {
-        room.receive(slot, typed(identity.peer_of(ClientId(0)), "hello", 0));
+        receive(
+            &mut room,
+            slot,
+            typed(identity.peer_of(ClientId(0)), "hello", 0),
+        );
     }
     let reason = &check(&room).failures[0].reason;
     assert!(

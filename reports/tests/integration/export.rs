@@ -119,7 +119,7 @@ fn every_stage_has_a_colour_of_its_own() -> Result {
         "batch",
         "link",
         "relay",
-        "receive_queue",
+        "client_queue",
         "import",
     ];
     record.attribution = stages.map(|stage| (stage.to_owned(), 1.0 / 7.0)).into();
