@@ -26,7 +26,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    Run(cmd::run::Args),
+    Run(Box<cmd::run::Args>),
     Relay(cmd::relay::Args),
     Cell(cmd::cell::Args),
     Report(cmd::report::Args),
@@ -56,7 +56,7 @@ fn main() -> ExitCode {
     let matches = with_negative_values(Cli::command()).get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let result = match cli.command {
-        Command::Run(args) => cmd::run::run(args),
+        Command::Run(args) => cmd::run::run(*args),
         Command::Relay(args) => cmd::relay::run(args),
         Command::Cell(args) => cmd::cell::run(args),
         Command::Report(args) => cmd::report::run(args),
