@@ -199,7 +199,7 @@ fn contradictions_are_found_in_files_too() {
         ),
         (
             "[workload]\nmix = { text = 1.5, map = -0.5 }",
-            "from 0 to 1, not 1.5",
+            "from 0 to 1, not -0.5",
         ),
         ("[workload]\nmix = { text = nan }", "from 0 to 1, not NaN"),
         (

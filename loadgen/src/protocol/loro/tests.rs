@@ -141,7 +141,9 @@ fn presence_is_distinguished_from_the_document() {
         ("01 05 7772697465 00 00", vec![Event::PresenceJoined]),
         (
             "02 02 02 6e6f",
-            vec![Event::PresenceRefused(text("authentication failed: no"))],
+            vec![Event::PresenceRefused(text(
+                "authentication failed (--join-auth gives credentials): no",
+            ))],
         ),
         (
             "06 02 03 627965",
