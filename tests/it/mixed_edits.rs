@@ -52,7 +52,7 @@ fn shares_that_make_no_whole_are_refused() {
         ("text", "`text` is not a share"),
         ("text=half", "`text=half` is not a share"),
         ("text=0.5", "must add up to 1"),
-        ("txet=1", "did you mean `text`?"),
+        ("txet=1", "unknown field `txet`, expected one of `text`"),
         ("text=0.5,presence=0.5", "carries no presence"),
     ] {
         let (output, record) = run(&["--mix", mix]);

@@ -46,8 +46,8 @@ pub enum RelayError {
     },
     /// Something listens at the relay's address before it is started.
     #[error(
-        "something listens at {url} already, before `{command}` was started: end it, or use another \
-         port; to measure what listens there, give its address alone"
+        "something listens at {url} already, before `{}` was started: end it, or use another \
+         port; to measure what listens there, give its address alone", mask_urls(.command)
     )]
     Taken {
         /// The command that would start the relay.

@@ -436,7 +436,9 @@ impl Worker {
             elapsed,
             engine_error: errors.engine.map(|error| error.to_string()),
             rejected: errors.rejected.map(|reason| self.without_secrets(reason)),
-            presence_refused: errors.presence_refused,
+            presence_refused: errors
+                .presence_refused
+                .map(|reason| self.without_secrets(reason)),
             ended_rooms: self.rooms.ended(),
             lost: lost.collect(),
             fingerprint: paced.is_complete.then_some(paced.fingerprint),
