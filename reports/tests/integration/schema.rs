@@ -6,7 +6,7 @@ use std::error::Error;
 
 use jsonschema::Validator;
 use serde_json::{Value, json};
-use syncbench_reports::record::{Kind, Record, Status};
+use syncbench_reports::record::{Kind, MarkedFigure, Record, Status};
 
 use crate::sample;
 
@@ -125,6 +125,15 @@ fn schema_and_types_have_the_same_fields() -> Result {
     // The sample has every optional part, or this test would pass by not looking.
     record.artifacts = vec!["report.html".into()];
     record.cell = Some(sample::cell());
+    record.marked.push(MarkedFigure {
+        metric: "propagation".to_owned(),
+        stat: "p99".to_owned(),
+        observed_us: 900.0,
+        own_us: 400.0,
+    });
+    for threshold in &mut record.thresholds {
+        threshold.not_judged = true;
+    }
     let json = serde_json::to_value(&record)?;
     let mut paths = (BTreeSet::new(), BTreeSet::new());
     fields(&schema, &schema, &json, "", &mut paths);
