@@ -16,7 +16,7 @@
 //!   the lower peer comes first.
 //! - **One operation at a time.** All commits of a branch could be composed into one
 //!   operation, and two of them transformed once, in linear time. But then the commits
-//!   are gone, and nobody who has seen half of them could be merged with. What the
+//!   are gone, and a replica that has only half of them could not be merged. What the
 //!   literature compares with transforms them one by one, and so does this engine.
 //! - **History.** Any operation may turn out to be concurrent with one that is still to
 //!   arrive, so all are kept, both as they were made (to be sent) and as they follow
