@@ -790,6 +790,7 @@ pub struct Series {
     /// A name that ends in `_s` is in seconds, one in `_bytes` in bytes.
     pub columns: BTreeMap<String, Vec<Option<f64>>>,
 }
+
 #[cfg(test)]
 impl Record {
     /// A load run that measured nothing yet, for tests.

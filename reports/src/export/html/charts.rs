@@ -175,25 +175,17 @@ mod tests {
             ]
             .into(),
         };
-        serde_json::from_value(serde_json::json!({
-            "schema": crate::record::SCHEMA,
-            "kind": "load",
-            "run": {
-                "id": "run", "started_at": "2026-01-01T00:00:00Z", "seed": 1,
-                "command": "syncbench run", "syncbench": "0", "datasets": [],
-                "machine": { "os": "", "arch": "", "cpu": "", "cpus": 1, "memory_bytes": 0 },
-                "engine": "loro", "scenario": {},
+        let course = serde_json::json!({
+            "planned_ns": (planned * 1e9) as u64, "planned_faults": 0,
+            "workers": {
+                "threads": 1, "cpu_ns": 0, "elapsed_ns": 0, "edit_cpu_ns": 0, "import_cpu_ns": 0,
             },
-            "verdict": { "exit_code": 0, "status": "ok", "reasons": [] },
-            "course": {
-                "planned_ns": (planned * 1e9) as u64, "planned_faults": 0,
-                "workers": {
-                    "threads": 1, "cpu_ns": 0, "elapsed_ns": 0, "edit_cpu_ns": 0, "import_cpu_ns": 0,
-                },
-            },
-            "series": series,
-        }))
-        .expect("a record")
+        });
+        Record {
+            course: Some(serde_json::from_value(course).expect("a course")),
+            series: Some(series),
+            ..Record::example()
+        }
     }
 
     fn shown(record: &Record) -> (usize, Vec<Option<f64>>, Vec<Option<f64>>) {
