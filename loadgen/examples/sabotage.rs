@@ -46,13 +46,14 @@ fn row(case: &Case) -> u64 {
         _ => TRIALS,
     };
     let (mut right, mut harmless) = (0, 0);
-    let (mut lost, mut duplicated, mut corrupt, mut leaked) = (0, 0, 0, 0);
+    let (mut lost, mut pending, mut duplicated, mut corrupt, mut leaked) = (0, 0, 0, 0, 0);
     for seed in 0..trials {
         match case.trial(seed) {
             Ok(named) => {
                 right += 1;
                 harmless += u64::from(named.lost + named.corrupt + named.leaked == 0);
                 lost += named.lost;
+                pending += named.pending;
                 duplicated += named.duplicated;
                 corrupt += named.corrupt;
                 leaked += named.leaked;
@@ -68,6 +69,7 @@ fn row(case: &Case) -> u64 {
     };
     let counts = [
         (lost, "lost"),
+        (pending, "pending"),
         (duplicated, "duplicated"),
         (corrupt, "corrupt"),
         (leaked, "leaked"),

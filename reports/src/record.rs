@@ -245,13 +245,18 @@ pub struct Convergence {
     /// Rooms in which all replicas have equal version vectors and equal
     /// deep-value hashes, contain every edit sent, and have nothing pending.
     pub converged: u64,
-    /// Edits sent that some replica of the room does not contain, counted once
-    /// per replica.
+    /// Edits sent that never arrived at some replica of the room, counted once
+    /// per replica. Records without `pending` also count here the edits that
+    /// arrived and wait for these.
     pub lost: u64,
     /// The part of `lost` at replicas of clients that came late or had lost their
     /// connection.
     #[serde(default)]
     pub lost_by_absence: u64,
+    /// Edits that arrived at a replica and wait there for operations that did not,
+    /// counted once per replica.
+    #[serde(default)]
+    pub pending: u64,
     /// Replicas whose documents were compared by value; the others were compared
     /// by version alone.
     #[serde(default)]
@@ -276,10 +281,40 @@ pub struct ConvergenceFailure {
     pub room: String,
     /// The clients whose replicas are at fault, as `client-<n>`.
     pub replicas: Vec<String>,
-    /// The missing operations of each, as `peer:from..to` operation counters.
+    /// The operations that never arrived, as `peer:from..to` operation counters.
     pub missing: Vec<String>,
+    /// The first edit that never arrived at some replica, by its intended time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_lost: Option<LostEdit>,
     /// The finding in words.
     pub reason: String,
+}
+
+/// An edit that never arrived at a replica.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LostEdit {
+    /// The operations that did not arrive, as `peer:from..to` operation counters.
+    pub operations: String,
+    /// The client that made it, as `client-<n>`.
+    pub writer: String,
+    /// The client that did not receive it, as `client-<n>`.
+    pub receiver: String,
+    /// The time that the schedule intended for it, nanoseconds since the
+    /// schedule's start; absent if every client that was owed the edit received
+    /// it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intended_ns: Option<u64>,
+}
+
+impl fmt::Display for LostEdit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.operations, self.writer)?;
+        if let Some(intended) = self.intended_ns {
+            write!(f, ", made at {:.3} s,", intended as f64 / 1e9)?;
+        }
+        write!(f, " at {}", self.receiver)
+    }
 }
 
 /// The work done in a load run.

@@ -198,6 +198,7 @@ pub fn converged(record: &Record) -> Option<String> {
     );
     for (number, what) in [
         (c.lost, "lost"),
+        (c.pending, "pending"),
         (c.duplicated, "duplicated"),
         (c.corrupt, "corrupt"),
         (c.leaked, "leaked"),

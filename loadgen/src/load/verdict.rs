@@ -88,6 +88,7 @@ impl<'a> Case<'a> {
             converged,
             lost,
             lost_by_absence,
+            pending,
             corrupt,
             leaked,
             ..
@@ -102,12 +103,19 @@ impl<'a> Case<'a> {
             ));
         }
         if lost > 0 {
-            reasons.push(format!("{lost} deliveries of edits were lost"));
+            let deliveries = deliveries(lost);
+            reasons.push(format!("{deliveries} never arrived: the edits are lost"));
         }
         if lost_by_absence > 0 {
             reasons.push(format!(
                 "{lost_by_absence} of those were lost by clients that joined late or lost their \
                  connection: the relay did not send them what they had missed"
+            ));
+        }
+        if pending > 0 {
+            let deliveries = deliveries(pending);
+            reasons.push(format!(
+                "{deliveries} arrived, and wait in the replica for operations that did not"
             ));
         }
         if corrupt > 0 {
@@ -272,6 +280,13 @@ impl fmt::Display for QuantileRatio {
             100.0 * self.part / self.propagation,
             quantity::duration(self.propagation),
         )
+    }
+}
+
+fn deliveries(number: u64) -> String {
+    match number {
+        1 => "1 delivery".to_owned(),
+        _ => format!("{number} deliveries"),
     }
 }
 

@@ -52,6 +52,7 @@ fn events(worker: usize, samples: &[(Nanos, Nanos)]) -> Vec<WorkerEvent> {
             rooms: 61,
             converged: 1,
             lost: worker as u64,
+            pending: 2 * worker as u64,
             failures: (0..60).map(|room| failure(worker + 5 * room)).collect(),
             ..Convergence::default()
         },
@@ -72,6 +73,7 @@ fn failure(room: usize) -> ConvergenceFailure {
         room: format!("room-{room}"),
         replicas: vec!["client-1".to_owned()],
         missing: Vec::new(),
+        first_lost: None,
         reason: "1 of 5 replicas lack edits that were sent".to_owned(),
     }
 }

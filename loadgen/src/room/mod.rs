@@ -15,6 +15,7 @@ mod recent;
 pub mod replica;
 pub mod rooms;
 mod typist;
+pub mod waiting;
 
 use std::collections::HashMap;
 use std::rc::Rc;

@@ -110,7 +110,7 @@ fn a_lost_frame_is_found_and_named() {
     assert_eq!(outcome.verdict().status, Status::NotConverged);
     assert_eq!(outcome.verdict().exit_code, 6);
     assert_eq!(outcome.convergence.converged, 3);
-    assert!(outcome.convergence.lost >= 1);
+    assert_eq!(outcome.convergence.lost, 1);
     let failure = &outcome.convergence.failures[0];
     assert_eq!(failure.replicas.len(), 1, "{failure:?}");
     assert!(!failure.missing.is_empty(), "{failure:?}");
@@ -148,7 +148,7 @@ fn damaged_frames_count_as_corrupt_and_their_edits_as_lost() {
     for fault in [Fault::Corrupt(30), Fault::Truncate(30)] {
         let outcome = run_broken(fault);
         assert_eq!(outcome.convergence.corrupt, 2, "{fault:?}");
-        assert!(outcome.convergence.lost >= 2, "{fault:?}");
+        assert_eq!(outcome.convergence.lost, 2, "{fault:?}");
         assert_eq!(outcome.verdict().status, Status::NotConverged);
     }
 }

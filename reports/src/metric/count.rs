@@ -38,7 +38,7 @@ macro_rules! counts {
 }
 
 /// Every count.
-pub const COUNTS: [Count; 26] = counts! {
+pub const COUNTS: [Count; 27] = counts! {
     counts.clients as "clients", "clients", "clients", Neither Number:
         "Simulated clients.";
     counts.rooms as "rooms", "rooms", "rooms", Neither Number:
@@ -82,11 +82,14 @@ pub const COUNTS: [Count; 26] = counts! {
     convergence.compared as "compared", "documents compared", "documents_compared", Neither Number:
         "Replicas whose documents were compared by value; the others were compared by version.";
     convergence.lost as "lost", "deliveries lost", "deliveries_lost_total", Higher Number:
-        "Edits sent that a replica of the room does not contain, counted per replica.";
+        "Edits sent that never arrived at a replica of the room, counted per replica.";
     convergence.lost_by_absence as "lost_by_absence", "deliveries lost by absence",
         "deliveries_lost_by_absence_total", Higher Number:
         "Deliveries lost at clients that came late or had lost their connection; `lost` includes \
          them.";
+    convergence.pending as "pending", "deliveries pending", "deliveries_pending_total", Higher Number:
+        "Edits that arrived at a replica and wait there for operations that did not, counted per \
+         replica.";
     convergence.duplicated as "duplicated", "updates received twice", "updates_duplicated_total", Higher Number:
         "Updates that reached a replica which already had all of their operations.";
     convergence.corrupt as "corrupt", "corrupt frames", "frames_corrupt_total", Higher Number:

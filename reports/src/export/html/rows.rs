@@ -124,6 +124,7 @@ pub fn convergence(record: &Record) -> Vec<Term> {
     let names = [
         "lost",
         "lost_by_absence",
+        "pending",
         "duplicated",
         "corrupt",
         "leaked",
