@@ -174,7 +174,8 @@ pub enum Status {
     Ok,
     /// The tool failed, or something that it needs (relay, disk).
     Failure,
-    /// Bad usage or bad input; nothing was measured.
+    /// Bad usage or bad input, or a relay of another protocol; nothing was
+    /// measured.
     Usage,
     /// A regression against the baseline.
     Regression,
@@ -184,7 +185,8 @@ pub enum Status {
     NoBaseline,
     /// Replicas differ or edits were lost.
     NotConverged,
-    /// The generator, not the relay, was the bottleneck.
+    /// The figures do not measure the relay: the generator was the bottleneck, or
+    /// the load was not the one that the scenario asked for.
     Invalid,
     /// A threshold was missed.
     Threshold,
@@ -263,8 +265,12 @@ pub struct Convergence {
     pub compared: u64,
     /// Updates that reached a replica which already had all of them.
     pub duplicated: u64,
-    /// Frames that could not be read or imported.
+    /// Updates and messages of the protocol that could not be read or imported.
     pub corrupt: u64,
+    /// Frames that are neither updates nor messages of the protocol: greetings,
+    /// heartbeats, another protocol.
+    #[serde(default)]
+    pub unexpected_frames: u64,
     /// Updates with operations of a client that is not in the room.
     #[serde(default)]
     pub leaked: u64,
@@ -357,6 +363,9 @@ pub struct Counts {
     /// did not have the document yet.
     #[serde(default)]
     pub skipped: u64,
+    /// The part of `skipped` whose client did not have the document yet.
+    #[serde(default)]
+    pub skipped_joining: u64,
     /// Scheduled edits that came too late to be sent.
     #[serde(default)]
     pub unsent: u64,
@@ -404,6 +413,10 @@ pub struct Course {
     /// The reason that the relay gave when it refused an update.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected: Option<String>,
+    /// The first frame from the relay that is neither an update nor a message of
+    /// the protocol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unexpected_frame: Option<UnexpectedFrame>,
     /// A refusal of the engine to make an edit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine_error: Option<String>,
@@ -431,6 +444,31 @@ pub struct LostConnection {
     pub client: String,
     /// Why, in words.
     pub reason: String,
+}
+
+/// A frame from the relay that is neither an update nor a message of the
+/// protocol.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct UnexpectedFrame {
+    /// Nanoseconds since the schedule's start.
+    pub at_ns: u64,
+    /// The client that received it, as `client-<n>`.
+    pub client: String,
+    /// Its kind, its size and its first bytes, in words.
+    pub frame: String,
+    /// What it looks like, in words, if it was recognised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looks_like: Option<String>,
+}
+
+impl fmt::Display for UnexpectedFrame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.looks_like {
+            Some(speaker) => write!(f, "{} ({speaker})", self.frame),
+            None => f.write_str(&self.frame),
+        }
+    }
 }
 
 /// The work of the generator's worker threads, from the schedule's start until

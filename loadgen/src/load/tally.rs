@@ -161,6 +161,7 @@ impl Tally {
         let course = Course {
             lost_connections: lost.collect(),
             rejected: finished.rejected,
+            unexpected_frame: finished.unexpected_frame,
             engine_error: finished.engine_error,
             workers: WorkerUse {
                 cpu_ns: finished.busy,

@@ -144,7 +144,11 @@ impl PresentMember {
             meter: Rc::clone(meter),
             wake,
             connection: Connection::Offline,
-            protocol: session(scenario.relay.protocol, &room.name()),
+            protocol: session(
+                scenario.relay.protocol,
+                &room.name(),
+                context.engine.export_magic(),
+            ),
             events: Vec::new(),
             outgoing: VecDeque::new(),
             created_end: 0,
@@ -201,6 +205,11 @@ impl PresentMember {
             return self.doc.writable().export(Export::Updates { since });
         }
         self.doc.export_own(self.queued_end, end)
+    }
+
+    /// Whether the client has had the document at some time.
+    pub(super) fn has_been_live(&self) -> bool {
+        self.has_been_live
     }
 
     /// Whether an update can be queued now.

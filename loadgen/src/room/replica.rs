@@ -441,6 +441,7 @@ mod tests {
         copy.writable().splice(0, 0, "hello").unwrap();
         copy.writable().commit();
         let update = copy.export_own(0, copy.own_counter()).unwrap();
+        assert!(update.starts_with(engine.export_magic()));
         let mut document = engine.replica(1);
         document.import(&update).unwrap();
         assert_eq!(document.text(), "hello");

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use syncbench_engines::EngineError;
+use syncbench_reports::record::UnexpectedFrame;
 use tokio::sync::Notify;
 
 use super::meter::Meter;
@@ -14,6 +15,7 @@ use crate::net::link::LinkHandle;
 use crate::net::network::ArrivalStamp;
 use crate::plan::{ClientId, ClientPlan};
 use crate::protocol::Frame;
+use crate::protocol::recognise::{Speaker, description};
 use crate::schedule::{Action, ScheduledAction};
 use crate::time::clock::Nanos;
 
@@ -42,6 +44,8 @@ pub struct FirstErrors {
     pub engine: Option<EngineError>,
     /// Why the relay rejected an update.
     pub rejected: Option<String>,
+    /// The first frame from the relay that is not of the protocol.
+    pub unexpected: Option<UnexpectedFrame>,
 }
 
 /// Edits of one client that leave together.
@@ -204,7 +208,25 @@ impl Rooms {
         if let Some(reason) = received.rejected {
             self.errors.borrow_mut().rejected.get_or_insert(reason);
         }
+        if let Some(frame) = received.unexpected {
+            self.note_unexpected(member, &frame);
+        }
         received.ended
+    }
+
+    fn note_unexpected(&self, member: MemberRef, frame: &Frame) {
+        let unexpected = &mut self.errors.borrow_mut().unexpected;
+        unexpected.get_or_insert_with(|| UnexpectedFrame {
+            at_ns: self.meter.now(),
+            client: self.client(member).name(),
+            frame: description(frame),
+            looks_like: Speaker::of(frame).map(|speaker| speaker.message().to_owned()),
+        });
+    }
+
+    /// The first frame from the relay that is not of the protocol.
+    pub fn unexpected_frame(&self) -> Option<UnexpectedFrame> {
+        self.errors.borrow().unexpected.clone()
     }
 
     /// Takes the next message for the client's socket: a queued one, or an

@@ -74,8 +74,8 @@ impl Waiting {
         let kept = self.0.get(peer).map_or(&[][..], Vec::as_slice);
         let mut absent = Vec::new();
         let mut from = counters.start;
-        let end = [counters.end..counters.end];
-        for kept in kept.iter().chain(&end) {
+        let end = counters.end..counters.end;
+        for kept in kept.iter().chain([&end]) {
             let gap = from..kept.start.min(counters.end);
             if !gap.is_empty() {
                 absent.push(OpRange {

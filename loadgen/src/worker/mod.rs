@@ -382,6 +382,7 @@ impl Worker {
             elapsed,
             engine_error: errors.engine.map(|error| error.to_string()),
             rejected: errors.rejected,
+            unexpected_frame: errors.unexpected,
             lost: self.signals.take_losses(),
             fingerprint: paced.is_complete.then_some(paced.fingerprint),
         }

@@ -55,9 +55,12 @@ pub fn execute(
 /// Tells the user's mistakes from failures.
 fn explained(error: LoadError) -> anyhow::Error {
     match error {
-        LoadError::Descriptors(_) | LoadError::Url(_) | LoadError::NoRhythm(_) => {
-            BadInput::new(error).into()
-        }
+        LoadError::Descriptors(_)
+        | LoadError::Url(_)
+        | LoadError::NoRhythm(_)
+        | LoadError::NothingToType(_)
+        | LoadError::NothingScheduled => BadInput::new(error).into(),
+        LoadError::Connect(ref lost) if lost.is_other_protocol() => BadInput::new(error).into(),
         error => error.into(),
     }
 }

@@ -33,7 +33,7 @@ impl<S: Stream> Peer<S> {
         Self {
             socket,
             replica: Loro.replica(peer),
-            session: session(ProtocolKind::Loro, room),
+            session: session(ProtocolKind::Loro, room, b"loro"),
             events: VecDeque::new(),
             sent: 0,
             received: 0,

@@ -127,6 +127,7 @@ pub fn convergence(record: &Record) -> Vec<Term> {
         "pending",
         "duplicated",
         "corrupt",
+        "unexpected_frames",
         "leaked",
         "compared",
     ];

@@ -14,7 +14,7 @@ use serde_json::json;
 use syncbench_reports::record::{
     Cell, Convergence, ConvergenceFailure, Counts, Course, DatasetRef, Distribution, Incident,
     Kind, LostConnection, LostEdit, Machine, ProcessUse, Record, Resources, Run, SCHEMA, Scale,
-    Series, Status, ThresholdResult, Verdict, WorkerUse,
+    Series, Status, ThresholdResult, UnexpectedFrame, Verdict, WorkerUse,
 };
 
 const SECONDS: usize = 10;
@@ -323,6 +323,7 @@ pub fn not_converged() -> Record {
         lost: 31,
         duplicated: 3,
         corrupt: 1,
+        unexpected_frames: 2,
         lost_by_absence: 20,
         pending: 210,
         compared: 200,
@@ -448,6 +449,12 @@ fn course() -> Course {
             reason: "the relay closed the connection".to_owned(),
         }],
         rejected: Some("permission denied".to_owned()),
+        unexpected_frame: Some(UnexpectedFrame {
+            at_ns: 4_000_000_000,
+            client: "client-7".to_owned(),
+            frame: "a text frame of 11 bytes: `<b>hello</b>`".to_owned(),
+            looks_like: Some("JSON".to_owned()),
+        }),
         engine_error: Some("out of bounds".to_owned()),
         workers: WorkerUse {
             threads: 1,
