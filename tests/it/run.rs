@@ -113,6 +113,15 @@ fn bad_input_gets_one_message_with_the_mend_and_leaves_nothing_behind() {
     let wrong_end = folder.path().join("wrong-end.json");
     let trace = r#"{"startContent":"","endContent":"b","txns":[{"time":"2020-01-01T00:00:00Z","patches":[[0,0,"a"]]}]}"#;
     std::fs::write(&wrong_end, trace).unwrap();
+    let without_effect = folder.path().join("without-effect.json");
+    let trace = r#"{"startContent":"abc","endContent":"abc","txns":[{"patches":[[1,0,""]]}]}"#;
+    std::fs::write(&without_effect, trace).unwrap();
+    let deletions = folder.path().join("deletions.json");
+    let trace = r#"{"startContent":"abc","endContent":"a","txns":[{"patches":[[2,1,""]]},{"patches":[[1,1,""]]}]}"#;
+    std::fs::write(&deletions, trace).unwrap();
+    let without_patches = folder.path().join("without-patches.json");
+    let trace = r#"{"startContent":"","endContent":"","txns":[]}"#;
+    std::fs::write(&without_patches, trace).unwrap();
     let a_file = folder.path().join("a-file");
     std::fs::write(&a_file, "").unwrap();
     let path = |path: &Path| path.to_str().unwrap().to_owned();
@@ -125,6 +134,33 @@ fn bad_input_gets_one_message_with_the_mend_and_leaves_nothing_behind() {
             "at most 5 rooms",
         ),
         (vec!["--rate".into(), "-1".into()], 2, "--rate"),
+        (
+            vec!["--set".into(), "stages=[{duration='1s',rate=0}]".into()],
+            2,
+            "the schedule has no edit",
+        ),
+        (vec!["--payload".into(), "0".into()], 2, "payload 0"),
+        (vec!["--writers".into(), "0".into()], 2, "0 writers"),
+        (
+            vec!["--clients".into(), "8".into(), "--rooms".into(), "8".into()],
+            2,
+            "nothing to deliver",
+        ),
+        (
+            vec!["--dataset".into(), path(&without_effect)],
+            2,
+            "nothing to type",
+        ),
+        (
+            vec!["--dataset".into(), path(&deletions)],
+            2,
+            "nothing to type",
+        ),
+        (
+            vec!["--dataset".into(), path(&without_patches)],
+            2,
+            "nothing to type",
+        ),
         (vec!["--duration".into(), "soon".into()], 2, "10s"),
         (vec!["--run-id".into(), "a b".into()], 2, "letters"),
         (

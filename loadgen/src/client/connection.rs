@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue, Uri, header}
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
-use crate::client::disconnect::Disconnect;
+use crate::client::disconnect::{Disconnect, OTHER_PROTOCOL};
 use crate::net::network::Wire;
 use crate::net::target::UrlError;
 use crate::net::tls::TlsError;
@@ -70,9 +70,33 @@ pub enum ConnectError {
         /// The reason.
         reason: String,
     },
+    /// The relay did not let the client in, and sent something that is not of the
+    /// scenario's protocol.
+    #[error("{url}: {reason}")]
+    OtherProtocol {
+        /// Where to.
+        url: Uri,
+        /// What the relay sent, and why the client is not in.
+        reason: String,
+    },
 }
 
 impl ConnectError {
+    /// The relay at `url` opened the WebSocket, and did not let the client in.
+    /// `unexpected` describes its first frame that was not of the protocol.
+    pub fn not_joined(url: Uri, reason: String, unexpected: Option<String>) -> Self {
+        match unexpected {
+            None => Self::NotJoined { url, reason },
+            Some(frame) => Self::OtherProtocol {
+                url,
+                reason: format!(
+                    "the relay sent {frame}, which is not of the scenario's protocol: choose the \
+                     relay's with --protocol; {reason}"
+                ),
+            },
+        }
+    }
+
     /// The error as data: its kind, and the message for people.
     pub fn disconnect(&self) -> Disconnect {
         let kind = match self {
@@ -84,6 +108,7 @@ impl ConnectError {
             Self::NotWebSocket { .. } | Self::Header { .. } => "handshake",
             Self::Timeout(_) => "connect timeout",
             Self::NotJoined { .. } => "join timeout",
+            Self::OtherProtocol { .. } => OTHER_PROTOCOL,
         };
         Disconnect::new(kind, self.to_string())
     }

@@ -20,11 +20,12 @@ use crate::client::disconnect::Disconnect;
 use crate::metrics::Metrics;
 use crate::net::target::{UrlError, UrlTemplate};
 use crate::outcome::{Outcome, Row};
-use crate::plan::Plan;
+use crate::plan::{ClientId, Plan};
 use crate::process::{TooFewDescriptors, reserve_descriptors};
 use crate::relay::{OwnedRelay, RelayCommand, RelayError, Start};
 use crate::room::initial_document::InitialDocumentError;
-use crate::scenario::{EditKind, Scenario};
+use crate::scenario::{Arrivals, EditKind, Scenario};
+use crate::schedule::{Rhythm, Schedule};
 
 pub use coordinate::{RelaySide, coordinate};
 pub use fleet::{Fleet, ThreadFleet};
@@ -93,6 +94,15 @@ pub enum LoadError {
         /// Why it cannot make them.
         reason: &'static str,
     },
+    /// No edit of the data set would change the document.
+    #[error(
+        "data set {0} has nothing to type: no patch of it would change the document that the rooms \
+         begin with; use another data set, or --payload"
+    )]
+    NothingToType(String),
+    /// No edit falls into the run.
+    #[error("the schedule has no edit: use a higher rate, or a longer duration")]
+    NothingScheduled,
     /// The relay died before the first edit.
     #[error("the relay process ended before the run began ({0})")]
     RelayEnded(ExitStatus),
@@ -121,7 +131,7 @@ pub async fn run(
 ) -> Result<Outcome, LoadError> {
     let plan = Plan::new(&scenario);
     reserve_descriptors(plan.clients.len() as u32)?;
-    check_rhythm(&scenario, &inputs.trace)?;
+    check_workload(&scenario, &plan, &inputs.trace)?;
     check_engine(&scenario, inputs.engine)?;
     let (mut relay, url) = start_relay(&scenario, &inputs).await?;
     let processes = Processes::new(relay.as_ref(), &url);
@@ -142,13 +152,38 @@ pub async fn run(
     outcome
 }
 
-fn check_rhythm(scenario: &Scenario, trace: &Trace) -> Result<(), LoadError> {
-    use crate::scenario::Arrivals;
-    use crate::schedule::Rhythm;
-    if scenario.workload.arrivals == Arrivals::Trace && Rhythm::from_trace(trace).is_none() {
-        return Err(LoadError::NoRhythm(trace.name().to_owned()));
+/// Refuses a workload of which nothing would be measured, or not what it asks
+/// for.
+fn check_workload(scenario: &Scenario, plan: &Plan, trace: &Trace) -> Result<(), LoadError> {
+    let rhythm = match scenario.workload.arrivals {
+        Arrivals::Trace => Some(
+            Rhythm::from_trace(trace)
+                .ok_or_else(|| LoadError::NoRhythm(trace.name().to_owned()))?,
+        ),
+        Arrivals::Constant | Arrivals::Poisson => None,
+    };
+    if scenario.workload.types_the_trace() && !can_be_typed(scenario, trace) {
+        return Err(LoadError::NothingToType(trace.name().to_owned()));
     }
-    Ok(())
+    let edits_alone = Scenario {
+        presence: None,
+        ..scenario.clone()
+    };
+    let clients = (0..plan.clients.len() as u32).map(ClientId);
+    match Schedule::new(&edits_alone, plan, rhythm.as_ref(), clients).next() {
+        Some(_) => Ok(()),
+        None => Err(LoadError::NothingScheduled),
+    }
+}
+
+/// Whether some patch of the trace would change the document that the rooms
+/// begin with. Only one that is not empty has something to delete.
+fn can_be_typed(scenario: &Scenario, trace: &Trace) -> bool {
+    let document = &scenario.document;
+    let is_begun = document.typed > 0.0 && !trace.start_content().is_empty();
+    let has_text = document.file.is_some() || is_begun;
+    let mut patches = trace.patches();
+    patches.any(|patch| !patch.ins.is_empty() || (has_text && patch.del > 0))
 }
 
 /// Refuses kinds of edits that the engine cannot make.

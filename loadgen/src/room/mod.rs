@@ -18,6 +18,7 @@ mod recent;
 pub mod replica;
 pub mod rooms;
 mod typist;
+pub mod waiting;
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -26,7 +27,7 @@ use bytes::Bytes;
 use syncbench_engines::{Counter, EngineError, Imported, OpRange, PeerId, VersionVector};
 
 use crate::plan::RoomIndex;
-use crate::protocol::{Event, Frame, JoinMode};
+use crate::protocol::{Event, Frame, JoinMode, ProtocolError};
 use crate::room::ledger::{Ledger, Times};
 use crate::room::replica::ClientDoc;
 use crate::time::clock::Nanos;
@@ -247,7 +248,7 @@ impl Room {
             None => None,
         };
         let (Some(writer), Some(end)) = (member.writer, end) else {
-            self.meter.record(|metrics| metrics.skipped += 1);
+            self.note_skipped(slot);
             return Ok(EditOutcome::Done);
         };
         let made = self.meter.now();
@@ -274,6 +275,16 @@ impl Room {
             true => EditOutcome::BeginsBatch,
             false => EditOutcome::Done,
         })
+    }
+
+    /// Counts a scheduled edit that the member did not make.
+    fn note_skipped(&self, slot: usize) {
+        let present = self.members[slot].present();
+        let has_document = present.is_some_and(PresentMember::has_been_live);
+        self.meter.record(|metrics| {
+            metrics.skipped += 1;
+            metrics.skipped_joining += u64::from(!has_document);
+        });
     }
 
     /// Sends the edit that was just made, or lets it wait for its batch.
@@ -402,11 +413,10 @@ impl Room {
         self.meter.record(|metrics| {
             metrics.frames_in += 1;
             metrics.bytes_in += bytes;
-            if read.is_err() {
-                metrics.corrupt += 1;
-                metrics.error("protocol");
-            }
         });
+        if let Err(error) = read {
+            self.note_unreadable(error, &mut received);
+        }
         for event in events.drain(..) {
             self.take_event(slot, event, arrived, &mut received);
         }
@@ -414,6 +424,22 @@ impl Room {
             present.events = events;
         }
         received
+    }
+
+    /// Counts a frame that the protocol could not read. Whether one that is not
+    /// of the protocol did any harm shows when the rooms are checked: then an edit
+    /// is missing.
+    fn note_unreadable(&self, error: ProtocolError, received: &mut Received) {
+        self.meter.record(|metrics| match &error {
+            ProtocolError::Damaged { .. } => {
+                metrics.corrupt += 1;
+                metrics.error("protocol");
+            }
+            ProtocolError::Unexpected { .. } => metrics.unexpected_frames += 1,
+        });
+        if let ProtocolError::Unexpected { frame, .. } = error {
+            received.unexpected = Some(frame);
+        }
     }
 
     fn take_event(&mut self, slot: usize, event: Event, at: Nanos, received: &mut Received) {
@@ -630,4 +656,6 @@ pub struct Received {
     pub presence_refused: Option<String>,
     /// The number of updates that wait to be imported.
     pub to_import: usize,
+    /// The message, if it is not of the protocol.
+    pub unexpected: Option<Frame>,
 }

@@ -44,7 +44,10 @@ impl Typist {
         let end = ((writer + 1) * patches / writers)
             .clamp(start, patches)
             .max(start + 1);
-        let trace_cursor = trace.patch(start).pos;
+        let trace_cursor = match patches {
+            0 => 0,
+            _ => trace.patch(start).pos,
+        };
         Self {
             trace,
             stretch: start..end,

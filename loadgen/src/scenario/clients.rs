@@ -19,6 +19,7 @@ pub struct Clients {
     pub rooms: u32,
     /// Clients that write; the others only read. All, if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub writers: Option<u32>,
     /// Clients that arrive later, evenly over the run, with an empty replica.
     pub late: u32,

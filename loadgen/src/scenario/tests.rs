@@ -234,6 +234,12 @@ fn contradictions_are_named() {
     assert!(crowded.to_string().contains("at most 200 rooms"));
     let busy = check(|scenario| scenario.clients.writers = Some(201));
     assert!(busy.to_string().contains("at most 200 writers"));
+    let silent = check(|scenario| scenario.clients.writers = Some(0));
+    assert_eq!(silent, ScenarioError::NoWriters);
+    let alone = check(|scenario| scenario.rooms[0].size = 1);
+    assert_eq!(alone, ScenarioError::NobodyElse);
+    let empty = check(|scenario| scenario.workload.payload = Some(0));
+    assert!(empty.to_string().contains("payload 0"));
     for rate in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         let mut scenario = Scenario::default();
         scenario.workload.rate = rate;

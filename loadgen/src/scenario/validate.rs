@@ -31,6 +31,15 @@ pub enum ScenarioError {
         /// The number of clients.
         clients: u32,
     },
+    /// Nobody writes.
+    #[error("0 writers: a run needs at least one, or nothing is edited (--writers)")]
+    NoWriters,
+    /// No client shares its document with another.
+    #[error(
+        "every room has one client, which leaves nothing to deliver: use fewer rooms (--rooms), or \
+         more clients (--clients)"
+    )]
+    NobodyElse,
     /// The rate is out of range.
     #[error("rate {0}: edits per second must be above 0 and at most 100,000,000 (--rate)")]
     Rate(String),
@@ -87,6 +96,9 @@ impl Scenario {
         if !(self.workload.rate > 0.0 && self.workload.rate <= MAX_RATE) {
             return Err(ScenarioError::Rate(self.workload.rate.to_string()));
         }
+        if self.workload.payload == Some(0) {
+            return contradiction("payload 0: an edit must insert at least one byte (--payload)");
+        }
         let arrivals = self.workload.arrivals;
         if arrivals != Arrivals::Constant && self.workload.phase == Phase::Locked {
             return Err(ScenarioError::LockedArrivals(arrivals));
@@ -116,6 +128,12 @@ impl Scenario {
         }
         if writers > clients {
             return Err(ScenarioError::MoreWritersThanClients { writers, clients });
+        }
+        if writers == 0 {
+            return Err(ScenarioError::NoWriters);
+        }
+        if self.clients.late == 0 && self.rooms.iter().all(|class| class.size < 2) {
+            return Err(ScenarioError::NobodyElse);
         }
         if clients.saturating_add(self.clients.late) > MAX_CLIENTS {
             return contradiction("more than 1,000,000 clients: use fewer, or several machines");

@@ -32,6 +32,7 @@ pub struct Workload {
     pub phase: Phase,
     /// Bytes of text that each edit inserts instead of the trace's text.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub payload: Option<u32>,
     /// The time that edits wait in order to leave together; with 0s, each edit
     /// is an update of its own.
@@ -60,6 +61,17 @@ impl Workload {
         Self {
             rate,
             ..Self::default()
+        }
+    }
+}
+
+impl Workload {
+    /// Whether the edits are those of the trace.
+    pub fn types_the_trace(&self) -> bool {
+        match self.edits {
+            EditKind::Trace | EditKind::RichText => self.payload.is_none(),
+            EditKind::ReplaceAll => true,
+            EditKind::List | EditKind::Map | EditKind::MovableList | EditKind::Tree => false,
         }
     }
 }

@@ -2,7 +2,7 @@
 //! worker may be a thread, a task or another machine.
 
 use serde::{Deserialize, Serialize};
-use syncbench_reports::record::Convergence;
+use syncbench_reports::record::{Convergence, UnexpectedFrame};
 
 use crate::client::disconnect::{Disconnect, LostConnection};
 use crate::metrics::{Gauges, Metrics};
@@ -82,6 +82,8 @@ pub struct Finished {
     pub rejected: Option<String>,
     /// The reason that the relay gave when it first refused a presence message.
     pub presence_refused: Option<String>,
+    /// The first frame from the relay that is not of the protocol.
+    pub unexpected_frame: Option<UnexpectedFrame>,
     /// The first connections that ended without the scenario's doing.
     pub lost: Vec<LostConnection>,
     /// Sum of the fingerprints of its scheduled edits; `None` if the schedule

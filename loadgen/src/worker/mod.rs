@@ -394,6 +394,7 @@ impl Worker {
             engine_error: errors.engine.map(|error| error.to_string()),
             rejected: errors.rejected,
             presence_refused: errors.presence_refused,
+            unexpected_frame: errors.unexpected,
             lost: self.signals.take_losses(),
             fingerprint: paced.is_complete.then_some(paced.fingerprint),
         }

@@ -59,8 +59,11 @@ fn explained(error: LoadError) -> anyhow::Error {
         LoadError::Descriptors(_)
         | LoadError::Url(_)
         | LoadError::NoRhythm(_)
+        | LoadError::NothingToType(_)
+        | LoadError::NothingScheduled
         | LoadError::Unsupported { .. }
         | LoadError::Relay(RelayError::Taken { .. }) => BadInput::new(error).into(),
+        LoadError::Connect(ref lost) if lost.is_other_protocol() => BadInput::new(error).into(),
         error => error.into(),
     }
 }
