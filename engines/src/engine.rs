@@ -62,6 +62,13 @@ pub trait Engine: Sync {
         None
     }
 
+    /// Returns the bytes that every update and snapshot of this engine begins
+    /// with, by which a client without a document tells them from other messages.
+    /// Empty if there are none.
+    fn export_magic(&self) -> &'static [u8] {
+        &[]
+    }
+
     /// Returns the operations that an export holds. They are read from its head
     /// and nothing is applied: a relay or a client without a document learns no
     /// more of an update.

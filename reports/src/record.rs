@@ -186,7 +186,8 @@ pub enum Status {
     Ok,
     /// The tool failed, or something that it needs (relay, disk).
     Failure,
-    /// Bad usage or bad input; nothing was measured.
+    /// Bad usage or bad input, or a relay of another protocol; nothing was
+    /// measured.
     Usage,
     /// A regression against the baseline.
     Regression,
@@ -196,7 +197,8 @@ pub enum Status {
     NoBaseline,
     /// Replicas differ or edits were lost.
     NotConverged,
-    /// The generator, not the relay, was the bottleneck.
+    /// The figures do not measure the relay: the generator was the bottleneck, or
+    /// the load was not the one that the scenario asked for.
     Invalid,
     /// A threshold was missed.
     Threshold,
@@ -332,21 +334,30 @@ pub struct Convergence {
     /// and those with equal version vectors have equal deep-value hashes. Without
     /// strangers in the room, all version vectors are equal.
     pub converged: u64,
-    /// Edits sent that some replica of the room does not contain, counted once
-    /// per replica.
+    /// Edits sent that never arrived at some replica of the room, counted once
+    /// per replica. Records without `pending` also count here the edits that
+    /// arrived and wait for these.
     pub lost: u64,
     /// The part of `lost` at replicas of clients that came late or had lost their
     /// connection.
     #[serde(default)]
     pub lost_by_absence: u64,
+    /// Edits that arrived at a replica and wait there for operations that did not,
+    /// counted once per replica.
+    #[serde(default)]
+    pub pending: u64,
     /// Replicas whose documents were compared by value; the others were compared
     /// by version alone.
     #[serde(default)]
     pub compared: u64,
     /// Updates that reached a replica which already had all of them.
     pub duplicated: u64,
-    /// Frames that could not be read or imported.
+    /// Updates and messages of the protocol that could not be read or imported.
     pub corrupt: u64,
+    /// Frames that are neither updates nor messages of the protocol: greetings,
+    /// heartbeats, another protocol.
+    #[serde(default)]
+    pub unexpected_frames: u64,
     /// Updates with operations of a client of another room of the run.
     #[serde(default)]
     pub leaked: u64,
@@ -386,10 +397,40 @@ pub struct ConvergenceFailure {
     pub room: String,
     /// The clients whose replicas are at fault, as `client-<n>`.
     pub replicas: Vec<String>,
-    /// The missing operations of each, as `peer:from..to` operation counters.
+    /// The operations that never arrived, as `peer:from..to` operation counters.
     pub missing: Vec<String>,
+    /// The first edit that never arrived at some replica, by its intended time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_lost: Option<LostEdit>,
     /// The finding in words.
     pub reason: String,
+}
+
+/// An edit that never arrived at a replica.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LostEdit {
+    /// The operations that did not arrive, as `peer:from..to` operation counters.
+    pub operations: String,
+    /// The client that made it, as `client-<n>`.
+    pub writer: String,
+    /// The client that did not receive it, as `client-<n>`.
+    pub receiver: String,
+    /// The time that the schedule intended for it, nanoseconds since the
+    /// schedule's start; absent if every client that was owed the edit received
+    /// it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intended_ns: Option<u64>,
+}
+
+impl fmt::Display for LostEdit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.operations, self.writer)?;
+        if let Some(intended) = self.intended_ns {
+            write!(f, ", made at {:.3} s,", intended as f64 / 1e9)?;
+        }
+        write!(f, " at {}", self.receiver)
+    }
 }
 
 /// The work done in a load run.
@@ -454,6 +495,9 @@ pub struct Counts {
     /// not have the document yet, or whose room had ended.
     #[serde(default)]
     pub skipped: u64,
+    /// The part of `skipped` whose client did not have the document yet.
+    #[serde(default)]
+    pub skipped_joining: u64,
     /// Scheduled edits that came too late to be sent.
     #[serde(default)]
     pub unsent: u64,
@@ -517,6 +561,10 @@ pub struct Course {
     /// The reason that the relay gave when it refused a presence message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub presence_refused: Option<String>,
+    /// The first frame from the relay that is neither an update nor a message of
+    /// the protocol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unexpected_frame: Option<UnexpectedFrame>,
     /// A refusal of the engine to make an edit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine_error: Option<String>,
@@ -571,6 +619,31 @@ pub struct LostConnection {
     pub client: String,
     /// The reason, in words.
     pub reason: String,
+}
+
+/// A frame from the relay that is neither an update nor a message of the
+/// protocol.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct UnexpectedFrame {
+    /// Nanoseconds since the schedule's start.
+    pub at_ns: u64,
+    /// The client that received it, as `client-<n>`.
+    pub client: String,
+    /// Its kind, its size and its first bytes, in words.
+    pub frame: String,
+    /// What it looks like, in words, if it was recognised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looks_like: Option<String>,
+}
+
+impl fmt::Display for UnexpectedFrame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.looks_like {
+            Some(speaker) => write!(f, "{} ({speaker})", self.frame),
+            None => f.write_str(&self.frame),
+        }
+    }
 }
 
 /// The work of the generator's worker threads, from the schedule's start until

@@ -201,12 +201,15 @@ pub fn statement(record: &Record) -> &'static str {
         }
         Status::Ok => "Passed",
         Status::Failure => "The run failed",
+        Status::Usage if record.convergence.is_some() => {
+            "Nothing was measured: the relay does not fit the scenario"
+        }
         Status::Usage => "Nothing was measured: the input was rejected",
         Status::Regression => "Worse than the baseline",
         Status::Inconclusive => "The samples do not allow a verdict",
         Status::NoBaseline => "No baseline to compare with",
         Status::NotConverged => "The replicas did not converge",
-        Status::Invalid => "Not a valid measurement: the generator was the bottleneck",
+        Status::Invalid => "Not a valid measurement",
         Status::Threshold => "A threshold was missed",
         Status::Interrupted => "Interrupted: the figures cover the part before the interruption",
     }
@@ -228,8 +231,10 @@ pub fn converged(record: &Record) -> Option<String> {
     );
     for (number, what) in [
         (c.lost, "lost"),
+        (c.pending, "pending"),
         (c.duplicated, "duplicated"),
         (c.corrupt, "corrupt"),
+        (c.unexpected_frames, "unexpected frames"),
         (c.leaked, "leaked"),
     ] {
         if number > 0 {

@@ -329,7 +329,7 @@ fn a_relay_that_speaks_another_protocol_is_found_out() {
         "loro",
     ];
     let (output, record) = run(&flags);
-    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
     let message = stderr(&output);
     assert!(
         message.contains("does it speak the loro protocol?"),

@@ -102,7 +102,7 @@ fn a_run_id_repeats_a_run_and_changes_nothing_of_its_schedule() {
 }
 
 #[test]
-fn bad_input_gets_one_message_with_the_mend_and_leaves_nothing_behind() {
+fn bad_input_gets_one_message_with_the_fix_and_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let truncated = folder.path().join("truncated.json");
     std::fs::write(
@@ -113,6 +113,15 @@ fn bad_input_gets_one_message_with_the_mend_and_leaves_nothing_behind() {
     let wrong_end = folder.path().join("wrong-end.json");
     let trace = r#"{"startContent":"","endContent":"b","txns":[{"time":"2020-01-01T00:00:00Z","patches":[[0,0,"a"]]}]}"#;
     std::fs::write(&wrong_end, trace).unwrap();
+    let without_effect = folder.path().join("without-effect.json");
+    let trace = r#"{"startContent":"abc","endContent":"abc","txns":[{"patches":[[1,0,""]]}]}"#;
+    std::fs::write(&without_effect, trace).unwrap();
+    let deletions = folder.path().join("deletions.json");
+    let trace = r#"{"startContent":"abc","endContent":"a","txns":[{"patches":[[2,1,""]]},{"patches":[[1,1,""]]}]}"#;
+    std::fs::write(&deletions, trace).unwrap();
+    let without_patches = folder.path().join("without-patches.json");
+    let trace = r#"{"startContent":"","endContent":"","txns":[]}"#;
+    std::fs::write(&without_patches, trace).unwrap();
     let a_file = folder.path().join("a-file");
     std::fs::write(&a_file, "").unwrap();
     let path = |path: &Path| path.to_str().unwrap().to_owned();
@@ -129,6 +138,33 @@ fn bad_input_gets_one_message_with_the_mend_and_leaves_nothing_behind() {
             vec!["--set".into(), "clients.sources=['192.0.2.1']".into()],
             2,
             "clients.sources: cannot connect from 192.0.2.1",
+        ),
+        (
+            vec!["--set".into(), "stages=[{duration='1s',rate=0}]".into()],
+            2,
+            "the schedule has no edit",
+        ),
+        (vec!["--payload".into(), "0".into()], 2, "from 1 to 16,777,216"),
+        (vec!["--writers".into(), "0".into()], 2, "from 1 to 1,000,000"),
+        (
+            vec!["--clients".into(), "8".into(), "--rooms".into(), "8".into()],
+            2,
+            "nothing to deliver",
+        ),
+        (
+            vec!["--dataset".into(), path(&without_effect)],
+            2,
+            "nothing to type",
+        ),
+        (
+            vec!["--dataset".into(), path(&deletions)],
+            2,
+            "nothing to type",
+        ),
+        (
+            vec!["--dataset".into(), path(&without_patches)],
+            2,
+            "nothing to type",
         ),
         (vec!["--duration".into(), "soon".into()], 2, "10s"),
         (vec!["--run-id".into(), "a b".into()], 2, "letters"),

@@ -79,6 +79,10 @@ impl Engine for Loro {
         Some(Box::new(detached::Document::new()))
     }
 
+    fn export_magic(&self) -> &'static [u8] {
+        b"loro"
+    }
+
     fn ranges_of(&self, export: &[u8]) -> Result<Vec<OpRange>, EngineError> {
         let meta = LoroDoc::decode_import_blob_meta(export, true).map_err(import_error)?;
         let end = version(&meta.partial_end_vv);

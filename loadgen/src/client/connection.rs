@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue, StatusCode, 
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
-use crate::client::disconnect::Disconnect;
+use crate::client::disconnect::{Disconnect, OTHER_PROTOCOL};
 use crate::net::network::Wire;
 use crate::net::placeholder::{self, Names};
 use crate::net::target::{RelayUrl, UrlError};
@@ -123,6 +123,15 @@ pub enum ConnectError {
         /// The address.
         url: RelayUrl,
         /// The reason.
+        reason: String,
+    },
+    /// The relay did not let the client in, and sent something that is not of the
+    /// scenario's protocol.
+    #[error("{url}: {reason}")]
+    OtherProtocol {
+        /// Where to.
+        url: RelayUrl,
+        /// What the relay sent, and why the client is not in.
         reason: String,
     },
 }
@@ -256,6 +265,21 @@ impl ConnectError {
         }
     }
 
+    /// The relay at `url` opened the WebSocket, and did not let the client in.
+    /// `unexpected` describes its first frame that was not of the protocol.
+    pub fn not_joined(url: RelayUrl, reason: String, unexpected: Option<String>) -> Self {
+        match unexpected {
+            None => Self::NotJoined { url, reason },
+            Some(frame) => Self::OtherProtocol {
+                url,
+                reason: format!(
+                    "the relay sent {frame}, which is not of the scenario's protocol: choose the \
+                     relay's with --protocol; {reason}"
+                ),
+            },
+        }
+    }
+
     /// The error as data: its kind, and the message for people.
     pub fn disconnect(&self) -> Disconnect {
         let kind = match self {
@@ -275,6 +299,7 @@ impl ConnectError {
             | Self::Header { .. } => "handshake",
             Self::Timeout(_) => "connect timeout",
             Self::NotJoined { .. } => "join timeout",
+            Self::OtherProtocol { .. } => OTHER_PROTOCOL,
         };
         Disconnect::new(kind, self.to_string())
     }

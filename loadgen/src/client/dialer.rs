@@ -149,10 +149,17 @@ impl Dialer {
         self.permits.acquire().await.ok()
     }
 
-    /// The failure of an initial client that the relay did not let in.
-    pub fn not_joined(&self, room: &str, client: ClientId, reason: String) -> ConnectFailure {
+    /// The failure of an initial client that the relay did not let in, although
+    /// the WebSocket was open. `unexpected` describes the first frame that was not of
+    /// the protocol.
+    pub fn not_joined(
+        &self,
+        (room, client): (&str, ClientId),
+        reason: String,
+        unexpected: Option<String>,
+    ) -> ConnectFailure {
         match self.relay.url(room, &client.name()) {
-            Ok(url) => ConnectError::NotJoined { url, reason }.into(),
+            Ok(url) => ConnectError::not_joined(url, reason, unexpected).into(),
             Err(error) => error.into(),
         }
     }

@@ -5,6 +5,12 @@ use serde::{Deserialize, Serialize};
 use crate::plan::ClientId;
 use crate::time::clock::Nanos;
 
+/// The kind of a loss because the relay speaks another protocol.
+pub(super) const OTHER_PROTOCOL: &str = "other protocol";
+
+/// The kind of a loss because the relay refused the client.
+pub(super) const REFUSED: &str = "refused";
+
 /// The loss of a connection that should have lasted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disconnect {
@@ -21,6 +27,11 @@ impl Disconnect {
             kind: kind.to_owned(),
             reason: reason.into(),
         }
+    }
+
+    /// Whether the relay speaks another protocol than the scenario's.
+    pub fn is_other_protocol(&self) -> bool {
+        self.kind == OTHER_PROTOCOL
     }
 }
 

@@ -22,7 +22,7 @@ use crate::time::timer::Timer;
 
 use connection::{Busy, ConnectFailure, Socket};
 use dialer::{Dialer, Endpoint};
-use disconnect::{Disconnect, LostConnection};
+use disconnect::{Disconnect, LostConnection, REFUSED};
 use signals::RunSignals;
 use state::{PendingOutages, SessionEnd};
 
@@ -83,7 +83,7 @@ pub async fn run_client(client: Client) {
             }
             SessionEnd::Lost(lost) => {
                 if may_fail_run && !client.signals.has_started() {
-                    return client.signals.fail(client.not_joined(lost.reason));
+                    return client.signals.fail(client.not_joined(lost));
                 }
                 client.note_loss(lost);
                 // A relay that hangs up at once must not be hammered.
@@ -266,9 +266,14 @@ impl Client {
         });
     }
 
-    fn not_joined(&self, reason: String) -> ConnectFailure {
+    fn not_joined(&self, lost: Disconnect) -> ConnectFailure {
         let room = self.rooms.room_name(self.member);
-        self.dialer.not_joined(&room, self.number(), reason)
+        let unexpected = self.rooms.unexpected_frame();
+        // A relay that refuses a client speaks its protocol.
+        let unexpected = unexpected.filter(|_| lost.kind != REFUSED);
+        let frame = unexpected.map(|frame| frame.to_string());
+        self.dialer
+            .not_joined((&room, self.number()), lost.reason, frame)
     }
 }
 

@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message};
 
 use super::Client;
 use super::connection::Socket;
-use super::disconnect::Disconnect;
+use super::disconnect::{Disconnect, REFUSED};
 use super::state::{PendingOutages, SessionEnd};
 use crate::protocol::Frame;
 use crate::room::MemberState;
@@ -223,7 +223,7 @@ async fn read_frames(
         if let Some(frame) = frame
             && let Some(reason) = client.rooms.receive(client.member, frame)
         {
-            return Disconnect::new("refused", reason);
+            return Disconnect::new(REFUSED, reason);
         }
         // One client with a full buffer must not keep the others waiting.
         consume_budget().await;

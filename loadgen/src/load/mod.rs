@@ -22,12 +22,13 @@ use crate::client::disconnect::Disconnect;
 use crate::metrics::Metrics;
 use crate::net::target::{UrlError, UrlTemplate};
 use crate::outcome::{Layout, Outcome, Row};
-use crate::plan::Plan;
+use crate::plan::{ClientId, Plan};
 use crate::process::{TooFewDescriptors, reserve_descriptors};
 use crate::relay::{OwnedRelay, RelayCommand, RelayError, Start};
 use crate::room::initial_document::InitialDocumentError;
 use crate::room::typist::Typist;
-use crate::scenario::{EditKind, Scenario};
+use crate::scenario::{Arrivals, EditKind, Scenario};
+use crate::schedule::{Rhythm, Schedule};
 
 pub use coordinate::{RelaySide, coordinate};
 pub use fleet::{Fleet, ThreadFleet};
@@ -108,11 +109,15 @@ pub enum LoadError {
         /// Why it cannot make them.
         reason: &'static str,
     },
-    /// The data set has nothing to type.
+    /// No edit of the data set would change the document.
     #[error(
-        "nothing in data set {0} changes {1}, so there is nothing to type: use another data set"
+        "data set {0} has nothing to type: no patch of it would change the document that the rooms \
+         begin with; use another data set, or --payload"
     )]
-    NothingToType(String, &'static str),
+    NothingToType(String),
+    /// No edit falls into the run.
+    #[error("the schedule has no edit: use a higher rate, or a longer duration")]
+    NothingScheduled,
     /// The relay died before the first edit.
     #[error("the relay process ended before the run began ({0})")]
     RelayEnded(ExitStatus),
@@ -142,9 +147,8 @@ pub async fn run(
     let plan = Plan::new(&scenario);
     reserve_descriptors(plan.clients.len() as u32)?;
     check_sources(&scenario)?;
-    check_rhythm(&scenario, &inputs.trace)?;
+    check_workload(&scenario, &plan, &inputs.trace)?;
     check_engine(&scenario, inputs.engine)?;
-    check_typing(&scenario, &inputs.trace)?;
     tokio::pin!(interrupt);
     let (mut relay, url) = tokio::select! {
         started = start_relay(&scenario, &inputs) => started?,
@@ -176,13 +180,38 @@ fn check_sources(scenario: &Scenario) -> Result<(), LoadError> {
     Ok(())
 }
 
-fn check_rhythm(scenario: &Scenario, trace: &Trace) -> Result<(), LoadError> {
-    use crate::scenario::Arrivals;
-    use crate::schedule::Rhythm;
-    if scenario.workload.arrivals == Arrivals::Trace && Rhythm::from_trace(trace).is_none() {
-        return Err(LoadError::NoRhythm(trace.name().to_owned()));
+/// Refuses a workload of which nothing would be measured, or not what it asks
+/// for.
+fn check_workload(scenario: &Scenario, plan: &Plan, trace: &Arc<Trace>) -> Result<(), LoadError> {
+    let rhythm = match scenario.workload.arrivals {
+        Arrivals::Trace => Some(
+            Rhythm::from_trace(trace)
+                .ok_or_else(|| LoadError::NoRhythm(trace.name().to_owned()))?,
+        ),
+        Arrivals::Constant | Arrivals::Poisson => None,
+    };
+    if scenario.workload.types_trace() && !can_be_typed(scenario, trace) {
+        return Err(LoadError::NothingToType(trace.name().to_owned()));
     }
-    Ok(())
+    let edits_alone = Scenario {
+        presence: None,
+        ..scenario.clone()
+    };
+    let clients = (0..plan.clients.len() as u32).map(ClientId);
+    match Schedule::new(&edits_alone, plan, rhythm.as_ref(), clients).next() {
+        Some(_) => Ok(()),
+        None => Err(LoadError::NothingScheduled),
+    }
+}
+
+/// Whether some patch of the trace would change the document that the rooms
+/// begin with. Only one that is not empty has something to delete.
+fn can_be_typed(scenario: &Scenario, trace: &Arc<Trace>) -> bool {
+    let document = &scenario.document;
+    let is_begun = document.typed > 0.0 && !trace.start_content().is_empty();
+    let has_text = document.file.is_some() || is_begun;
+    let mut typist = Typist::new(Arc::clone(trace), 0, 1);
+    typist.next_edit(usize::from(has_text)).is_some()
 }
 
 /// Refuses kinds of edits that the engine cannot make.
@@ -206,20 +235,6 @@ fn check_engine(scenario: &Scenario, engine: &dyn Engine) -> Result<(), LoadErro
         }
     }
     Ok(())
-}
-
-/// Refuses a trace that none of the clients could type anything of.
-fn check_typing(scenario: &Scenario, trace: &Arc<Trace>) -> Result<(), LoadError> {
-    // There is something to delete in a document that already exists.
-    let (len, document) = match scenario.document.file {
-        Some(_) => (1, "a document"),
-        None => (0, "an empty document"),
-    };
-    let mut typist = Typist::new(Arc::clone(trace), 0, 1);
-    match scenario.workload.types_trace() && typist.next_edit(len).is_none() {
-        true => Err(LoadError::NothingToType(trace.name().to_owned(), document)),
-        false => Ok(()),
-    }
 }
 
 /// Starts the relay, if the run is to own one; where it listens.

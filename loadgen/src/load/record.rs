@@ -24,6 +24,7 @@ pub fn so_far(layout: &Layout, total: &Metrics, last: &Row, run: Run) -> Record 
         convergence: Some(Convergence {
             duplicated: total.duplicated,
             corrupt: total.corrupt,
+            unexpected_frames: total.unexpected_frames,
             leaked: total.leaked,
             foreign: total.foreign,
             ..Convergence::default()
@@ -198,6 +199,7 @@ fn counted(total: &Metrics) -> Counts {
         outages: total.outages,
         withdrawn: total.never_sent,
         skipped: total.skipped,
+        skipped_joining: total.skipped_joining,
         ..Counts::default()
     }
 }

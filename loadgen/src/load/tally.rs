@@ -186,6 +186,7 @@ impl Tally {
             lost_connections: lost.collect(),
             rejected: finished.rejected,
             presence_refused: finished.presence_refused,
+            unexpected_frame: finished.unexpected_frame,
             engine_error: finished.engine_error,
             workers: WorkerUse {
                 cpu_ns: finished.busy,

@@ -14,6 +14,11 @@ use crate::time::clock::Nanos;
 /// Below this share of the schedule sent, the run is invalid.
 pub const MIN_SENT: f64 = 0.999;
 
+/// Above this share of the schedule, edits whose clients did not have the document
+/// yet make the run invalid. Some are expected where clients arrive during the run:
+/// a user who waits for the document does not type.
+pub const MAX_JOINING: f64 = 0.05;
+
 /// Above this share of the median propagation latency, the generator's own
 /// median lag makes the run invalid, if it is also above [`LAG_FLOOR`]. The
 /// median, because a generator that cannot keep up is late with every edit,
@@ -23,6 +28,18 @@ pub const MAX_LAG_SHARE: f64 = 0.25;
 /// A generator lag below this is what waking a thread costs on an ordinary
 /// machine. It never makes a run invalid, however fast the relay is.
 pub const LAG_FLOOR: Duration = Duration::from_millis(1);
+
+/// The codes with which relays close the connection of a client that does not
+/// speak their protocol.
+const NOT_UNDERSTOOD: [(u16, &str); 4] = [
+    (1002, "protocol error"),
+    (1003, "unsupported data"),
+    (1007, "invalid payload"),
+    (
+        4401,
+        "unauthorized; so does Hocuspocus with clients that do not speak its protocol",
+    ),
+];
 
 /// The distributions that a verdict looks at.
 pub(super) const JUDGED: [&str; 4] = [
@@ -39,9 +56,16 @@ pub(super) const JUDGED: [&str; 4] = [
 /// record from before records had a course is judged by its figures alone.
 pub fn verdict(record: &Record) -> Verdict {
     let case = Case::new(record);
-    let not_converged = case.not_converged();
-    let invalid = case.invalid();
     let failure = case.failure();
+    if let Some(mismatch) = case.mismatch() {
+        return Verdict {
+            exit_code: Status::Usage.exit_code(),
+            status: Status::Usage,
+            reasons: [vec![mismatch], failure].concat(),
+        };
+    }
+    let not_converged = case.not_converged();
+    let invalid = [case.shortfall(), case.invalid()].concat();
     let status = if case.is_interrupted() {
         Status::Interrupted
     } else if !not_converged.is_empty() {
@@ -60,6 +84,7 @@ pub fn verdict(record: &Record) -> Verdict {
     if status == Status::Ok {
         reasons.extend(case.warnings());
     }
+    reasons.extend(case.unexpected_frames());
     reasons.extend(case.early_end());
     let signal = case.course.interrupted_by;
     let by_signal = signal.filter(|_| status == Status::Interrupted);
@@ -93,12 +118,67 @@ impl<'a> Case<'a> {
         self.course.interrupted_ns.is_some() && !self.course.partial_allowed
     }
 
+    /// Says so if the relay speaks another protocol: nothing of what the clients
+    /// sent came back, and the relay showed that it did not understand it. A run
+    /// that was cut short does not tell.
+    fn mismatch(&self) -> Option<String> {
+        let course = &self.course;
+        let is_cut_short = course.relay_ended.is_some()
+            || course.worker_failed.is_some()
+            || course.interrupted_ns.is_some();
+        let is_mute = self.counts.expected > 0 && self.counts.visible == 0;
+        if is_cut_short
+            || !is_mute
+            || course.rejected.is_some()
+            || course.presence_refused.is_some()
+        {
+            return None;
+        }
+        let sign = self.sign_of_another_protocol()?;
+        Some(format!(
+            "nothing of what the clients sent came back, and the relay {sign}: choose the relay's \
+             protocol with --protocol, which is broadcast for bare updates in binary frames, and \
+             loro for loro-protocol version 1"
+        ))
+    }
+
+    fn sign_of_another_protocol(&self) -> Option<String> {
+        if let Some(frame) = &self.course.unexpected_frame {
+            return Some(format!(
+                "sent frames that are not of the scenario's protocol; the first is {frame}"
+            ));
+        }
+        let closed = |code: &&(u16, &str)| {
+            let kind = format!("closed {}", code.0);
+            self.record.errors.contains_key(&kind)
+        };
+        let (code, meaning) = NOT_UNDERSTOOD.iter().find(closed)?;
+        Some(format!("closed connections with code {code} ({meaning})"))
+    }
+
+    /// The frames that are of nobody's concern if every edit arrived.
+    fn unexpected_frames(&self) -> Option<String> {
+        let number = self.convergence.unexpected_frames;
+        let frame = self.course.unexpected_frame.as_ref()?;
+        let harm = match self.convergence.lost {
+            0 => "no edit was lost by that",
+            _ => "edits that are lost may have been damaged to that",
+        };
+        (number > 0).then(|| {
+            format!(
+                "frames from the relay that are neither updates nor messages of the protocol: \
+                 {number}, the first {frame}; {harm}"
+            )
+        })
+    }
+
     fn not_converged(&self) -> Vec<String> {
         let Convergence {
             rooms,
             converged,
             lost,
             lost_by_absence,
+            pending,
             corrupt,
             leaked,
             ..
@@ -113,7 +193,8 @@ impl<'a> Case<'a> {
             ));
         }
         if lost > 0 {
-            reasons.push(format!("{lost} deliveries of edits were lost"));
+            let deliveries = deliveries(lost);
+            reasons.push(format!("{deliveries} never arrived: the edits are lost"));
         }
         if lost_by_absence > 0 {
             reasons.push(format!(
@@ -121,9 +202,16 @@ impl<'a> Case<'a> {
                  connection: the relay did not send them what they had missed"
             ));
         }
+        if pending > 0 {
+            let deliveries = deliveries(pending);
+            reasons.push(format!(
+                "{deliveries} arrived, and wait in the replica for operations that did not"
+            ));
+        }
         if corrupt > 0 {
             reasons.push(format!(
-                "{corrupt} frames were corrupt: they could not be read, or not be imported"
+                "{corrupt} frames were corrupt: they are updates or messages that could not be \
+                 read or imported"
             ));
         }
         if leaked > 0 {
@@ -212,6 +300,44 @@ impl<'a> Case<'a> {
                  the clients tried again"
             )
         })
+    }
+
+    /// Returns the reasons why the load was not the one that the scenario asked for, or nothing was
+    /// measured at all.
+    fn shortfall(&self) -> Vec<String> {
+        let Counts {
+            scheduled,
+            skipped,
+            skipped_joining,
+            expected,
+            ..
+        } = self.counts;
+        let mut reasons = Vec::new();
+        let idle = skipped.saturating_sub(skipped_joining);
+        // The clients of a room that ended skip the rest of their edits.
+        let is_idle = self.course.ended_rooms.is_empty();
+        if is_idle && idle as f64 > (1.0 - MIN_SENT) * scheduled as f64 {
+            reasons.push(format!(
+                "{idle} of {scheduled} scheduled edits were skipped, because the trace had nothing \
+                 to type there: use another data set, or --payload"
+            ));
+        }
+        if skipped_joining as f64 > MAX_JOINING * scheduled as f64 {
+            reasons.push(format!(
+                "{skipped_joining} of {scheduled} scheduled edits were skipped, because their \
+                 clients did not have the document yet (at most {:.0} % are allowed): let fewer \
+                 clients arrive during the run, or find out why joining takes so long",
+                100.0 * MAX_JOINING,
+            ));
+        }
+        if expected == 0 && self.failure().is_empty() {
+            reasons.push(
+                "no delivery was due, so nothing was measured: no client made an edit while \
+                 another one was in its room"
+                    .to_owned(),
+            );
+        }
+        reasons
     }
 
     /// Returns the reasons why the generator, not the relay, was the limit.
@@ -345,6 +471,13 @@ impl fmt::Display for QuantileRatio {
             100.0 * self.part / self.propagation,
             quantity::duration(self.propagation),
         )
+    }
+}
+
+fn deliveries(number: u64) -> String {
+    match number {
+        1 => "1 delivery".to_owned(),
+        _ => format!("{number} deliveries"),
     }
 }
 

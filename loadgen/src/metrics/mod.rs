@@ -203,6 +203,8 @@ metrics! {
         /// Scheduled edits for which the trace had nothing to type, whose client
         /// did not have the document yet, or whose room had ended.
         skipped,
+        /// Of those, the edits of clients without the document.
+        skipped_joining,
         /// Deliveries: an edit visible at one other replica.
         visible,
         /// Messages received.
@@ -219,6 +221,8 @@ metrics! {
         duplicated,
         /// Messages that could not be read or imported.
         corrupt,
+        /// Messages that are not of the protocol.
+        unexpected_frames,
         /// Updates with operations of a client of another room.
         leaked,
         /// Updates with operations of strangers: of peers that this run does not

@@ -144,6 +144,7 @@ impl Outcome {
         let total = &self.total;
         self.convergence.duplicated = total.duplicated;
         self.convergence.corrupt = total.corrupt;
+        self.convergence.unexpected_frames = total.unexpected_frames;
         self.convergence.leaked = total.leaked;
         self.convergence.foreign = total.foreign;
         self.scheduled = total.sent + total.skipped + self.unsent;
@@ -193,6 +194,7 @@ fn merge_courses(course: &mut Course, other: Course) {
     keep_first(&mut course.worker_failed, other.worker_failed);
     keep_first(&mut course.rejected, other.rejected);
     keep_first(&mut course.presence_refused, other.presence_refused);
+    keep_first(&mut course.unexpected_frame, other.unexpected_frame);
     keep_first(&mut course.engine_error, other.engine_error);
     let (workers, others) = (&mut course.workers, other.workers);
     workers.threads += others.threads;

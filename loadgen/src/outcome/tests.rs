@@ -1,5 +1,7 @@
 use proptest::prelude::*;
-use syncbench_reports::record::{Convergence, ConvergenceFailure, Record, Run, Status, Stranger};
+use syncbench_reports::record::{
+    Convergence, ConvergenceFailure, Record, Run, Status, Stranger, UnexpectedFrame,
+};
 
 use super::*;
 use crate::client::disconnect::{Disconnect, LostConnection};
@@ -24,6 +26,7 @@ fn events(worker: usize, samples: &[(Nanos, Nanos)]) -> Vec<WorkerEvent> {
             metrics.presence_refused += latency & 1;
             metrics.duplicated += latency & 1;
             metrics.corrupt += latency >> 1 & 1;
+            metrics.unexpected_frames += latency & 1;
             metrics.leaked += latency >> 2 & 1;
             metrics.foreign += latency >> 3 & 1;
             metrics.edit_cpu += lag;
@@ -57,6 +60,7 @@ fn events(worker: usize, samples: &[(Nanos, Nanos)]) -> Vec<WorkerEvent> {
             rooms: 61,
             converged: 1,
             lost: worker as u64,
+            pending: 2 * worker as u64,
             failures: (0..60).map(|room| failure(worker + 5 * room)).collect(),
             foreign_operations: 15,
             strangers: (0..15).map(|room| stranger(worker + 5 * room)).collect(),
@@ -66,6 +70,12 @@ fn events(worker: usize, samples: &[(Nanos, Nanos)]) -> Vec<WorkerEvent> {
         elapsed: 2_000_000,
         engine_error: (worker > 1).then(|| format!("position {}", samples.len())),
         presence_refused: (worker > 0).then(|| format!("status {worker}")),
+        unexpected_frame: (worker > 0).then(|| UnexpectedFrame {
+            at_ns: samples.len() as Nanos,
+            client: format!("client-{worker}"),
+            frame: "an empty binary frame".to_owned(),
+            looks_like: None,
+        }),
         rejected: (worker < 2).then(|| format!("status {}", samples.len())),
         ended_rooms: (0..60).map(|n| ended(worker as u32 + 5 * n)).collect(),
         lost: (0..60).map(|at| lost(worker as u32, 10 * at)).collect(),
@@ -81,6 +91,7 @@ fn failure(room: usize) -> ConvergenceFailure {
         room: format!("room-{room}"),
         replicas: vec!["client-1".to_owned()],
         missing: Vec::new(),
+        first_lost: None,
         reason: "1 of 5 replicas lack edits that were sent".to_owned(),
     }
 }
@@ -178,6 +189,7 @@ proptest! {
 #[test]
 fn what_goes_wrong_in_any_process_is_in_the_verdict_on_all() {
     let mut sum = outcome(&[]);
+    (sum.expected, sum.total.sent, sum.total.visible) = (1, 1, 1);
     let mut broken = sum.clone();
     broken.total.corrupt = 2;
     broken.total.leaked = 1;
@@ -188,14 +200,123 @@ fn what_goes_wrong_in_any_process_is_in_the_verdict_on_all() {
     assert_eq!(sum.verdict().status, Status::NotConverged);
 }
 
+/// The outcome of a run in which all of `sent` edits reached one other client.
+fn delivered(sent: u64) -> Outcome {
+    let mut outcome = outcome(&[]);
+    outcome.expected = sent;
+    (outcome.total.sent, outcome.total.visible) = (sent, sent);
+    outcome.count_from_total();
+    outcome
+}
+
+/// The status of an outcome and its reasons, once `change` has happened.
+fn judged(sent: u64, change: impl FnOnce(&mut Outcome)) -> (Status, String) {
+    let mut outcome = delivered(sent);
+    change(&mut outcome);
+    outcome.count_from_total();
+    let verdict = outcome.verdict();
+    (verdict.status, verdict.reasons.join("\n"))
+}
+
+#[test]
+fn a_run_that_measured_nothing_or_too_little_is_invalid() {
+    assert_eq!(judged(1_000, |_| {}), (Status::Ok, String::new()));
+    for (status, reason, (status_of, reasons)) in [
+        (Status::Invalid, "no delivery was due", judged(0, |_| {})),
+        (
+            Status::Invalid,
+            "no delivery was due",
+            judged(0, |outcome| outcome.total.sent = 7),
+        ),
+        (
+            Status::Invalid,
+            "2 of 1000 scheduled edits were skipped, because the trace had nothing",
+            judged(998, |outcome| outcome.total.skipped = 2),
+        ),
+        (
+            Status::Ok,
+            "",
+            judged(999, |outcome| outcome.total.skipped = 1),
+        ),
+        (
+            Status::Ok,
+            "",
+            judged(950, |outcome| {
+                (outcome.total.skipped, outcome.total.skipped_joining) = (50, 50);
+            }),
+        ),
+        (
+            Status::Invalid,
+            "51 of 1000 scheduled edits were skipped, because their clients did not have",
+            judged(949, |outcome| {
+                (outcome.total.skipped, outcome.total.skipped_joining) = (51, 51);
+            }),
+        ),
+    ] {
+        assert_eq!(status_of, status, "{reasons}");
+        assert!(reasons.contains(reason), "{reasons}");
+    }
+}
+
+#[test]
+fn unexpected_frames_only_matter_if_nothing_else_came_back() {
+    let greeted = |outcome: &mut Outcome| {
+        outcome.total.unexpected_frames = 3;
+        outcome.course.unexpected_frame = Some(UnexpectedFrame {
+            at_ns: 5,
+            client: "client-1".to_owned(),
+            frame: "an empty binary frame".to_owned(),
+            looks_like: None,
+        });
+    };
+    let (status, reasons) = judged(10, greeted);
+    assert_eq!(status, Status::Ok);
+    assert!(
+        reasons.contains("messages of the protocol: 3, the first an empty"),
+        "{reasons}"
+    );
+    assert!(reasons.contains("no edit was lost"), "{reasons}");
+    let mute = |outcome: &mut Outcome| {
+        greeted(outcome);
+        outcome.total.visible = 0;
+        outcome.convergence.lost = 10;
+    };
+    let (status, reasons) = judged(10, mute);
+    assert_eq!(status, Status::Usage);
+    assert!(
+        reasons.starts_with("nothing of what the clients sent"),
+        "{reasons}"
+    );
+    let (status, reasons) = judged(10, |outcome| {
+        mute(outcome);
+        outcome.total.visible = 9;
+    });
+    assert_eq!(status, Status::NotConverged);
+    assert!(reasons.contains("may have been damaged"), "{reasons}");
+    let (status, reasons) = judged(10, |outcome| {
+        outcome.total.visible = 0;
+        outcome.total.error("closed 4401");
+    });
+    assert_eq!(status, Status::Usage);
+    assert!(
+        reasons.contains("closed connections with code 4401"),
+        "{reasons}"
+    );
+    let (status, _) = judged(10, |outcome| {
+        mute(outcome);
+        outcome.course.interrupted_ns = Some(1);
+    });
+    assert_eq!(status, Status::Interrupted);
+}
+
 #[test]
 fn what_strangers_send_is_counted_and_no_fault() {
-    let mut outcome = outcome(&[]);
+    let (status, reasons) = judged(10, |outcome| outcome.total.foreign = 3);
+    assert_eq!((status, reasons.as_str()), (Status::Ok, ""));
+    let mut outcome = delivered(10);
     outcome.total.foreign = 3;
     outcome.count_from_total();
     assert_eq!(outcome.convergence.foreign, 3);
-    assert_eq!(outcome.verdict().status, Status::Ok);
-    assert!(outcome.verdict().reasons.is_empty());
 }
 
 #[test]

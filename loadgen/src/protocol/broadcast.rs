@@ -1,10 +1,14 @@
-//! `broadcast`: every binary frame is one bare update.
+//! `broadcast`: every binary frame that begins like an update is one.
 
+use super::recognise::resembles;
 use super::{Event, Frame, JoinMode, Protocol, ProtocolError, UpdateId};
 
 /// The client's side of the protocol, which has no state.
 #[derive(Debug)]
-pub(super) struct Broadcast;
+pub(super) struct Broadcast {
+    /// The bytes that every update begins with.
+    pub magic: &'static [u8],
+}
 
 impl Protocol for Broadcast {
     fn open(&mut self, _version: Vec<u8>, _out: &mut Vec<Frame>) -> JoinMode {
@@ -25,15 +29,15 @@ impl Protocol for Broadcast {
 
     fn receive(&mut self, frame: Frame, events: &mut Vec<Event>) -> Result<(), ProtocolError> {
         match frame {
-            Frame::Binary(update) => events.push(Event::Update(update)),
-            other => {
-                return Err(ProtocolError {
-                    protocol: "broadcast",
-                    reason: format!("it is a text of {} bytes", other.len()),
-                });
+            Frame::Binary(update) if resembles(&update, self.magic) => {
+                events.push(Event::Update(update));
+                Ok(())
             }
+            frame => Err(ProtocolError::Unexpected {
+                protocol: "broadcast",
+                frame,
+            }),
         }
-        Ok(())
     }
 }
 
@@ -41,20 +45,33 @@ impl Protocol for Broadcast {
 mod tests {
     use super::*;
 
-    #[test]
-    fn an_update_is_sent_and_received_as_a_bare_frame() {
-        let mut sent = Vec::new();
-        Broadcast.send(0, vec![1, 2, 3], &mut sent);
-        let mut received = Vec::new();
-        for frame in sent {
-            Broadcast.receive(frame, &mut received).unwrap();
-        }
-        assert_eq!(received, [Event::Update(vec![1, 2, 3].into())]);
+    fn session() -> Broadcast {
+        Broadcast { magic: b"up" }
     }
 
     #[test]
-    fn text_frames_are_refused() {
-        let error = Broadcast.receive(Frame::Text("hello".to_owned()), &mut Vec::new());
-        assert!(error.unwrap_err().to_string().contains("text"));
+    fn an_update_is_sent_and_received_as_a_bare_frame() {
+        let mut sent = Vec::new();
+        session().send(0, b"update".to_vec(), &mut sent);
+        let mut received = Vec::new();
+        for frame in sent {
+            session().receive(frame, &mut received).unwrap();
+        }
+        assert_eq!(received, [Event::Update(b"update".to_vec().into())]);
+    }
+
+    #[test]
+    fn what_does_not_begin_like_an_update_is_none() {
+        for frame in [
+            Frame::Text("update".to_owned()),
+            Frame::Binary(b"hello".to_vec().into()),
+            Frame::Binary(Vec::new().into()),
+        ] {
+            let mut events = Vec::new();
+            let error = session().receive(frame.clone(), &mut events).unwrap_err();
+            let protocol = "broadcast";
+            assert_eq!(error, ProtocolError::Unexpected { protocol, frame });
+            assert!(events.is_empty());
+        }
     }
 }

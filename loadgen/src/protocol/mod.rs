@@ -3,6 +3,7 @@
 
 mod broadcast;
 pub(crate) mod loro;
+pub mod recognise;
 
 use bytes::Bytes;
 
@@ -113,8 +114,8 @@ pub trait Protocol {
     /// Takes a frame from the relay and adds its meaning to `events`.
     ///
     /// # Errors
-    /// If the frame is not of this protocol, or is damaged. The session can
-    /// go on with the next one.
+    /// If the frame is damaged, or not of this protocol. The session can go on
+    /// with the next one.
     fn receive(&mut self, frame: Frame, events: &mut Vec<Event>) -> Result<(), ProtocolError>;
 }
 
@@ -172,22 +173,42 @@ pub enum Event {
     Evicted(String),
 }
 
-/// A frame that does not belong to the protocol.
+/// A frame from the relay that has no meaning.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the relay sent a frame that is not valid in the {protocol} protocol: {reason}")]
-pub struct ProtocolError {
-    /// The protocol's name.
-    pub protocol: &'static str,
-    /// The fault of the frame.
-    pub reason: String,
+pub enum ProtocolError {
+    /// A frame of the protocol that cannot be read: what it held is gone.
+    #[error("the relay sent a damaged frame of the {protocol} protocol: {reason}")]
+    Damaged {
+        /// The protocol's name.
+        protocol: &'static str,
+        /// The fault of the frame.
+        reason: String,
+    },
+    /// A frame of something else: a greeting, a heartbeat, another protocol.
+    #[error(
+        "the relay sent a frame that is not of the {protocol} protocol, {}",
+        recognise::recognised(.frame)
+    )]
+    Unexpected {
+        /// The protocol's name.
+        protocol: &'static str,
+        /// The frame.
+        frame: Frame,
+    },
 }
 
-/// Creates the client's side of a session in `room`, which it joins with the
-/// credentials `auth` where the protocol takes them. The protocol `loro` has no
-/// room names of more than 128 bytes: such a session sends nothing and never joins.
-pub fn session(kind: ProtocolKind, room: &str, auth: Vec<u8>) -> Box<dyn Protocol> {
+/// Creates the client's side of a session in `room`, for updates that begin with
+/// `magic`, which it joins with the credentials `auth` where the protocol takes
+/// them. The protocol `loro` has no room names of more than 128 bytes: such a
+/// session sends nothing and never joins.
+pub fn session(
+    kind: ProtocolKind,
+    room: &str,
+    magic: &'static [u8],
+    auth: Vec<u8>,
+) -> Box<dyn Protocol> {
     match kind {
-        ProtocolKind::Broadcast => Box::new(broadcast::Broadcast),
+        ProtocolKind::Broadcast => Box::new(broadcast::Broadcast { magic }),
         ProtocolKind::Loro => Box::new(loro::Loro::new(room).with_auth(auth)),
     }
 }

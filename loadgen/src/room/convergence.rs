@@ -9,10 +9,11 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 
 use syncbench_engines::{Counter, OpRange, PeerId, StateHash, VersionVector};
-use syncbench_reports::record::{Convergence, ConvergenceFailure, Stranger};
+use syncbench_reports::record::{Convergence, ConvergenceFailure, LostEdit, Stranger};
 
 use crate::room::present::PresentMember;
 use crate::room::{Origin, Room};
+use crate::time::clock::Nanos;
 
 /// The number of failures kept with their details.
 const KEPT_FAILURES: usize = 100;
@@ -26,6 +27,7 @@ pub fn check(room: &Room, total: &mut Convergence) {
     total.rooms += 1;
     total.lost += findings.lost;
     total.lost_by_absence += findings.lost_by_absence;
+    total.pending += findings.waiting;
     total.compared += findings.compared;
     let foreign = room.strangers().iter().map(|(_, end)| u64::from(end));
     total.foreign_operations += foreign.sum::<u64>();
@@ -44,6 +46,7 @@ pub fn add(total: &mut Convergence, other: Convergence) {
     total.converged += other.converged;
     total.lost += other.lost;
     total.lost_by_absence += other.lost_by_absence;
+    total.pending += other.pending;
     total.compared += other.compared;
     total.foreign_operations += other.foreign_operations;
     add_strangers(total, other.strangers);
@@ -83,12 +86,18 @@ fn add_strangers(total: &mut Convergence, strangers: Vec<Stranger>) {
 /// The faults found in a room, by slot of the replica.
 #[derive(Default)]
 struct Findings {
+    /// The deliveries that never arrived.
     lost: u64,
     /// The lost deliveries to clients that arrived late or lost their connection.
     lost_by_absence: u64,
+    /// The deliveries that arrived and wait for others.
+    waiting: u64,
+    /// The first delivery that never arrived.
+    first_lost: Option<MissingDelivery>,
     /// The number of replicas whose documents were compared, and not versions
     /// alone.
     compared: u64,
+    /// The operations that never arrived.
     lacking: Vec<(usize, Vec<OpRange>)>,
     /// Operations of this run's clients that cannot be in the room.
     misplaced: Vec<(usize, Vec<OpRange>)>,
@@ -96,11 +105,44 @@ struct Findings {
     differing: Vec<usize>,
 }
 
+/// An edit that the document of a replica lacks.
+#[derive(Debug)]
+struct MissingDelivery {
+    /// The operations that it lacks.
+    operations: OpRange,
+    /// The intended time of the edit. One whose time is forgotten was made before
+    /// all others.
+    intended: Option<Nanos>,
+    /// The slot of the writer.
+    writer: usize,
+    /// The slot of the replica.
+    receiver: usize,
+}
+
+impl MissingDelivery {
+    /// The key by which the first of them is found.
+    fn order(&self) -> (Option<Nanos>, PeerId, Counter, usize) {
+        let OpRange { peer, counters } = &self.operations;
+        (self.intended, *peer, counters.start, self.receiver)
+    }
+
+    fn named(&self, room: &Room) -> LostEdit {
+        let name = |slot: usize| room.members[slot].client.name();
+        LostEdit {
+            operations: self.operations.to_string(),
+            writer: name(self.writer),
+            receiver: name(self.receiver),
+            intended_ns: self.intended,
+        }
+    }
+}
+
 impl Findings {
     fn new(room: &Room) -> Self {
         let mut findings = Self::default();
         let sent = with_initial(room, room.edited().map(|(_, peer, end)| (peer, end)));
         let made = with_initial(room, room.created());
+        let mut is_complete = true;
         for (slot, present) in present(room) {
             let has = present.doc.version_vector();
             let (lacks, mut extra) = (sent.missing_from(&has), has.missing_from(&made));
@@ -111,23 +153,44 @@ impl Findings {
                 findings.pending.push(slot);
             }
             if !lacks.is_empty() {
-                let lost = lost(room, slot, &has);
-                findings.lost += lost;
-                if room.members[slot].was_ever_absent() {
-                    findings.lost_by_absence += lost;
-                }
-                findings.lacking.push((slot, lacks));
+                is_complete = false;
+                findings.note_lacking(room, slot, &lacks);
             }
             if !extra.is_empty() {
                 findings.misplaced.push((slot, extra));
             }
         }
-        if findings.lacking.is_empty() && findings.misplaced.is_empty() {
+        if is_complete && findings.misplaced.is_empty() {
             let (compared, differing) = differing(room);
             findings.compared = compared;
             findings.differing = differing;
         }
         findings
+    }
+
+    /// Notes that the document of `slot` lacks the operations of `lacks`: some
+    /// never arrived, and others may wait for those.
+    fn note_lacking(&mut self, room: &Room, slot: usize, lacks: &[OpRange]) {
+        let Some(present) = room.members[slot].present() else {
+            return;
+        };
+        let waiting = present.doc.waiting();
+        let absent: Vec<OpRange> = lacks
+            .iter()
+            .flat_map(|range| waiting.absent_in(range))
+            .collect();
+        let (waits, lost) = missing(room, slot)
+            .partition::<Vec<_>, _>(|edit| waiting.absent_in(&edit.operations).is_empty());
+        self.waiting += waits.len() as u64;
+        self.lost += lost.len() as u64;
+        if room.members[slot].was_ever_absent() {
+            self.lost_by_absence += lost.len() as u64;
+        }
+        let first = self.first_lost.take().into_iter().chain(lost);
+        self.first_lost = first.min_by_key(MissingDelivery::order);
+        if !absent.is_empty() {
+            self.lacking.push((slot, absent));
+        }
     }
 
     fn failure(&self, room: &Room) -> Option<ConvergenceFailure> {
@@ -139,6 +202,10 @@ impl Findings {
                 "{} lack edits that were sent",
                 count(self.lacking.len())
             ));
+        }
+        let first_lost = self.first_lost.as_ref().map(|lost| lost.named(room));
+        if let Some(lost) = &first_lost {
+            reasons.push(format!("first lost: {lost}"));
         }
         if !self.misplaced.is_empty() {
             reasons.push(format!(
@@ -166,6 +233,7 @@ impl Findings {
             room: room.name(),
             replicas: self.replicas(room),
             missing: self.missing(),
+            first_lost,
             reason: reasons.join("; "),
         })
     }
@@ -218,16 +286,27 @@ fn with_initial(room: &Room, operations: impl Iterator<Item = (PeerId, Counter)>
     initial.iter().chain(operations).collect()
 }
 
-/// The number of edits sent in the room that the replica of `slot`, at version
-/// `has`, does not contain.
-fn lost(room: &Room, slot: usize, has: &VersionVector) -> u64 {
-    let others = room.edited().filter(|&(writer, ..)| writer != slot);
-    others
-        .filter_map(|(writer, peer, _)| {
-            let writer = room.members[writer].writer?;
-            Some(room.ledger.lacking(writer, has.get(peer)))
+/// Returns the edits sent in the room that the document of `receiver` lacks.
+fn missing(room: &Room, receiver: usize) -> impl Iterator<Item = MissingDelivery> + '_ {
+    let present = room.members[receiver].present();
+    let has = present.map_or_else(VersionVector::new, |present| present.doc.version_vector());
+    let others = room
+        .edited()
+        .filter(move |&(writer, ..)| writer != receiver);
+    others.flat_map(move |(slot, peer, _)| {
+        let end = has.get(peer);
+        let writer = room.members[slot].writer.into_iter();
+        let edits = writer.flat_map(move |writer| room.ledger.missing(writer, end));
+        edits.map(move |edit| MissingDelivery {
+            operations: OpRange {
+                peer,
+                counters: edit.counters,
+            },
+            intended: edit.intended,
+            writer: slot,
+            receiver,
         })
-        .sum()
+    })
 }
 
 /// The number of documents compared, and the replicas whose document differs

@@ -19,6 +19,7 @@ mod recent;
 pub mod replica;
 pub mod rooms;
 pub(crate) mod typist;
+pub mod waiting;
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -29,7 +30,7 @@ use syncbench_engines::{Counter, EngineError, Imported, OpRange, PeerId, Version
 use tokio::sync::Notify;
 
 use crate::plan::RoomIndex;
-use crate::protocol::{Event, Frame, JoinMode};
+use crate::protocol::{Event, Frame, JoinMode, ProtocolError};
 use crate::room::ledger::{Ledger, Times};
 use crate::room::replica::ClientDoc;
 use crate::time::clock::Nanos;
@@ -261,7 +262,7 @@ impl Room {
             None => Ok(None),
         })?;
         let (Some(writer), Some(end)) = (self.members[slot].writer, end) else {
-            self.meter.record(|metrics| metrics.skipped += 1);
+            self.note_skipped(slot);
             return Ok(EditOutcome::Done);
         };
         let made = self.meter.now();
@@ -288,6 +289,16 @@ impl Room {
             true => EditOutcome::BeginsBatch,
             false => EditOutcome::Done,
         })
+    }
+
+    /// Counts a scheduled edit that the member did not make.
+    fn note_skipped(&self, slot: usize) {
+        let present = self.members[slot].present();
+        let has_document = present.is_some_and(PresentMember::has_been_live);
+        self.meter.record(|metrics| {
+            metrics.skipped += 1;
+            metrics.skipped_joining += u64::from(!has_document);
+        });
     }
 
     /// Sends the edit that was just made, or lets it wait for its batch.
@@ -421,11 +432,10 @@ impl Room {
         self.meter.record(|metrics| {
             metrics.frames_in += 1;
             metrics.bytes_in += bytes;
-            if read.is_err() {
-                metrics.corrupt += 1;
-                metrics.error("protocol");
-            }
         });
+        if let Err(error) = read {
+            self.note_unreadable(error, &mut received);
+        }
         for event in events.drain(..) {
             self.take_event(slot, event, arrived, &mut received);
         }
@@ -433,6 +443,22 @@ impl Room {
             present.events = events;
         }
         received
+    }
+
+    /// Counts a frame that the protocol could not read. Whether one that is not
+    /// of the protocol did any harm shows when the rooms are checked: then an edit
+    /// is missing.
+    fn note_unreadable(&self, error: ProtocolError, received: &mut Received) {
+        self.meter.record(|metrics| match &error {
+            ProtocolError::Damaged { .. } => {
+                metrics.corrupt += 1;
+                metrics.error("protocol");
+            }
+            ProtocolError::Unexpected { .. } => metrics.unexpected_frames += 1,
+        });
+        if let ProtocolError::Unexpected { frame, .. } = error {
+            received.unexpected = Some(frame);
+        }
     }
 
     fn take_event(&mut self, slot: usize, event: Event, at: Nanos, received: &mut Received) {
@@ -650,4 +676,6 @@ pub struct Received {
     pub presence_refused: Option<String>,
     /// The number of updates that wait to be imported.
     pub to_import: usize,
+    /// The message, if it is not of the protocol.
+    pub unexpected: Option<Frame>,
 }

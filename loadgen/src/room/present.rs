@@ -143,7 +143,12 @@ impl PresentMember {
             wake,
             connection: Connection::Offline,
             inbox: Inbox::default(),
-            protocol: session(scenario.relay.protocol, &room, auth),
+            protocol: session(
+                scenario.relay.protocol,
+                &room,
+                context.engine.export_magic(),
+                auth,
+            ),
             events: Vec::new(),
             outgoing: VecDeque::new(),
             created_end: 0,
@@ -218,6 +223,11 @@ impl PresentMember {
             return self.doc.writable().export(Export::Updates { since });
         }
         self.doc.export_own(self.queued_end, end)
+    }
+
+    /// Returns true if the client has had the document at some time.
+    pub(super) fn has_been_live(&self) -> bool {
+        self.has_been_live
     }
 
     /// Returns true if an update can be queued now.

@@ -9,11 +9,12 @@ use syncbench_engines::{
 };
 
 use crate::room::editor::Editor;
+use crate::room::waiting::Waiting;
 
 /// A client's copy of the room's document.
 pub enum ClientDoc {
     /// A document that imports what it receives.
-    Full(Box<dyn Replica>),
+    Full(Full),
     /// The version of a document: the operations that have been received.
     VersionOnly(Box<VersionOnly>),
 }
@@ -22,7 +23,7 @@ impl ClientDoc {
     /// Creates an empty copy for `peer`.
     pub fn new(engine: &'static dyn Engine, peer: PeerId, full: bool) -> Self {
         match full {
-            true => Self::Full(engine.replica(peer)),
+            true => Self::Full(Full::new(engine.replica(peer))),
             false => Self::VersionOnly(Box::new(VersionOnly::new(engine, peer))),
         }
     }
@@ -30,7 +31,7 @@ impl ClientDoc {
     /// The peer whose edits this copy makes.
     pub fn peer(&self) -> PeerId {
         match self {
-            Self::Full(replica) => replica.peer(),
+            Self::Full(full) => full.replica.peer(),
             Self::VersionOnly(light) => light.peer,
         }
     }
@@ -39,7 +40,7 @@ impl ClientDoc {
     /// own edits alone.
     pub fn writable(&mut self) -> &mut dyn Replica {
         match self {
-            Self::Full(replica) => replica.as_mut(),
+            Self::Full(full) => full.replica.as_mut(),
             Self::VersionOnly(light) => light.own(),
         }
     }
@@ -50,7 +51,7 @@ impl ClientDoc {
     /// When the engine refuses it.
     pub fn edit(&mut self, editor: &mut Editor) -> Result<(), EngineError> {
         match self {
-            Self::Full(replica) => editor.edit(replica.as_mut()).map(drop),
+            Self::Full(full) => editor.edit(full.replica.as_mut()).map(drop),
             Self::VersionOnly(light) => light.edit(editor),
         }
     }
@@ -72,7 +73,7 @@ impl ClientDoc {
     /// The number of operations that its own peer has made.
     pub fn own_counter(&self) -> Counter {
         match self {
-            Self::Full(replica) => replica.own_counter(),
+            Self::Full(full) => full.replica.own_counter(),
             Self::VersionOnly(light) => light.own_counter(),
         }
     }
@@ -80,7 +81,7 @@ impl ClientDoc {
     /// The version of all that it contains or has received.
     pub fn version_vector(&self) -> VersionVector {
         match self {
-            Self::Full(replica) => replica.version_vector(),
+            Self::Full(full) => full.replica.version_vector(),
             Self::VersionOnly(light) => light.version_vector(),
         }
     }
@@ -113,7 +114,7 @@ impl ClientDoc {
         version: &VersionVector,
     ) -> Result<Option<Vec<u8>>, EngineError> {
         match self {
-            Self::Full(replica) => {
+            Self::Full(Full { replica, .. }) => {
                 let missing = replica.version_vector().missing_from(version);
                 if missing.is_empty() {
                     return Ok(None);
@@ -136,17 +137,51 @@ impl ClientDoc {
     /// Returns true if received operations wait for others that have not arrived.
     pub fn has_pending(&self) -> bool {
         match self {
-            Self::Full(replica) => replica.has_pending(),
+            Self::Full(full) => full.replica.has_pending(),
             Self::VersionOnly(light) => !light.out_of_order.is_empty(),
+        }
+    }
+
+    /// The operations that have arrived and wait for others.
+    pub fn waiting(&self) -> &Waiting {
+        match self {
+            Self::Full(full) => &full.waiting,
+            Self::VersionOnly(light) => &light.out_of_order,
         }
     }
 
     /// The hash of the document's state, where there is a document.
     pub fn state_hash(&self) -> Option<StateHash> {
         match self {
-            Self::Full(replica) => Some(replica.state_hash()),
+            Self::Full(full) => Some(full.replica.state_hash()),
             Self::VersionOnly(_) => None,
         }
+    }
+}
+
+/// A document, and the operations that wait in it: engines tell what an import
+/// leaves waiting, and have no call that tells it later.
+pub struct Full {
+    replica: Box<dyn Replica>,
+    waiting: Waiting,
+}
+
+impl Full {
+    fn new(replica: Box<dyn Replica>) -> Self {
+        Self {
+            replica,
+            waiting: Waiting::default(),
+        }
+    }
+
+    /// Imports an update.
+    ///
+    /// # Errors
+    /// When the update is damaged.
+    pub fn import(&mut self, update: &[u8]) -> Result<Imported, EngineError> {
+        let imported = self.replica.import(update)?;
+        self.waiting.follow(&imported);
+        Ok(imported)
     }
 }
 
@@ -155,9 +190,8 @@ pub struct VersionOnly {
     engine: &'static dyn Engine,
     peer: PeerId,
     received: BTreeMap<PeerId, Counter>,
-    /// Operations that arrived before their predecessors: by peer, in order, with
-    /// gaps between them.
-    out_of_order: BTreeMap<PeerId, Vec<Range<Counter>>>,
+    /// Operations that arrived before their predecessors.
+    out_of_order: Waiting,
     /// A document with the client's own edits, once there are any: a client that
     /// never writes needs none.
     own: Option<Box<dyn Replica>>,
@@ -178,7 +212,7 @@ impl VersionOnly {
             engine,
             peer,
             received: BTreeMap::new(),
-            out_of_order: BTreeMap::new(),
+            out_of_order: Waiting::default(),
             own: None,
             prepared: None,
         }
@@ -264,12 +298,12 @@ impl VersionOnly {
         let OpRange { peer, counters } = range;
         let known = self.known_of(*peer);
         if counters.start > known {
-            if self.keep_out_of_order(*peer, counters) {
+            if self.out_of_order.keep(range) {
                 imported.pending.push(range.clone());
             }
             return;
         }
-        let end = self.end_with_out_of_order(*peer, counters.end);
+        let end = self.out_of_order.take_following(*peer, counters.end);
         if end > known {
             self.received.insert(*peer, end);
             let counters = known..end;
@@ -287,39 +321,6 @@ impl VersionOnly {
             false => 0,
         };
         own.max(self.received.get(&peer).copied().unwrap_or(0))
-    }
-
-    /// Keeps operations that wait for others. Returns whether any of them are
-    /// new.
-    fn keep_out_of_order(&mut self, peer: PeerId, counters: &Range<Counter>) -> bool {
-        let out_of_order = self.out_of_order.entry(peer).or_default();
-        let touched = out_of_order.partition_point(|kept| kept.end < counters.start)
-            ..out_of_order.partition_point(|kept| kept.start <= counters.end);
-        let mut whole = counters.clone();
-        if let [first, .., last] | [first @ last] = &out_of_order[touched.clone()] {
-            if first.start <= counters.start && counters.end <= first.end {
-                return false;
-            }
-            whole = first.start.min(whole.start)..last.end.max(whole.end);
-        }
-        out_of_order.splice(touched, [whole]);
-        true
-    }
-
-    /// The counter up to which a peer's operations are known without a gap, once
-    /// they are known up to `end`.
-    fn end_with_out_of_order(&mut self, peer: PeerId, end: Counter) -> Counter {
-        let Some(out_of_order) = self.out_of_order.get_mut(&peer) else {
-            return end;
-        };
-        let reached = out_of_order.partition_point(|kept| kept.start <= end);
-        let end = out_of_order
-            .drain(..reached)
-            .fold(end, |end, kept| end.max(kept.end));
-        if out_of_order.is_empty() {
-            self.out_of_order.remove(&peer);
-        }
-        end
     }
 }
 
@@ -440,6 +441,7 @@ mod tests {
         copy.writable().splice(0, 0, "hello").unwrap();
         copy.writable().commit();
         let update = copy.export_own(0, copy.own_counter()).unwrap();
+        assert!(update.starts_with(engine.export_magic()));
         let mut document = engine.replica(1);
         document.import(&update).unwrap();
         assert_eq!(document.text(), "hello");

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use syncbench_engines::EngineError;
 use syncbench_engines::panics::{self, Panic};
-use syncbench_reports::record::Convergence;
+use syncbench_reports::record::{Convergence, UnexpectedFrame};
 use tokio::sync::Notify;
 
 use super::convergence;
@@ -18,6 +18,7 @@ use crate::net::link::LinkHandle;
 use crate::net::network::ArrivalStamp;
 use crate::plan::{ClientId, ClientPlan};
 use crate::protocol::Frame;
+use crate::protocol::recognise::{Speaker, description};
 use crate::schedule::{Action, ScheduledAction};
 use crate::time::clock::Nanos;
 
@@ -57,6 +58,8 @@ pub struct FirstErrors {
     pub rejected: Option<String>,
     /// Why the relay refused a presence message.
     pub presence_refused: Option<String>,
+    /// The first frame from the relay that is not of the protocol.
+    pub unexpected: Option<UnexpectedFrame>,
 }
 
 /// Edits of one client that leave together.
@@ -296,7 +299,25 @@ impl Rooms {
             let presence_refused = &mut self.errors.borrow_mut().presence_refused;
             presence_refused.get_or_insert(reason);
         }
+        if let Some(frame) = received.unexpected {
+            self.note_unexpected(member, &frame);
+        }
         received.ended
+    }
+
+    fn note_unexpected(&self, member: MemberRef, frame: &Frame) {
+        let unexpected = &mut self.errors.borrow_mut().unexpected;
+        unexpected.get_or_insert_with(|| UnexpectedFrame {
+            at_ns: self.meter.now(),
+            client: self.client(member).name(),
+            frame: description(frame),
+            looks_like: Speaker::of(frame).map(|speaker| speaker.message().to_owned()),
+        });
+    }
+
+    /// The first frame from the relay that is not of the protocol.
+    pub fn unexpected_frame(&self) -> Option<UnexpectedFrame> {
+        self.errors.borrow().unexpected.clone()
     }
 
     /// Imports the update that arrived first of those that wait. Returns whether

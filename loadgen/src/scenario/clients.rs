@@ -22,7 +22,7 @@ pub struct Clients {
     pub rooms: u32,
     /// Clients that write; the others only read. All, if absent.
     #[serde(
-        with = "Within::<u32, 0, 1_000_000>",
+        with = "Within::<u32, 1, 1_000_000>",
         skip_serializing_if = "Option::is_none"
     )]
     pub writers: Option<u32>,

@@ -249,6 +249,8 @@ fn contradictions_are_named() {
     assert!(crowded.to_string().contains("at most 200 rooms"));
     let busy = check(|scenario| scenario.clients.writers = Some(201));
     assert!(busy.to_string().contains("at most 200 writers"));
+    let alone = check(|scenario| scenario.rooms[0].size = 1);
+    assert_eq!(alone, ScenarioError::NobodyElse);
 }
 
 #[test]

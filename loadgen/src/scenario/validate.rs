@@ -28,6 +28,12 @@ pub enum ScenarioError {
         /// The number of clients.
         clients: u32,
     },
+    /// No client shares its document with another.
+    #[error(
+        "every room has one client, which leaves nothing to deliver: use fewer rooms (--rooms), or \
+         more clients (--clients)"
+    )]
+    NobodyElse,
     /// Only constant arrivals can be locked.
     #[error("{0} arrivals have no phase: drop phase locked, or use constant arrivals")]
     LockedArrivals(Arrivals),
@@ -85,6 +91,9 @@ impl Scenario {
         }
         if writers > clients {
             return Err(ScenarioError::MoreWritersThanClients { writers, clients });
+        }
+        if self.clients.late == 0 && self.rooms.iter().all(|class| class.size < 2) {
+            return Err(ScenarioError::NobodyElse);
         }
         if clients.saturating_add(self.clients.late) > MAX_CLIENTS {
             return contradiction("more than 1,000,000 clients: use fewer, or several machines");

@@ -33,7 +33,7 @@ pub struct Workload {
     pub phase: Phase,
     /// Bytes of text that each edit inserts instead of the trace's text.
     #[serde(
-        with = "Within::<u32, 0, 16_777_216>",
+        with = "Within::<u32, 1, 16_777_216>",
         skip_serializing_if = "Option::is_none"
     )]
     pub payload: Option<u32>,
@@ -61,11 +61,11 @@ impl Default for Workload {
 impl Workload {
     /// Whether any edit takes its text from the trace.
     pub fn types_trace(&self) -> bool {
-        match self.edits {
+        self.edit_shares().iter().any(|(kind, _)| match kind {
             EditKind::Trace | EditKind::RichText => self.payload.is_none(),
             EditKind::ReplaceAll => true,
             EditKind::List | EditKind::Map | EditKind::MovableList | EditKind::Tree => false,
-        }
+        })
     }
 
     /// Edits at `rate` per second, with default settings.

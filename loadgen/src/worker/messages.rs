@@ -2,7 +2,7 @@
 //! worker may be a thread, a task or another machine.
 
 use serde::{Deserialize, Serialize};
-use syncbench_reports::record::Convergence;
+use syncbench_reports::record::{Convergence, UnexpectedFrame};
 
 use crate::client::disconnect::{Disconnect, LostConnection};
 use crate::metrics::{Gauges, Metrics};
@@ -104,6 +104,8 @@ pub struct Finished {
     pub presence_refused: Option<String>,
     /// The rooms that ended before the run did.
     pub ended_rooms: Vec<EndedRoom>,
+    /// The first frame from the relay that is not of the protocol.
+    pub unexpected_frame: Option<UnexpectedFrame>,
     /// The first connections that ended without the scenario's doing.
     pub lost: Vec<LostConnection>,
     /// Sum of the fingerprints of its scheduled edits; `None` if the schedule

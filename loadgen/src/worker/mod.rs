@@ -439,6 +439,7 @@ impl Worker {
             presence_refused: errors
                 .presence_refused
                 .map(|reason| self.without_secrets(reason)),
+            unexpected_frame: errors.unexpected,
             ended_rooms: self.rooms.ended(),
             lost: lost.collect(),
             fingerprint: paced.is_complete.then_some(paced.fingerprint),

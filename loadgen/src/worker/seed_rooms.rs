@@ -12,6 +12,8 @@ use crate::client::connection::{ConnectError, ConnectFailure, Socket};
 use crate::client::dialer::{Dialer, SEEDER};
 use crate::client::session::{frame, message};
 use crate::net::placeholder::Names;
+use crate::net::target::RelayUrl;
+use crate::protocol::recognise::recognised;
 use crate::protocol::{Event, Frame, Protocol, ProtocolError, session};
 use crate::room::{InitialDocument, RoomContext};
 
@@ -33,10 +35,7 @@ pub async fn seed_rooms(
         let mut seeder = Seeder::new(context, socket, &room);
         let seeding = timeout(SEED_TIMEOUT, seeder.seed(context, document));
         let seeded = seeding.await.unwrap_or(Err(SeedError::Timeout));
-        seeded.map_err(|error| ConnectError::NotJoined {
-            url,
-            reason: error.to_string(),
-        })?;
+        seeded.map_err(|error| seeder.failure(url, &error))?;
     }
     Ok(())
 }
@@ -62,6 +61,8 @@ struct Seeder {
     frames: SplitStream<Socket>,
     protocol: Box<dyn Protocol>,
     events: Vec<Event>,
+    /// The first frame that was not of the protocol.
+    unexpected: Option<Frame>,
 }
 
 impl Seeder {
@@ -75,9 +76,18 @@ impl Seeder {
         Self {
             sink,
             frames,
-            protocol: session(relay.protocol, room, auth),
+            protocol: session(relay.protocol, room, context.engine.export_magic(), auth),
             events: Vec::new(),
+            unexpected: None,
         }
+    }
+
+    /// The failure to bring the document to the relay at `url`.
+    fn failure(&self, url: RelayUrl, error: &SeedError) -> ConnectError {
+        let unexpected = self.unexpected.as_ref();
+        // A relay that refuses a document speaks its protocol.
+        let unexpected = unexpected.filter(|_| !matches!(error, SeedError::Refused(_)));
+        ConnectError::not_joined(url, error.to_string(), unexpected.map(recognised))
     }
 
     async fn seed(
@@ -120,7 +130,14 @@ impl Seeder {
             }
             let next = self.frames.next().await.ok_or(SeedError::Closed)??;
             if let Some(frame) = frame(next) {
-                self.protocol.receive(frame, &mut self.events)?;
+                match self.protocol.receive(frame, &mut self.events) {
+                    // A greeting, for example: the relay may take the document
+                    // all the same.
+                    Err(ProtocolError::Unexpected { frame, .. }) => {
+                        self.unexpected.get_or_insert(frame);
+                    }
+                    read => read?,
+                }
             }
         }
     }

@@ -23,6 +23,8 @@ enum Habit {
     Flood,
     /// Sends text.
     Chat,
+    /// Asks for updates as a server of Yjs does, and ignores the answer.
+    Yjs,
     /// Closes the connection as soon as the WebSocket is open.
     HangUp,
 }
@@ -44,6 +46,10 @@ async fn serve(tcp: TcpStream, habit: Habit) {
         Habit::HangUp => return,
         Habit::Garbage => drop(socket.send(garbage).await),
         Habit::Chat => drop(socket.send(Message::text("hello?")).await),
+        Habit::Yjs => {
+            let sync_step_1 = Message::Binary(vec![0, 0, 1, 0].into());
+            drop(socket.send(sync_step_1).await);
+        }
         Habit::Flood => while socket.send(garbage.clone()).await.is_ok() {},
     }
     while let Some(Ok(_)) = socket.next().await {}
@@ -63,24 +69,27 @@ fn run(habit: Habit, protocol: ProtocolKind) -> Result<Outcome, LoadError> {
 }
 
 #[test]
-fn a_run_survives_garbage_floods_and_text_and_counts_them_by_kind() {
-    for (habit, kind) in [
-        (Habit::Garbage, "import"),
-        (Habit::Flood, "import"),
-        (Habit::Chat, "protocol"),
+fn a_relay_of_another_protocol_is_named_with_its_first_frame() {
+    for (habit, first) in [
+        (Habit::Garbage, "a binary frame of 300 bytes: a7 a7"),
+        (Habit::Flood, "a binary frame of 300 bytes: a7 a7"),
+        (Habit::Chat, "a text frame of 6 bytes: `hello?`"),
+        (
+            Habit::Yjs,
+            "a binary frame of 4 bytes: 00 00 01 00 (a message of y-protocols (Yjs))",
+        ),
     ] {
         let outcome = run(habit, ProtocolKind::Broadcast).unwrap();
-        assert_eq!(outcome.verdict().status, Status::NotConverged, "{habit:?}");
-        assert!(
-            outcome.total.errors[kind] >= 4,
-            "{:?}",
-            outcome.total.errors
-        );
-        assert!(outcome.convergence.corrupt >= 4, "{habit:?}");
+        let verdict = outcome.verdict();
+        assert_eq!(verdict.status, Status::Usage, "{habit:?}: {verdict:?}");
+        assert_eq!(verdict.exit_code, 2);
+        assert!(outcome.convergence.unexpected_frames >= 4, "{habit:?}");
+        assert_eq!(outcome.convergence.corrupt, 0, "{habit:?}");
         assert_eq!(outcome.scheduled, 20, "{habit:?}");
         assert!(outcome.total.sent > 0, "{habit:?}");
-        let reasons = outcome.verdict().reasons.join("\n");
-        assert!(reasons.contains("corrupt"), "{reasons}");
+        let reason = &verdict.reasons[0];
+        assert!(reason.contains(first), "{reason}");
+        assert!(reason.contains("--protocol"), "{reason}");
     }
 }
 
@@ -103,11 +112,18 @@ fn clients_back_off_from_a_relay_that_closes_every_connection() {
 }
 
 #[test]
-fn garbage_instead_of_a_join_is_named_before_the_run_begins() {
-    let error = run(Habit::Garbage, ProtocolKind::Loro).err().unwrap();
+fn another_protocol_instead_of_a_join_is_named_before_the_run_begins() {
+    let error = run(Habit::Yjs, ProtocolKind::Loro).err().unwrap();
     let message = error.to_string();
-    assert!(
-        message.contains("does it speak the loro protocol?"),
-        "{message}"
-    );
+    for part in [
+        "does it speak the loro protocol?",
+        "00 00 01 00 (a message of y-protocols (Yjs))",
+        "--protocol",
+    ] {
+        assert!(message.contains(part), "{message}");
+    }
+    let LoadError::Connect(lost) = error else {
+        panic!("{message}");
+    };
+    assert!(lost.is_other_protocol(), "{lost:?}");
 }

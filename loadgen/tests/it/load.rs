@@ -110,7 +110,7 @@ fn a_lost_frame_is_found_and_named() {
     assert_eq!(outcome.verdict().status, Status::NotConverged);
     assert_eq!(outcome.verdict().exit_code, 6);
     assert_eq!(outcome.convergence.converged, 3);
-    assert!(outcome.convergence.lost >= 1);
+    assert_eq!(outcome.convergence.lost, 1);
     let failure = &outcome.convergence.failures[0];
     assert_eq!(failure.replicas.len(), 1, "{failure:?}");
     assert!(!failure.missing.is_empty(), "{failure:?}");
@@ -148,9 +148,29 @@ fn damaged_frames_count_as_corrupt_and_their_edits_as_lost() {
     for fault in [Fault::Corrupt(30), Fault::Truncate(30)] {
         let outcome = run_broken(fault);
         assert_eq!(outcome.convergence.corrupt, 2, "{fault:?}");
-        assert!(outcome.convergence.lost >= 2, "{fault:?}");
+        assert_eq!(outcome.convergence.unexpected_frames, 0, "{fault:?}");
+        assert_eq!(outcome.convergence.lost, 2, "{fault:?}");
         assert_eq!(outcome.verdict().status, Status::NotConverged);
     }
+}
+
+#[test]
+fn greetings_and_heartbeats_are_counted_and_harmless() {
+    let outcome = run_broken(Fault::Chatter);
+    assert_all_delivered(&outcome);
+    assert_ne!(outcome.verdict().status, Status::Usage);
+    let frames = outcome.convergence.unexpected_frames;
+    assert_eq!(frames, 2 * 12 + outcome.total.visible);
+    assert!(
+        outcome.total.errors.is_empty(),
+        "{:?}",
+        outcome.total.errors
+    );
+    let reasons = outcome.verdict().reasons.join("\n");
+    assert!(
+        reasons.contains(r#"`{"type":"welcome` … (JSON)"#),
+        "{reasons}"
+    );
 }
 
 #[test]

@@ -36,30 +36,43 @@ fn the_verdict_on_a_loro_relay_is_right_whatever_is_done_to_the_frames() {
     hold_all_trials(ProtocolKind::Loro);
 }
 
-fn one_of_ten_thousand(one: impl Fn(u64) -> Sabotage) -> Outcome {
+fn one_of_ten_thousand(one: impl Fn(u64) -> Sabotage) -> (Outcome, u64) {
     let _turn = Turn::take(Kind::VirtualTime);
     let (outcome, touched) = needle(10_000, one, 1);
     assert!((1..=2).contains(&touched), "{touched}");
-    outcome
+    (outcome, touched)
 }
 
 #[test]
 fn one_lost_delivery_of_many_is_found_and_named() {
-    let outcome = one_of_ten_thousand(Sabotage::Drop);
+    let (outcome, dropped) = one_of_ten_thousand(Sabotage::Drop);
+    let convergence = &outcome.convergence;
     assert_eq!(outcome.verdict().status, Status::NotConverged);
-    assert!(!outcome.convergence.failures[0].missing.is_empty());
+    assert_eq!(convergence.lost, dropped, "{convergence:?}");
+    assert!(convergence.pending > 0, "{convergence:?}");
+    assert_eq!(
+        outcome.expected,
+        outcome.total.visible + convergence.lost + convergence.pending
+    );
+    let failure = &convergence.failures[0];
+    let first = failure.first_lost.as_ref().unwrap();
+    assert_eq!(first.operations, failure.missing[0]);
+    assert_eq!(first.receiver, failure.replicas[0]);
+    assert!(first.intended_ns.is_some());
+    assert!(failure.reason.contains(&first.to_string()), "{failure:?}");
 }
 
 #[test]
 fn one_damaged_delivery_of_many_is_found() {
-    let outcome = one_of_ten_thousand(Sabotage::Truncate);
+    let (outcome, damaged) = one_of_ten_thousand(Sabotage::Truncate);
     assert_eq!(outcome.verdict().status, Status::NotConverged);
+    assert_eq!(outcome.convergence.lost, damaged);
     assert!(outcome.convergence.corrupt >= 1);
 }
 
 #[test]
 fn one_duplicate_among_many_deliveries_is_counted_and_harmless() {
-    let outcome = one_of_ten_thousand(Sabotage::Duplicate);
+    let (outcome, _) = one_of_ten_thousand(Sabotage::Duplicate);
     assert_ne!(outcome.verdict().status, Status::NotConverged);
     assert!(outcome.convergence.duplicated >= 1);
 }

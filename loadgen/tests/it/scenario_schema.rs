@@ -263,6 +263,8 @@ fn values_that_mean_nothing_are_refused() -> Result {
         "seed = \"one\"",
         "duration = \"0s\"",
         "clients = { count = 1.5 }",
+        "clients = { writers = 0 }",
+        "workload = { payload = 0 }",
         "document = { typed = 2.0 }",
         "relay = { url = \"http://127.0.0.1\" }",
         "relay = { command = \"relay\" }",

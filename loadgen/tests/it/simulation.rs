@@ -12,7 +12,9 @@ use crate::simulated::distance::{Disturbance, play_at_a_distance};
 use crate::simulated::pipes::Pipes;
 use crate::simulated::{Run, in_virtual_time, play};
 use syncbench_loadgen::plan::Plan;
-use syncbench_loadgen::scenario::{ProtocolKind, Scenario};
+use syncbench_loadgen::scenario::{
+    Clients, LinkClass, ProtocolKind, RelaySettings, RoomClass, Scenario, Workload,
+};
 use syncbench_reports::record::Status;
 use tokio::time::timeout;
 
@@ -78,6 +80,11 @@ fn assert_adds_up(Run { outcome, .. }: &Run) {
     assert_eq!(outcome.unsent, 0, "no edit is late in virtual time");
     assert_eq!(outcome.convergence.corrupt, 0, "{:?}", total.errors);
     assert_eq!(outcome.convergence.leaked, 0);
+    assert_eq!(outcome.convergence.unexpected_frames, 0);
+    assert_eq!(
+        total.skipped, total.skipped_joining,
+        "there is always something to do"
+    );
 }
 
 fn assert_converged(Run { outcome, truth }: &Run) {
@@ -107,9 +114,14 @@ fn behind_slow_links_every_edit_becomes_visible_everywhere() {
         for_all_seeds(protocol, Weather::Fair, |scenario| {
             let run = run(scenario);
             assert_converged(&run);
+            let expected = match run.outcome.expected {
+                // So short that nobody edits.
+                0 => Status::Invalid,
+                _ => Status::Ok,
+            };
             assert_eq!(
                 run.outcome.verdict().status,
-                Status::Ok,
+                expected,
                 "{:?}",
                 run.outcome.verdict()
             );
@@ -129,6 +141,42 @@ fn a_relay_without_a_history_is_never_wrongly_reported_as_converged() {
     for_all_seeds(ProtocolKind::Broadcast, Weather::Foul, |scenario| {
         assert_honest(&run(scenario));
     });
+}
+
+#[test]
+fn edits_of_clients_that_wait_for_the_document_are_counted_apart() {
+    let _turn = Turn::take(Kind::VirtualTime);
+    let slow = LinkClass {
+        name: "slow".to_owned(),
+        delay: Duration::from_millis(100),
+        share: 1.0,
+        ..LinkClass::default()
+    };
+    let scenario = Scenario {
+        relay: RelaySettings {
+            protocol: ProtocolKind::Loro,
+            ..RelaySettings::default()
+        },
+        rooms: vec![RoomClass { count: 1, size: 2 }],
+        clients: Clients {
+            late: 2,
+            ..Clients::new(2)
+        },
+        links: vec![slow],
+        workload: Workload::at_rate(100.0),
+        duration: Duration::from_secs(1),
+        workers: 1,
+        ..Scenario::default()
+    };
+    let Run { outcome, .. } = run(&scenario);
+    assert!(outcome.total.skipped_joining > 10, "{:?}", outcome.total);
+    let verdict = outcome.verdict();
+    assert_eq!(verdict.status, Status::Invalid);
+    let reasons = verdict.reasons.join("\n");
+    assert!(
+        reasons.contains("did not have the document yet"),
+        "{reasons}"
+    );
 }
 
 /// The share of seeds for runs on turmoil, which is slow: one in this number.

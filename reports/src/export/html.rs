@@ -132,7 +132,8 @@ fn tone(status: Status) -> &'static str {
 /// Returns the result in sentences.
 fn lede(record: &Record) -> Vec<String> {
     let mut sentences: Vec<String> = record.counts.iter().map(work_done).collect();
-    sentences.push(match summary::sampled(record, "propagation") {
+    let propagation = summary::sampled(record, "propagation");
+    sentences.push(match propagation {
         Some(d) => format!(
             "Half of the deliveries were visible within {} of the time the schedule intended the \
              edit, 99 % within {}; the slowest took {}.",
@@ -143,10 +144,9 @@ fn lede(record: &Record) -> Vec<String> {
         None => "No edit became visible at another replica, so there is no latency to report."
             .to_owned(),
     });
-    if record.verdict.status == Status::Invalid {
+    if record.verdict.status == Status::Invalid && propagation.is_some() {
         sentences.push(
-            "The latencies include the generator’s own delay: do not take them for the relay’s."
-                .to_owned(),
+            "The measurement is not valid: do not take the latencies for the relay’s.".to_owned(),
         );
     }
     sentences

@@ -38,7 +38,7 @@ macro_rules! counts {
 }
 
 /// Every count.
-pub const COUNTS: [Count; 34] = counts! {
+pub const COUNTS: [Count; 37] = counts! {
     counts.clients as "clients", "clients", "clients", Neither Number:
         "Simulated clients.";
     counts.rooms as "rooms", "rooms", "rooms", Neither Number:
@@ -52,6 +52,9 @@ pub const COUNTS: [Count; 34] = counts! {
     counts.skipped as "skipped", "edits skipped", "edits_skipped_total", Neither Number:
         "Scheduled edits for which the trace had nothing to type, whose client did not have the \
          document yet, or whose room had ended.";
+    counts.skipped_joining as "skipped_joining", "edits skipped while joining",
+        "edits_skipped_joining_total", Higher Number:
+        "Scheduled edits whose client did not have the document yet; `skipped` includes them.";
     counts.unsent as "unsent", "edits sent too late", "edits_unsent_total", Higher Number:
         "Scheduled edits for which the generator was too late, so that they were not sent.";
     counts.expected as "expected", "deliveries expected", "deliveries_expected_total", Neither Number:
@@ -103,15 +106,22 @@ pub const COUNTS: [Count; 34] = counts! {
     convergence.compared as "compared", "documents compared", "documents_compared", Neither Number:
         "Replicas whose documents were compared by value; the others were compared by version.";
     convergence.lost as "lost", "deliveries lost", "deliveries_lost_total", Higher Number:
-        "Edits sent that a replica of the room does not contain, counted per replica.";
+        "Edits sent that never arrived at a replica of the room, counted per replica.";
     convergence.lost_by_absence as "lost_by_absence", "deliveries lost by absence",
         "deliveries_lost_by_absence_total", Higher Number:
         "Deliveries lost at clients that came late or had lost their connection; `lost` includes \
          them.";
+    convergence.pending as "pending", "deliveries pending", "deliveries_pending_total", Higher Number:
+        "Edits that arrived at a replica and wait there for operations that did not, counted per \
+         replica.";
     convergence.duplicated as "duplicated", "updates received twice", "updates_duplicated_total", Higher Number:
         "Updates that reached a replica which already had all of their operations.";
     convergence.corrupt as "corrupt", "corrupt frames", "frames_corrupt_total", Higher Number:
-        "Frames that could not be read or imported.";
+        "Updates and messages of the protocol that could not be read or imported.";
+    convergence.unexpected_frames as "unexpected_frames", "unexpected frames",
+        "frames_unexpected_total", Neither Number:
+        "Frames from the relay that are neither updates nor messages of the protocol: greetings, \
+         heartbeats, another protocol.";
     convergence.leaked as "leaked", "updates leaked from other rooms", "updates_leaked_total", Higher Number:
         "Updates with operations of a client of another room of the run.";
     convergence.foreign as "foreign", "updates of strangers", "updates_foreign_total", Neither Number:

@@ -62,9 +62,11 @@ fn explained(error: LoadError) -> anyhow::Error {
         | LoadError::Source { .. }
         | LoadError::Url(_)
         | LoadError::NoRhythm(_)
+        | LoadError::NothingScheduled
         | LoadError::Unsupported { .. }
         | LoadError::Relay(RelayError::Taken { .. })
         | LoadError::NothingToType(..) => BadInput::new(error).into(),
+        LoadError::Connect(ref lost) if lost.is_other_protocol() => BadInput::new(error).into(),
         error => error.into(),
     }
 }

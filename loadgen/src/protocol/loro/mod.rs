@@ -16,6 +16,7 @@ use loro_protocol::{
 
 use self::fragments::Fragments;
 use self::wire::{PING, PONG, WireError};
+use super::recognise::{is_update_without_batch, resembles_loro_protocol};
 use super::{Event, Frame, JoinMode, Protocol, ProtocolError, UpdateId};
 
 /// The limit on updates that have arrived in part, bytes: more than the snapshot
@@ -57,8 +58,15 @@ impl Loro {
         })
     }
 
-    fn message(&mut self, frame: &[u8], events: &mut Vec<Event>) -> Result<(), ProtocolError> {
-        let message = wire::decode(frame).map_err(|error| damaged(&error))?;
+    fn message(&mut self, frame: Bytes, events: &mut Vec<Event>) -> Result<(), ProtocolError> {
+        let message = match wire::decode(&frame) {
+            Ok(ProtocolMessage::JoinRequest { .. }) => {
+                return Err(unexpected(Frame::Binary(frame)));
+            }
+            Ok(message) => message,
+            Err(error) if is_of_this_version(&frame) => return Err(damaged(&error)),
+            Err(_) => return Err(unexpected(Frame::Binary(frame))),
+        };
         let (crdt, room) = about(&message);
         if room != self.room {
             return Err(damaged(&format!("it is for the room `{room}`")));
@@ -163,17 +171,21 @@ impl Protocol for Loro {
 
     fn receive(&mut self, frame: Frame, events: &mut Vec<Event>) -> Result<(), ProtocolError> {
         match frame {
-            Frame::Binary(frame) => return self.message(&frame, events),
+            Frame::Binary(frame) => return self.message(frame, events),
             Frame::Text(text) if text == PONG => events.push(Event::Alive),
             Frame::Text(text) if text == PING => {
                 events.push(Event::Answer(Frame::Text(PONG.to_owned())));
             }
-            other => {
-                return Err(damaged(&format!("it is a text of {} bytes", other.len())));
-            }
+            frame => return Err(unexpected(frame)),
         }
         Ok(())
     }
+}
+
+/// Whether a frame that cannot be read is one of this protocol that was damaged
+/// on its way, and not one of another protocol or version.
+fn is_of_this_version(frame: &[u8]) -> bool {
+    resembles_loro_protocol(frame) && !is_update_without_batch(frame)
 }
 
 /// Takes a message about presence. Nobody waits for the acceptance of a state:
@@ -270,8 +282,15 @@ pub(crate) fn about(message: &ProtocolMessage) -> (CrdtType, &str) {
 }
 
 fn damaged(reason: &dyn std::fmt::Display) -> ProtocolError {
-    ProtocolError {
+    ProtocolError::Damaged {
         protocol: "loro",
         reason: reason.to_string(),
+    }
+}
+
+fn unexpected(frame: Frame) -> ProtocolError {
+    ProtocolError::Unexpected {
+        protocol: "loro",
+        frame,
     }
 }

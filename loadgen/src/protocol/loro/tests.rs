@@ -169,24 +169,36 @@ fn pings_go_both_ways_as_text() {
 
 #[test]
 fn frames_that_no_relay_may_send_are_errors() {
-    let refused = [
-        binary(""),
-        binary("00000000"),
+    let damaged = [
         binary(&format!("{LOR} 09")),
-        binary(&format!("{LOR} 03 01 02 aabb")), // no batch id, as in version 0
-        binary(&format!("{LOR} 00 00 00")),      // a join
+        binary(&format!("{LOR} 03 01 02 aabb 00")), // half a batch id
+        binary("254c4f53 0172 03 01 02 aabb 0000000000000001"), // a damaged magic
+        binary("254c"),
         binary("254c4f52 0173 08 0000000000000001 00"), // another room
         binary("25594a53 0172 08 0000000000000001 00"), // of Yjs
         binary(&format!("{LOR} 05 0000000000000001 00 01 aa")), // unknown batch
         binary(&format!("{LOR} 04 0000000000000001 01 ffffffff7f")), // 32 GiB
         binary(&format!("{EPH} 03 01 02 aabb 0000000000000001")), // no store
+    ];
+    let unexpected = [
+        binary(""),
+        binary("00000000"),
+        binary(&format!("{LOR} 03 01 02 aabb")), // no batch id, as in version 0
+        binary(&format!("{LOR} 00 00 00")),      // a join
         Frame::Text("hello".to_owned()),
         Frame::Binary(vec![0; 262_145].into()),
     ];
-    for frame in refused {
+    let damaged = damaged.into_iter().map(|frame| (frame, true));
+    let unexpected = unexpected.into_iter().map(|frame| (frame, false));
+    for (frame, is_damaged) in damaged.chain(unexpected) {
         let mut events = Vec::new();
         let error = Loro::new("r").receive(frame.clone(), &mut events);
-        assert!(error.is_err(), "{frame:?} gave {events:?}");
+        let error = error.expect_err(&format!("{frame:?} gave {events:?}"));
+        let is_as_expected = match error {
+            ProtocolError::Damaged { .. } => is_damaged,
+            ProtocolError::Unexpected { frame: other, .. } => !is_damaged && other == frame,
+        };
+        assert!(is_as_expected, "{frame:?}");
     }
 }
 

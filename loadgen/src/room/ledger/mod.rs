@@ -30,6 +30,16 @@ pub struct Times {
     pub sent: Nanos,
 }
 
+/// An edit that a replica lacks, as a whole or in part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingEdit {
+    /// The counters of its operations that the replica lacks.
+    pub counters: Range<Counter>,
+    /// The time that the schedule intended; `None` if every member that was owed
+    /// the edit has seen it.
+    pub intended: Option<Nanos>,
+}
+
 /// The ledger of one room, whose members are numbered from 0 by slot and whose
 /// writers are numbered from 0 as well.
 #[derive(Debug)]
@@ -213,11 +223,23 @@ impl Ledger {
         self.writers[writer].ends.last().copied().unwrap_or(0)
     }
 
-    /// The number of `writer`'s edits that a replica lacks if it has only the
-    /// operations below `end`.
-    pub fn lacking(&self, writer: usize, end: Counter) -> u64 {
-        let ends = &self.writers[writer].ends;
-        (ends.len() - ends.partition_point(|&edit| edit <= end)) as u64
+    /// Returns the edits of `writer` that a replica lacks if it has only the
+    /// operations below `end`, ascending.
+    pub fn missing(
+        &self,
+        writer: usize,
+        end: Counter,
+    ) -> impl Iterator<Item = MissingEdit> + use<'_> {
+        let writer = &self.writers[writer];
+        let first = writer.ends.partition_point(|&edit| edit <= end);
+        (first..writer.ends.len()).map(move |edit| {
+            let start = edit.checked_sub(1).map_or(0, |before| writer.ends[before]);
+            let times = edit.checked_sub(writer.forgotten());
+            MissingEdit {
+                counters: start.max(end)..writer.ends[edit],
+                intended: times.and_then(|times| Some(writer.times.get(times)?.intended)),
+            }
+        })
     }
 
     /// The counter after the last operation that `writer` made, including edits

@@ -31,7 +31,12 @@ fn an_edit_is_visible_only_when_its_last_operation_is() {
     ledger.note(0, 9, times(90));
     assert!(shown(&mut ledger, 1, 0, 4).is_empty());
     assert_eq!(shown(&mut ledger, 1, 0, 8), [50]);
-    assert_eq!(ledger.lacking(0, 8), 1);
+    let missing: Vec<_> = ledger.missing(0, 8).collect();
+    let last = MissingEdit {
+        counters: 8..9,
+        intended: Some(90),
+    };
+    assert_eq!(missing, [last]);
     assert_eq!(ledger.oldest_outstanding(1), Some(90));
     assert_eq!(shown(&mut ledger, 1, 0, 9), [90]);
     assert!(ledger.is_complete());
@@ -95,7 +100,11 @@ fn what_everyone_has_seen_is_forgotten_and_still_counted() {
     shown(&mut ledger, 2, 0, 5);
     ledger.forget_seen();
     assert_eq!(ledger.writers[0].times.len(), 5);
-    assert_eq!(ledger.lacking(0, 3), 7);
+    let missing: Vec<_> = ledger.missing(0, 3).collect();
+    let named = missing.iter().map(|edit| edit.counters.clone());
+    assert!(named.eq((3..10).map(|start| start..start + 1)));
+    let intended = missing.iter().map(|edit| edit.intended);
+    assert!(intended.eq([None, None, Some(6), Some(7), Some(8), Some(9), Some(10)]));
     assert_eq!(shown(&mut ledger, 2, 0, 10), [6, 7, 8, 9, 10]);
     assert_eq!(shown(&mut ledger, 1, 0, 10), [9, 10]);
     assert!(ledger.is_complete());

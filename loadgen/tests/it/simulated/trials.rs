@@ -159,7 +159,7 @@ impl Case {
         if touched == 0 && self.sabotage != Sabotage::None {
             return Err("nothing was sabotaged".to_owned());
         }
-        self.judge(&run)
+        self.judge(&run, touched)
     }
 
     fn scenario(&self, seed: u64) -> Scenario {
@@ -206,7 +206,9 @@ impl Case {
         }
     }
 
-    fn judge(&self, Run { outcome, truth }: &Run) -> Result<Named, String> {
+    /// Compares the verdict with the truth about a run in which `touched` frames
+    /// were manipulated. Each of them holds one edit.
+    fn judge(&self, Run { outcome, truth }: &Run, touched: u64) -> Result<Named, String> {
         let named = Named::of(outcome);
         let said = outcome.verdict().exit_code == Status::NotConverged.exit_code();
         let complete = outcome.expected == outcome.total.visible;
@@ -215,7 +217,9 @@ impl Case {
             Expected::Converged => !said && complete && agreement.is_ok(),
             Expected::Lost => {
                 let really = agreement.is_err() || self.circumstance == Circumstance::OnlyVersions;
-                said && named.lost > 0 && named.is_precise() && really
+                let exact = named.lost == touched && named.accounts_for(outcome);
+                let exact = exact || self.circumstance != Circumstance::Plain;
+                said && named.lost > 0 && exact && named.is_precise() && really
             }
             Expected::CorruptOrHarmless => match said {
                 true => named.corrupt > 0 || (named.lost > 0 && named.is_precise()),
@@ -238,6 +242,7 @@ impl Case {
 #[derive(Debug, Clone, Copy)]
 pub struct Named {
     pub lost: u64,
+    pub pending: u64,
     pub duplicated: u64,
     pub corrupt: u64,
     pub leaked: u64,
@@ -253,13 +258,22 @@ impl Named {
         let any = !failures.is_empty();
         Self {
             lost: convergence.lost,
+            pending: convergence.pending,
             duplicated: convergence.duplicated,
             corrupt: convergence.corrupt,
             leaked: convergence.leaked,
             rooms: any && failures.iter().all(|f| f.room.starts_with("room-")),
             replicas: any && failures.iter().all(|f| !f.replicas.is_empty()),
-            missing: any && failures.iter().all(|f| !f.missing.is_empty()),
+            missing: any
+                && failures
+                    .iter()
+                    .all(|f| !f.missing.is_empty() && f.first_lost.is_some()),
         }
+    }
+
+    /// Whether each delivery that was expected is visible, lost, or waits.
+    fn accounts_for(self, outcome: &Outcome) -> bool {
+        outcome.expected == outcome.total.visible + self.lost + self.pending
     }
 
     fn is_precise(self) -> bool {

@@ -115,6 +115,10 @@ impl Engine for Watched {
         })
     }
 
+    fn export_magic(&self) -> &'static [u8] {
+        Loro.export_magic()
+    }
+
     fn ranges_of(&self, export: &[u8]) -> Result<Vec<OpRange>, EngineError> {
         Loro.ranges_of(export)
     }

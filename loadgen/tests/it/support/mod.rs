@@ -229,6 +229,9 @@ pub enum Fault {
     Truncate(u64),
     /// Closes the connection of the sender of the nth frame.
     HangUp(u64),
+    /// Greets each client with a text and an empty frame, and sends a heartbeat
+    /// after each frame.
+    Chatter,
 }
 
 type Members = Vec<(u64, mpsc::UnboundedSender<Bytes>)>;
@@ -258,7 +261,7 @@ impl Broken {
             }
             Fault::Truncate(n) if nth(n) => frame.truncate(frame.len() / 2),
             Fault::HangUp(n) => stay = !nth(n),
-            Fault::Corrupt(_) | Fault::Truncate(_) => {}
+            Fault::Corrupt(_) | Fault::Truncate(_) | Fault::Chatter => {}
         }
         let frame = Bytes::from(frame);
         let rooms = self
@@ -307,11 +310,22 @@ async fn serve_client(broken: Arc<Mutex<Broken>>, stream: TcpStream) {
         return;
     };
     let (mut sink, mut frames) = socket.split();
+    let chats = broken.lock().unwrap().fault == Fault::Chatter;
+    let greeting = [
+        Message::text(r#"{"type":"welcome"}"#),
+        Message::Binary(Bytes::new()),
+    ];
+    for message in greeting.into_iter().filter(|_| chats) {
+        let _ = sink.send(message).await;
+    }
     loop {
         tokio::select! {
             Some(frame) = queued.recv() => {
                 if sink.send(Message::Binary(frame)).await.is_err() {
                     return;
+                }
+                if chats {
+                    let _ = sink.send(Message::text("heartbeat")).await;
                 }
             }
             message = frames.next() => match message {

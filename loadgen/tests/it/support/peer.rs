@@ -43,7 +43,7 @@ impl<S: Stream> Peer<S> {
         Self {
             socket,
             replica: Loro.replica(peer),
-            session: session(protocol, room, Vec::new()),
+            session: session(protocol, room, b"loro", Vec::new()),
             events: VecDeque::new(),
             sent: 0,
             received: 0,

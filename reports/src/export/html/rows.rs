@@ -127,8 +127,10 @@ pub fn convergence(record: &Record) -> Vec<Term> {
     let names = [
         "lost",
         "lost_by_absence",
+        "pending",
         "duplicated",
         "corrupt",
+        "unexpected_frames",
         "leaked",
         "foreign",
         "foreign_operations",

@@ -13,8 +13,8 @@ use rand::{RngExt, SeedableRng};
 use serde_json::json;
 use syncbench_reports::record::{
     Cell, Convergence, ConvergenceFailure, Counts, Course, DatasetRef, Distribution, EndedRoom,
-    Incident, Kind, LostConnection, Machine, ProcessUse, Record, Resources, Run, SCHEMA, Scale,
-    Series, Signal, Status, Stranger, ThresholdResult, Verdict, WorkerUse,
+    Incident, Kind, LostConnection, LostEdit, Machine, ProcessUse, Record, Resources, Run, SCHEMA,
+    Scale, Series, Signal, Status, Stranger, ThresholdResult, UnexpectedFrame, Verdict, WorkerUse,
 };
 
 const SECONDS: usize = 10;
@@ -311,6 +311,12 @@ pub fn not_converged() -> Record {
             room: room.to_owned(),
             replicas: own(replicas),
             missing: own(missing),
+            first_lost: missing.first().map(|operations| LostEdit {
+                operations: (*operations).to_owned(),
+                writer: "client-7".to_owned(),
+                receiver: replicas[0].to_owned(),
+                intended_ns: Some(2_345_000_000),
+            }),
             reason: reason.to_owned(),
         }
     };
@@ -320,7 +326,8 @@ pub fn not_converged() -> Record {
         Status::NotConverged,
         &[
             "2 of 40 rooms did not converge; room-7: 2 of 5 replicas lack edits",
-            "31 deliveries of edits were lost",
+            "31 deliveries never arrived: the edits are lost",
+            "210 deliveries arrived, and wait in the replica for operations that did not",
         ],
     );
     record.convergence = Some(Convergence {
@@ -329,7 +336,9 @@ pub fn not_converged() -> Record {
         lost: 31,
         duplicated: 3,
         corrupt: 1,
+        unexpected_frames: 2,
         lost_by_absence: 20,
+        pending: 210,
         compared: 200,
         leaked: 0,
         foreign: 8,
@@ -344,7 +353,8 @@ pub fn not_converged() -> Record {
                 "room-7",
                 &["client-47", "client-87"],
                 &["8:210..231", "8:210..219"],
-                "2 of 5 replicas lack edits",
+                "2 of 5 replicas lack edits; first lost: 8:210..231 of client-7, made at 2.345 s, at \
+                 client-47",
             ),
             failure(
                 "<img src=x onerror=alert(1)>",
@@ -355,7 +365,7 @@ pub fn not_converged() -> Record {
         ],
     });
     if let Some(counts) = &mut record.counts {
-        counts.visible -= 31;
+        counts.visible -= 31 + 210;
     }
     record
 }
@@ -468,6 +478,12 @@ fn course() -> Course {
         }],
         rejected: Some("permission denied".to_owned()),
         presence_refused: Some("invalid update".to_owned()),
+        unexpected_frame: Some(UnexpectedFrame {
+            at_ns: 4_000_000_000,
+            client: "client-7".to_owned(),
+            frame: "a text frame of 11 bytes: `<b>hello</b>`".to_owned(),
+            looks_like: Some("JSON".to_owned()),
+        }),
         engine_error: Some("out of bounds".to_owned()),
         workers: WorkerUse {
             threads: 1,
