@@ -439,6 +439,9 @@ impl fmt::Display for LostEdit {
 pub struct Counts {
     /// Simulated clients.
     pub clients: u64,
+    /// Clients that kept a document; the others kept the version of one. 0 in
+    /// records from before this count.
+    pub full_replicas: u64,
     /// Rooms.
     pub rooms: u64,
     /// Edits the schedule asked for within the run.

@@ -241,6 +241,13 @@ pub fn converged(record: &Record) -> Option<String> {
             text.push_str(&format!(", {} {what}", quantity::count(number)));
         }
     }
+    let counts = record.counts.as_ref();
+    if counts.is_some_and(|counts| (1..counts.clients).contains(&counts.full_replicas)) {
+        text.push_str(&format!(
+            "; the documents of {} compared, and the versions of the others",
+            quantity::things(c.compared, "replica")
+        ));
+    }
     text.push(')');
     Some(text)
 }

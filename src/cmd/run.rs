@@ -66,7 +66,7 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     writers: Option<i64>,
 
-    /// Kind of replica that each client keeps [default: full]
+    /// Kind of replica that each client keeps [default: auto]
     #[arg(long, value_enum)]
     replica: Option<ReplicaKind>,
 

@@ -144,8 +144,16 @@ fn bad_input_gets_one_message_with_the_fix_and_leaves_nothing_behind() {
             2,
             "the schedule has no edit",
         ),
-        (vec!["--payload".into(), "0".into()], 2, "from 1 to 16,777,216"),
-        (vec!["--writers".into(), "0".into()], 2, "from 1 to 1,000,000"),
+        (
+            vec!["--payload".into(), "0".into()],
+            2,
+            "from 1 to 16,777,216",
+        ),
+        (
+            vec!["--writers".into(), "0".into()],
+            2,
+            "from 1 to 1,000,000",
+        ),
         (
             vec!["--clients".into(), "8".into(), "--rooms".into(), "8".into()],
             2,

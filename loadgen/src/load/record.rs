@@ -31,6 +31,7 @@ pub fn so_far(layout: &Layout, total: &Metrics, last: &Row, run: Run) -> Record 
         }),
         counts: Some(Counts {
             clients: layout.clients,
+            full_replicas: layout.full_replicas,
             rooms: layout.rooms,
             scheduled: total.sent + total.skipped,
             // What is owed and not visible yet is how far the replicas are behind.
@@ -110,6 +111,7 @@ impl Outcome {
     fn counts(&self) -> Counts {
         Counts {
             clients: self.layout.clients,
+            full_replicas: self.layout.full_replicas,
             rooms: self.layout.rooms,
             scheduled: self.scheduled,
             unsent: self.unsent,

@@ -12,6 +12,8 @@ use crate::time::clock::Nanos;
 pub struct Layout {
     /// Clients, including those that come later.
     pub clients: u64,
+    /// Clients that keep full replicas.
+    pub full_replicas: u64,
     /// Rooms.
     pub rooms: u64,
     /// The planned length of the schedule.
@@ -34,6 +36,7 @@ impl Layout {
         let links = scenario.links.iter().map(|link| link.name.clone());
         Self {
             clients: plan.clients.len() as u64,
+            full_replicas: plan.full_replicas() as u64,
             rooms: scenario.room_count().into(),
             duration: scenario.duration.as_nanos() as Nanos,
             relay_faults: scenario.faults.len() as u64,

@@ -4,22 +4,18 @@
 
 mod identity;
 mod ids;
+mod replicas;
 
 use std::ops::Range;
 
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
-use crate::scenario::ReplicaKind;
-use crate::scenario::{LinkClass, LinkFault, LinkFaultKind, Scenario, Verify};
+use crate::scenario::{LinkClass, LinkFault, LinkFaultKind, Scenario};
 use crate::time::clock::Nanos;
 
 pub use identity::Identity;
 pub use ids::{ClientId, RoomIndex};
-
-/// The number of full replicas in each room where the others are light and
-/// documents are compared.
-const FULL_A_ROOM: usize = 2;
 
 /// The rooms and clients of a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,22 +89,8 @@ impl Plan {
             }
             plan.rooms[client.room.0 as usize].clients.push(client_id);
         }
-        if scenario.clients.replica == ReplicaKind::Light {
-            plan.make_light(scenario.clients.verify);
-        }
+        replicas::assign(&mut plan, scenario);
         plan
-    }
-
-    fn make_light(&mut self, verify: Verify) {
-        let full = match verify {
-            Verify::Sample => FULL_A_ROOM,
-            Verify::Versions => 0,
-        };
-        for room in &self.rooms {
-            for &client in room.clients.iter().skip(full) {
-                self.clients[client.0 as usize].full = false;
-            }
-        }
     }
 
     /// The plan of one client.
@@ -119,6 +101,11 @@ impl Plan {
     /// The plan of one room.
     pub fn room(&self, room: RoomIndex) -> &RoomPlan {
         &self.rooms[room.0 as usize]
+    }
+
+    /// The number of clients that keep full replicas.
+    pub fn full_replicas(&self) -> usize {
+        self.clients.iter().filter(|client| client.full).count()
     }
 
     /// The number of initial clients.
@@ -498,19 +485,5 @@ mod tests {
             outages += client.outages.len();
         }
         assert!(outages > 30, "{outages}");
-    }
-
-    #[test]
-    fn a_sample_of_each_room_is_full_where_the_rest_is_light() {
-        let mut light = scenario(&[(3, 6)]);
-        light.clients.replica = ReplicaKind::Light;
-        let plan = Plan::new(&light);
-        for room in &plan.rooms {
-            let full = room
-                .clients
-                .iter()
-                .filter(|&&c| plan.clients[c.0 as usize].full);
-            assert_eq!(full.count(), 2);
-        }
     }
 }

@@ -11,7 +11,7 @@ use syncbench_engines::{Engine, EngineError, Export, Replica, VersionVector};
 use crate::plan::{ClientId, Identity, Plan};
 use crate::room::InitialDocument;
 use crate::room::typist::Typist;
-use crate::scenario::{DocumentForm, EditKind, ReplicaKind, Scenario};
+use crate::scenario::{DocumentForm, EditKind, Scenario};
 
 /// A reason why rooms cannot contain what they should.
 #[derive(Debug, thiserror::Error)]
@@ -162,7 +162,8 @@ fn open(
         let path = path.to_owned();
         return Err(InitialDocumentError::Partial { path });
     }
-    check_history(path, replica, scenario)?;
+    let has_light = plan.full_replicas() < plan.clients.len();
+    check_history(path, replica, has_light, scenario.workload.edits)?;
     let version = replica.version_vector();
     let mut clients = (0..plan.clients.len() as u32).map(ClientId);
     if let Some(client) = clients.find(|&client| version.get(identity.peer_of(client)) > 0) {
@@ -180,10 +181,11 @@ fn open(
 fn check_history(
     path: &Path,
     replica: &mut dyn Replica,
-    scenario: &Scenario,
+    has_light: bool,
+    edits: EditKind,
 ) -> Result<(), InitialDocumentError> {
-    let why = match (scenario.clients.replica, scenario.workload.edits) {
-        (ReplicaKind::Light, _) => "light replicas make edits that do not build on it",
+    let why = match (has_light, edits) {
+        (true, _) => "light replicas make edits that do not build on it (--replica full does)",
         (_, EditKind::ReplaceAll) => "edits replace-all send the whole history",
         _ => return Ok(()),
     };

@@ -53,7 +53,7 @@ impl Default for Clients {
             rooms: 40,
             writers: None,
             late: 0,
-            replica: ReplicaKind::Full,
+            replica: ReplicaKind::Auto,
             verify: Verify::Sample,
             ramp_up: Duration::ZERO,
             sources: Vec::new(),
@@ -108,6 +108,8 @@ pub struct RoomClass {
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum ReplicaKind {
+    /// Full while all of them together import little, otherwise light
+    Auto,
     /// A document that imports what it receives
     Full,
     /// The version of a document: the operations that it has received

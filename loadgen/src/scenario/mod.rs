@@ -156,6 +156,21 @@ impl Scenario {
         self.workload.rate / f64::from(self.clients.writer_count().max(1))
     }
 
+    /// The updates per second that the writers send together, where the rate is
+    /// highest.
+    pub fn highest_update_rate(&self) -> f64 {
+        let first = self.stages.first();
+        let begins_as_workload = first.is_none_or(|stage| stage.rate.is_none() || stage.ramp);
+        let begin = begins_as_workload.then_some(self.workload.rate);
+        let stages = self.stages.iter().filter_map(|stage| stage.rate);
+        let highest = stages.chain(begin).fold(0.0, f64::max);
+        let edits = highest * (1.0 - self.workload.presence_share());
+        match self.workload.batch.as_secs_f64() {
+            batch if batch > 0.0 => edits.min(f64::from(self.clients.writer_count()) / batch),
+            _ => edits,
+        }
+    }
+
     /// The size of a presence message, bytes; `None` if the clients show no
     /// presence.
     pub fn presence_bytes(&self) -> Option<u32> {

@@ -221,7 +221,7 @@ impl Scenario {
                 "[document] has either a `file`, which is stored as it is, or `typed` and `form`",
             );
         }
-        if self.document.typed == 0.0 || self.document.form != DocumentForm::Shallow {
+        if !self.document.begins_shallow() {
             return Ok(());
         }
         if self.workload.edits == EditKind::ReplaceAll {

@@ -214,6 +214,14 @@ pub struct Document {
     pub file: Option<PathBuf>,
 }
 
+impl Document {
+    /// Returns true if the rooms begin with a document that lacks its history, as
+    /// far as the scenario tells.
+    pub fn begins_shallow(&self) -> bool {
+        self.typed > 0.0 && self.form == DocumentForm::Shallow
+    }
+}
+
 /// The forms in which a document is stored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -9,7 +9,6 @@ use tokio::task::yield_now;
 use super::RunPhase;
 use crate::room::MemberRef;
 use crate::room::rooms::Rooms;
-use crate::scenario::ReplicaKind;
 use crate::schedule::{Action, Schedule, ScheduledAction};
 use crate::time::clock::{Clock, Nanos};
 use crate::time::timer::Timer;
@@ -95,7 +94,7 @@ impl Pacer {
     fn act(&mut self, arrival: ScheduledAction) {
         if let Some(member) = self.members[arrival.client.0 as usize] {
             self.rooms.act(member, arrival);
-            let is_light = self.rooms.context.scenario.clients.replica == ReplicaKind::Light;
+            let is_light = !self.rooms.context.plan.client(arrival.client).full;
             // A schedule without pauses must not fill the memory.
             let has_room = self.ahead.len() < self.members.len();
             if arrival.action == Action::Edit && is_light && has_room {

@@ -38,9 +38,11 @@ macro_rules! counts {
 }
 
 /// Every count.
-pub const COUNTS: [Count; 37] = counts! {
+pub const COUNTS: [Count; 38] = counts! {
     counts.clients as "clients", "clients", "clients", Neither Number:
         "Simulated clients.";
+    counts.full_replicas as "full_replicas", "full replicas", "full_replicas", Neither Number:
+        "Clients that keep a document; the others keep the version of one.";
     counts.rooms as "rooms", "rooms", "rooms", Neither Number:
         "Rooms, each with one shared document.";
     counts.scheduled as "scheduled", "edits scheduled", "edits_scheduled_total", Neither Number:

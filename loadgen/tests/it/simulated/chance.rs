@@ -80,7 +80,7 @@ pub fn scenario(protocol: ProtocolKind, weather: Weather, seed: u64) -> Scenario
 fn edits(rng: &mut Xoshiro256PlusPlus, replica: ReplicaKind) -> EditKind {
     match replica {
         ReplicaKind::Light => EditKind::Trace,
-        ReplicaKind::Full => pick(
+        ReplicaKind::Full | ReplicaKind::Auto => pick(
             rng,
             &[
                 EditKind::Trace,
@@ -98,7 +98,7 @@ fn edits(rng: &mut Xoshiro256PlusPlus, replica: ReplicaKind) -> EditKind {
 fn document(rng: &mut Xoshiro256PlusPlus, replica: ReplicaKind) -> Document {
     let forms: &[DocumentForm] = match replica {
         ReplicaKind::Light => &[DocumentForm::Snapshot, DocumentForm::Updates],
-        ReplicaKind::Full => &[
+        ReplicaKind::Full | ReplicaKind::Auto => &[
             DocumentForm::Snapshot,
             DocumentForm::Updates,
             DocumentForm::Shallow,
