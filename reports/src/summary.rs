@@ -242,7 +242,10 @@ pub fn converged(record: &Record) -> Option<String> {
         }
     }
     let counts = record.counts.as_ref();
-    if counts.is_some_and(|counts| (1..counts.clients).contains(&counts.full_replicas)) {
+    let some_are_light = |counts: &&Counts| counts.full_replicas < counts.clients;
+    if let Some(counts) = counts.filter(some_are_light)
+        && (1..counts.clients).contains(&c.compared)
+    {
         text.push_str(&format!(
             "; the documents of {} compared, and the versions of the others",
             quantity::things(c.compared, "replica")

@@ -44,6 +44,9 @@ pub struct ClientPlan {
     pub writes: bool,
     /// `true` if its replica is a document, `false` if it is only a version.
     pub full: bool,
+    /// `true` if it is only a version, and what it sends and receives is compared
+    /// as a document after the run.
+    pub verified: bool,
     /// The index of its link among the scenario's, if it has one.
     pub link: Option<usize>,
     /// The time of its arrival; `None` for an initial client.
@@ -210,7 +213,6 @@ struct Population {
     present: Vec<ClientId>,
     writers: u32,
     everyone_writes: bool,
-    full: bool,
 }
 
 impl Population {
@@ -234,7 +236,6 @@ impl Population {
             present: Vec::new(),
             writers: scenario.clients.writer_count(),
             everyone_writes: scenario.clients.writer_count() == scenario.clients.count,
-            full: true,
         };
         for _ in 0..initial(scenario) {
             population.take_place(None);
@@ -285,7 +286,8 @@ impl Population {
         self.plan.clients.push(ClientPlan {
             room,
             writes,
-            full: self.full,
+            full: true,
+            verified: false,
             link: None,
             joins,
             leaves: None,

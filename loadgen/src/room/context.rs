@@ -1,5 +1,6 @@
 //! The settings and inputs that the rooms of a worker have in common.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -7,6 +8,7 @@ use syncbench_datasets::Trace;
 use syncbench_engines::{Engine, OpRange, VersionVector};
 
 use crate::plan::{Identity, Plan, RoomIndex};
+use crate::room::verified::Budget;
 use crate::scenario::Scenario;
 use crate::time::clock::Nanos;
 
@@ -29,6 +31,8 @@ pub struct RoomContext {
     pub stage_ends: Vec<Nanos>,
     /// The worker's rooms, by their numbers in the run.
     pub rooms: Vec<RoomIndex>,
+    /// What light replicas may keep of updates, to compare them as documents.
+    pub verified: Rc<Budget>,
 }
 
 /// A document that rooms contain from the start.

@@ -11,6 +11,7 @@ use super::editor::Editor;
 use super::inbox::Inbox;
 use super::meter::Meter;
 use super::replica::ClientDoc;
+use super::verified::Verified;
 use crate::net::placeholder::Names;
 use crate::plan::ClientId;
 use crate::protocol::{Event, Frame, Protocol, UpdateId, session};
@@ -128,7 +129,12 @@ impl PresentMember {
         } = identity;
         let (scenario, trace) = (&context.scenario, &context.trace);
         let peer = context.identity.peer_of(client);
-        let doc = ClientDoc::new(context.engine, peer, is_full);
+        let mut doc = ClientDoc::new(context.engine, peer, is_full);
+        if let ClientDoc::VersionOnly(light) = &mut doc
+            && context.plan.client(client).verified
+        {
+            light.verify(Verified::new(&context.verified));
+        }
         let writers = scenario.clients.writer_count().max(1) as usize;
         let editor = writes.then(|| Box::new(Editor::new(scenario, trace, client, writers)));
         let room = context.identity.room_name(context.plan.client(client).room);
@@ -176,6 +182,7 @@ impl PresentMember {
         match &mut self.doc {
             ClientDoc::Full(replica) => replica.import(&document.bytes).map(drop),
             ClientDoc::VersionOnly(light) => {
+                light.keep(&document.bytes);
                 light.receive(&document.ranges);
                 Ok(())
             }

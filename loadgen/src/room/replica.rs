@@ -9,6 +9,7 @@ use syncbench_engines::{
 };
 
 use crate::room::editor::Editor;
+use crate::room::verified::Verified;
 use crate::room::waiting::Waiting;
 
 /// A client's copy of the room's document.
@@ -91,16 +92,14 @@ impl ClientDoc {
     /// # Errors
     /// When the engine cannot export them.
     pub fn export_own(&mut self, from: Counter, to: Counter) -> Result<Vec<u8>, EngineError> {
-        if let Self::VersionOnly(light) = self
-            && let Some(update) = light.take_prepared(from..to)
-        {
-            return Ok(update);
+        let counters = from..to;
+        match self {
+            Self::Full(full) => full.replica.export(Export::Range(OpRange {
+                peer: full.replica.peer(),
+                counters,
+            })),
+            Self::VersionOnly(light) => light.export_own(counters),
         }
-        let range = OpRange {
-            peer: self.peer(),
-            counters: from..to,
-        };
-        self.writable().export(Export::Range(range))
     }
 
     /// Exports the operations that it has and a relay at `version` lacks: for a
@@ -154,7 +153,7 @@ impl ClientDoc {
     pub fn state_hash(&self) -> Option<StateHash> {
         match self {
             Self::Full(full) => Some(full.replica.state_hash()),
-            Self::VersionOnly(_) => None,
+            Self::VersionOnly(light) => light.document().map(|document| document.state_hash()),
         }
     }
 }
@@ -196,6 +195,8 @@ pub struct VersionOnly {
     /// never writes needs none.
     own: Option<Box<dyn Replica>>,
     prepared: Option<PreparedEdit>,
+    /// What is compared as a document after the run, if that is to be.
+    verified: Option<Verified>,
 }
 
 /// The last edit of a version-only copy, if it was made before its time.
@@ -215,7 +216,36 @@ impl VersionOnly {
             out_of_order: Waiting::default(),
             own: None,
             prepared: None,
+            verified: None,
         }
+    }
+
+    /// Keeps what it sends and receives from now on, to be compared as a document.
+    pub fn verify(&mut self, verified: Verified) {
+        self.verified = Some(verified);
+    }
+
+    /// Keeps an update for the document, if there is to be one. Without room for
+    /// it, only versions are compared.
+    pub fn keep(&mut self, update: &[u8]) {
+        let kept = self.verified.as_mut();
+        if kept.is_some_and(|verified| !verified.keep(update)) {
+            self.verified = None;
+        }
+    }
+
+    /// Opens the document, if there is to be one. Returns how many of the updates
+    /// are damaged. `importing` is told of each update that is imported by itself,
+    /// before the engine is.
+    pub fn open_document(&mut self, importing: impl FnMut(&[u8])) -> u64 {
+        let verified = self.verified.as_mut();
+        verified.map_or(0, |verified| {
+            verified.open(self.engine, self.peer, importing)
+        })
+    }
+
+    fn document(&self) -> Option<&dyn Replica> {
+        self.verified.as_ref()?.document()
     }
 
     fn own(&mut self) -> &mut dyn Replica {
@@ -272,6 +302,20 @@ impl VersionOnly {
         prepared.map(|prepared| prepared.update)
     }
 
+    fn export_own(&mut self, counters: Range<Counter>) -> Result<Vec<u8>, EngineError> {
+        let prepared = self.take_prepared(counters.clone());
+        let update = match prepared {
+            Some(update) => update,
+            None => {
+                let peer = self.peer;
+                let range = OpRange { peer, counters };
+                self.own().export(Export::Range(range))?
+            }
+        };
+        self.keep(&update);
+        Ok(update)
+    }
+
     fn own_counter(&self) -> Counter {
         match &self.prepared {
             Some(prepared) if !prepared.is_due => prepared.counters.start,
@@ -279,7 +323,11 @@ impl VersionOnly {
         }
     }
 
+    /// The version of what it has, or of its document once that is open.
     fn version_vector(&self) -> VersionVector {
+        if let Some(document) = self.document() {
+            return document.version_vector();
+        }
         let own = self.own.as_ref().map(|_| (self.peer, self.own_counter()));
         let received = self.received.iter().map(|(&peer, &end)| (peer, end));
         received.chain(own).collect()

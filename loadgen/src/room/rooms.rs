@@ -517,18 +517,31 @@ impl Rooms {
     /// nothing there.
     pub fn check(&self, is_cut_short: bool) -> Convergence {
         let mut convergence = Convergence::default();
+        self.with_quiet_rooms(is_cut_short, |room| {
+            room.engine(Call::Compare, |room| {
+                convergence::check(room, &mut convergence);
+            });
+        });
+        convergence
+    }
+
+    /// Opens the documents of the light replicas that [`check`](Self::check)
+    /// compares as such. It may take a while, in which no client is served.
+    pub fn open_documents(&self, is_cut_short: bool) {
+        self.with_quiet_rooms(is_cut_short, Room::open_documents);
+    }
+
+    fn with_quiet_rooms(&self, is_cut_short: bool, mut with: impl FnMut(&mut Room)) {
         let mut rooms = self.rooms.borrow_mut();
         for index in 0..rooms.len() {
             let room = &mut rooms[index];
             if room.has_ended() || is_cut_short && !is_settled(room) {
                 continue;
             }
-            let check = |room: &mut Room| convergence::check(room, &mut convergence);
-            if let Err(panic) = panics::catch(|| room.engine(Call::Compare, check)) {
+            if let Err(panic) = panics::catch(|| with(room)) {
                 self.end(&mut rooms, LocalRoom(index), None, &panic);
             }
         }
-        convergence
     }
 
     /// Returns true if no client has a session.

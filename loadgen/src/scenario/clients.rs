@@ -31,7 +31,7 @@ pub struct Clients {
     pub late: u32,
     /// The kind of replica that each client keeps.
     pub replica: ReplicaKind,
-    /// The clients that keep full replicas where the others keep light ones.
+    /// What is compared at the end where replicas are light.
     pub verify: Verify,
     /// The time over which the initial clients connect one after the other,
     /// before the schedule begins.
@@ -116,14 +116,14 @@ pub enum ReplicaKind {
     Light,
 }
 
-/// The clients that keep full replicas where the others keep light ones.
+/// What is compared at the end where replicas are light.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Verify {
-    /// Two in each room, so that documents are compared, not only versions
+    /// The documents of two in each room, made after the run, and the versions of all
     Sample,
-    /// None: only versions are compared
+    /// Versions alone
     Versions,
 }
 

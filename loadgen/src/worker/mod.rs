@@ -162,6 +162,7 @@ impl Worker {
             engine: assignment.engine,
             initial_document: assignment.initial_document,
             rooms: assignment.rooms,
+            verified: Rc::default(),
         });
         let before_start = Clock::starting_in(timer.source(), 0);
         let meter = Rc::new(Meter::new(before_start));
@@ -218,6 +219,7 @@ impl Worker {
         batches.abort();
         end.abort();
         self.record_convergence_times();
+        self.rooms.open_documents(self.is_cut_short());
         drop(settled);
         if let Err(failed) = seconds.await {
             panic::resume_unwind(failed.into_panic());
@@ -407,6 +409,10 @@ impl Worker {
         }
     }
 
+    fn is_cut_short(&self) -> bool {
+        self.phase.borrow().is_urgent()
+    }
+
     fn record_convergence_times(&self) {
         self.rooms.for_each(|room| {
             if !room.has_ended()
@@ -419,8 +425,7 @@ impl Worker {
     }
 
     fn finish(&self, paced: Paced, busy: Nanos, elapsed: Nanos) -> Finished {
-        let is_cut_short = self.phase.borrow().is_urgent();
-        let convergence = self.rooms.check(is_cut_short);
+        let convergence = self.rooms.check(self.is_cut_short());
         let errors = self.rooms.take_errors();
         let lost = self.signals.take_losses().into_iter();
         let lost = lost.map(|lost| LostConnection {

@@ -172,6 +172,7 @@ fn live_room() -> (Room, Identity) {
         initial_document: None,
         stage_ends: Vec::new(),
         rooms: vec![RoomIndex(0), RoomIndex(1)],
+        verified: Rc::default(),
     };
     let clock = Clock::starting_in(TimeSource::Monotonic, 0);
     let mut room = Room::new(&context.into(), &Meter::new(clock).into(), RoomIndex(0));
