@@ -24,6 +24,7 @@ use figure::{Figure, Stat};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::record::{Record, Status, ThresholdResult};
+use crate::validity::advice;
 
 /// A condition on one figure of a record.
 #[derive(Debug, Clone)]
@@ -239,7 +240,8 @@ impl Threshold {
 pub fn apply_thresholds(record: &mut Record, thresholds: &[Threshold]) {
     record.thresholds = thresholds.iter().map(|t| t.evaluate(record)).collect();
     let failed = record.thresholds.iter().filter(|result| !result.met);
-    let reasons: Vec<String> = failed.map(reason).collect();
+    let advice = advice(record);
+    let reasons: Vec<String> = failed.map(|result| reason(result, advice)).collect();
     let any_not_judged = record.thresholds.iter().any(|result| result.not_judged);
     let status = match any_not_judged {
         true => Status::Invalid,
@@ -253,12 +255,12 @@ pub fn apply_thresholds(record: &mut Record, thresholds: &[Threshold]) {
 }
 
 /// Why a threshold is not met.
-fn reason(result: &ThresholdResult) -> String {
+fn reason(result: &ThresholdResult, advice: &str) -> String {
     let threshold = &result.threshold;
     match (&result.observed, result.not_judged) {
         (Some(observed), true) => format!(
             "not judged: {threshold}; it was {observed}, of which too much is the generator's own \
-             time: use --replica light, more --workers, or a lower rate"
+             time: {advice}"
         ),
         (Some(observed), false) => format!("missed: {threshold}; it was {observed}"),
         (None, _) => format!("missed: {threshold}; there are no samples"),

@@ -62,6 +62,15 @@ pub fn own_part_of_group(record: &Record, at: impl Fn(&Distribution) -> f64) -> 
     lag.map_or(0.0, at)
 }
 
+/// What to do about figures that are the generator's.
+pub fn advice(record: &Record) -> &'static str {
+    let counts = record.counts.as_ref();
+    match counts.is_some_and(|counts| counts.full_replicas > 0) {
+        true => "use --replica light, more --workers, or a lower rate",
+        false => "use more --workers, or a lower rate",
+    }
+}
+
 /// Whether `own` microseconds of a figure make it the generator's.
 pub fn is_generators(figure_us: f64, own_us: f64) -> bool {
     own_us > OWN_FLOOR_US && own_us > MAX_OWN_SHARE * figure_us

@@ -7,13 +7,15 @@
 //! ```
 //!
 //! With `loaded` behind the path, measures instead a relay that takes 200 ms while
-//! the replicas' imports keep the generator busy.
+//! the replicas' imports keep the generator busy; with `noisy`, a relay that takes
+//! 20 ms, many times, while others use the machine too.
 //!
 //! In the first table, each room has one writer and one reader, with ten edits per second: further
 //! apart than any jitter here, since bytes do not overtake each other, and an
 //! edit behind a late one would be late too. There is only one writer, because
 //! importing concurrent edits takes an engine milliseconds, which no link causes.
 
+mod noise;
 mod slow_relay;
 
 use std::error::Error;
@@ -21,6 +23,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use noise::Noise;
 use slow_relay::SlowRelay;
 use syncbench_reports::record::{Record, Status};
 
@@ -36,6 +39,23 @@ const JITTER_MS: f64 = 20.0;
 /// The time for which the slow relay holds back every frame, milliseconds.
 const SLOW_MS: f64 = 200.0;
 
+/// The time for which the relay of the noisy runs holds back every frame,
+/// milliseconds: 5 % of it is the least that can mark a figure.
+const NOISY_MS: f64 = 20.0;
+
+/// The number of noisy runs, and the length of each, seconds.
+const NOISY_RUNS: usize = 200;
+const NOISY_SECONDS: f64 = 2.0;
+
+/// The number of threads that make the noise.
+const NEIGHBOURS: u64 = 2;
+
+/// A figure is right if it is not further than this share from the expected one.
+const RIGHT: f64 = 0.05;
+
+/// The figures that are looked at, and their quantiles.
+const FIGURES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)];
+
 /// The bytes of a WebSocket header for a payload of 126 to 65,535 bytes: with a
 /// mask to the relay, and without on the way back.
 const HEADERS: [f64; 2] = [8.0, 4.0];
@@ -43,12 +63,15 @@ const HEADERS: [f64; 2] = [8.0, 4.0];
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
 fn main() -> Result {
-    let usage = "usage: truth PATH-OF-SYNCBENCH";
+    let usage = "usage: truth PATH-OF-SYNCBENCH [loaded|noisy]";
     let bench = Bench {
         program: std::env::args().nth(1).ok_or(usage)?,
     };
-    if std::env::args().nth(2).as_deref() == Some("loaded") {
-        return bench.loaded();
+    match std::env::args().nth(2).as_deref() {
+        Some("loaded") => return bench.loaded(),
+        Some("noisy") => return bench.noisy(),
+        Some(other) => return Err(format!("{usage}, not {other}").into()),
+        None => {}
     }
     println!("| injected | figure | expected, ms | measured, ms | difference | n |");
     println!("|---|---|---:|---:|---:|---:|");
@@ -165,11 +188,36 @@ impl Bench {
                 "--rate",
                 &rate_text,
             ];
-            let measured = self.measure(&rate_text, "40", "8", &arguments)?;
-            for (stat, quantile) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)] {
+            let measured = self.measure(&rate_text, SECONDS, ("40", "8"), &arguments)?;
+            for (stat, quantile) in FIGURES {
                 measured.loaded_row(stat, quantile, relay.held(quantile)?);
             }
         }
+        Ok(())
+    }
+
+    /// Measures a relay that takes [`NOISY_MS`] for every frame, many times, on a
+    /// machine that others use too. A figure that is right must not be marked.
+    fn noisy(&self) -> Result {
+        let _noise = Noise::start(NEIGHBOURS);
+        let delay = Duration::from_secs_f64(NOISY_MS / 1e3);
+        let mut judged = FIGURES.map(|(stat, _)| Judged::new(stat));
+        for run in 1..=NOISY_RUNS {
+            let relay = SlowRelay::start(&self.program, delay)?;
+            let arguments = ["--relay", &relay.url(), "--rate", "200"];
+            let name = format!("run {run}");
+            let measured = self.measure(&name, NOISY_SECONDS, ("40", "8"), &arguments)?;
+            for (judged, (stat, quantile)) in judged.iter_mut().zip(FIGURES) {
+                judged.add(&measured, stat, relay.held(quantile)?, quantile);
+            }
+            eprint!("\r{run} of {NOISY_RUNS} runs");
+        }
+        eprintln!();
+        println!(
+            "| figure | right | right, and marked | wrong, and marked | wrong, and not marked |"
+        );
+        println!("|---|---:|---:|---:|---:|");
+        judged.iter().for_each(Judged::row);
         Ok(())
     }
 
@@ -177,19 +225,19 @@ impl Bench {
         let settings = set.iter().flat_map(|setting| ["--set", setting]);
         let mut arguments = vec!["--writers", "20", "--rate", "200"];
         arguments.extend(settings);
-        self.measure(injected, "40", "20", &arguments)
+        self.measure(injected, SECONDS, ("40", "20"), &arguments)
     }
 
     fn measure(
         &self,
         injected: &str,
-        clients: &str,
-        rooms: &str,
+        seconds: f64,
+        (clients, rooms): (&str, &str),
         arguments: &[&str],
     ) -> Result<Measured> {
         let mut command = Command::new(&self.program);
         command.args(["run", "--clients", clients, "--rooms", rooms]);
-        command.args(["--duration", &format!("{SECONDS}s"), "--json"]);
+        command.args(["--duration", &format!("{seconds}s"), "--json"]);
         command.args(arguments);
         let output = command.output()?;
         let record: Record = serde_json::from_slice(&output.stdout)
@@ -222,21 +270,27 @@ impl Measured {
         self.propagation.mean() / 1e6
     }
 
+    /// The figure to expect where the proxy held back frames for `held`
+    /// milliseconds. The import of the update itself is part of the latency: its
+    /// median is expected beside it.
+    fn expected(&self, held: f64) -> f64 {
+        let import = self.record.latency.get("import");
+        held + import.map_or(0.0, |import| import.p50 / 1e3)
+    }
+
+    /// Returns true if the figure is marked as the generator's.
+    fn is_marked(&self, stat: &str) -> bool {
+        let mut marked = self.record.marked.iter();
+        marked.any(|figure| figure.metric == "propagation" && figure.stat == stat)
+    }
+
     /// Prints a row of the table of a loaded generator, where the proxy held back
-    /// frames for `held` milliseconds. The import of the update itself is part of
-    /// the latency: its median is expected beside it.
+    /// frames for `held` milliseconds.
     fn loaded_row(&self, stat: &str, quantile: f64, held: f64) {
-        let import = self
-            .record
-            .latency
-            .get("import")
-            .map_or(0.0, |d| d.p50 / 1e3);
-        let expected = held + import;
+        let expected = self.expected(held);
         let measured = self.quantile(quantile);
         let percent = 100.0 * (measured - expected) / expected;
-        let mut marked = self.record.marked.iter();
-        let is_marked = marked.any(|f| f.metric == "propagation" && f.stat == stat);
-        let mark = if is_marked { "yes" } else { "" };
+        let mark = if self.is_marked(stat) { "yes" } else { "" };
         let (rate, n) = (&self.injected, self.propagation.len());
         println!(
             "| {rate} | {stat} | {expected:.1} | {measured:.1} | {percent:+.1} % | {mark} | {n} |"
@@ -249,6 +303,36 @@ impl Measured {
         let (injected, n) = (&self.injected, self.propagation.len());
         println!(
             "| {injected} | {figure} | {expected:.2} | {measured:.2} | {percent:+.1} % | {n} |"
+        );
+    }
+}
+
+/// How often a figure was right, and marked, over many runs.
+struct Judged {
+    stat: &'static str,
+    /// Runs by whether the figure was right, and then by whether it was marked.
+    runs: [[usize; 2]; 2],
+}
+
+impl Judged {
+    fn new(stat: &'static str) -> Self {
+        Self {
+            stat,
+            runs: [[0; 2]; 2],
+        }
+    }
+
+    fn add(&mut self, measured: &Measured, stat: &str, held: f64, quantile: f64) {
+        let expected = measured.expected(held);
+        let is_right = (measured.quantile(quantile) - expected).abs() <= RIGHT * expected;
+        self.runs[usize::from(is_right)][usize::from(measured.is_marked(stat))] += 1;
+    }
+
+    fn row(&self) {
+        let [[missed, caught], [right, alarms]] = self.runs;
+        println!(
+            "| {} | {right} | {alarms} | {caught} | {missed} |",
+            self.stat
         );
     }
 }

@@ -8,6 +8,7 @@ use syncbench_reports::record::{
     Convergence, Counts, Course, Distribution, Incident, MarkedFigure, Record, Signal, Status,
     Verdict,
 };
+use syncbench_reports::validity::advice;
 
 use crate::time::clock::Nanos;
 
@@ -376,8 +377,9 @@ impl<'a> Case<'a> {
         (!figures.is_empty()).then(|| {
             format!(
                 "warning: of the propagation latency, {} are the generator's rather than the \
-                 relay's: use --replica light, more --workers, or a lower rate",
-                figures.join(", ")
+                 relay's: {}",
+                figures.join(", "),
+                advice(self.record)
             )
         })
     }
