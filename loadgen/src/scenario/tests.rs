@@ -232,6 +232,10 @@ fn contradictions_are_found_in_files_too() {
             "[[link]]\nfault = [{ kind = \"cut\", for = \"1s\" }]",
             "either `at` or `every`",
         ),
+        (
+            "duration = \"24h\"\n[[link]]\nfault = [{ kind = \"cut\", every = \"1ms\", for = \"1us\" }]",
+            "more than 10000000 outages",
+        ),
     ] {
         let error = Scenario::parse(toml).unwrap_err().to_string();
         assert!(error.contains(message), "{toml}: {error}");
@@ -249,6 +253,8 @@ fn contradictions_are_named() {
     assert!(crowded.to_string().contains("at most 200 rooms"));
     let busy = check(|scenario| scenario.clients.writers = Some(201));
     assert!(busy.to_string().contains("at most 200 writers"));
+    let churn = check(|scenario| scenario.churn.per_second = 1_000_000.0);
+    assert!(churn.to_string().contains("more than 1,000,000 clients"));
     let alone = check(|scenario| scenario.rooms[0].size = 1);
     assert_eq!(alone, ScenarioError::NobodyElse);
 }
@@ -377,7 +383,7 @@ fn the_record_keeps_its_names() {
         "rate": 1000.0,
         "ready_timeout_s": 10.0,
         "relay": "embedded",
-        "replica": "full",
+        "replica": "auto",
         "room_prefix": "room-",
         "rooms": [{ "count": 40, "size": 5 }],
         "seed": 1,

@@ -5,8 +5,8 @@ use std::time::Duration;
 use syncbench_reports::threshold::Threshold;
 
 use super::{
-    Arrivals, DocumentForm, EditKind, LinkFault, Phase, RelayFaultKind, ReplicaKind, Scenario,
-    Stage,
+    Arrivals, DocumentForm, EditKind, LinkClass, LinkFault, Phase, RelayFaultKind, ReplicaKind,
+    Scenario, Stage,
 };
 
 /// A reason why a scenario cannot be run.
@@ -47,6 +47,9 @@ const MAX_DURATION: Duration = Duration::from_secs(24 * 3600);
 
 /// The largest number of clients in one process.
 const MAX_CLIENTS: u32 = 1_000_000;
+
+/// The largest number of outages, each of which the plan holds in memory.
+const MAX_OUTAGES: f64 = 10_000_000.0;
 
 /// The most characters that the names of rooms may begin with. Protocols limit
 /// the whole name.
@@ -95,10 +98,24 @@ impl Scenario {
         if self.clients.late == 0 && self.rooms.iter().all(|class| class.size < 2) {
             return Err(ScenarioError::NobodyElse);
         }
-        if clients.saturating_add(self.clients.late) > MAX_CLIENTS {
-            return contradiction("more than 1,000,000 clients: use fewer, or several machines");
+        if self.clients_in_all() > f64::from(MAX_CLIENTS) {
+            return contradiction(
+                "more than 1,000,000 clients, with those that arrive during the run (clients.late, \
+                 churn and stages): use fewer, or several machines",
+            );
         }
         Ok(())
+    }
+
+    /// The number of clients to expect, over the whole run.
+    fn clients_in_all(&self) -> f64 {
+        let initial = f64::from(self.clients.count) + f64::from(self.clients.late);
+        let replaced = self.churn.per_second * self.duration.as_secs_f64();
+        let stages = self.stages.iter().filter_map(|stage| stage.clients);
+        let levels: Vec<u32> = [self.clients.count].into_iter().chain(stages).collect();
+        let steps = levels.windows(2);
+        let more = steps.map(|step| f64::from(step[1].saturating_sub(step[0])));
+        initial + replaced + more.sum::<f64>()
     }
 
     fn validate_stage(&self, stage: &Stage) -> Checked {
@@ -120,6 +137,13 @@ impl Scenario {
             for fault in &link.faults {
                 validate_link_fault(fault, &link.name, self.duration)?;
             }
+            if self.outages(link) > MAX_OUTAGES {
+                return contradiction(format!(
+                    "link `{}`: its faults are more than {MAX_OUTAGES} outages over all clients: let \
+                     `every` be longer, or the run shorter",
+                    link.name
+                ));
+            }
         }
         if total > 1.0 + 1e-9 {
             return contradiction(format!(
@@ -127,6 +151,14 @@ impl Scenario {
             ));
         }
         Ok(())
+    }
+
+    /// The number of outages to expect, over all clients with `link`.
+    fn outages(&self, link: &LinkClass) -> f64 {
+        let clients = self.clients_in_all() * link.share;
+        let intervals = link.faults.iter().filter_map(|fault| fault.every);
+        let each = intervals.map(|every| self.duration.as_secs_f64() / every.as_secs_f64());
+        clients * each.sum::<f64>()
     }
 
     fn validate_relay(&self) -> Checked {
