@@ -43,6 +43,11 @@ pub(crate) fn parse(input: impl Read) -> Result<Parsed, Fault> {
     }
 }
 
+/// Describes an error of the reader of a file.
+pub(crate) fn unreadable(error: impl fmt::Display) -> String {
+    format!("cannot be read to its end ({error}); the file is cut short or damaged, get it again")
+}
+
 /// The beginning of what serde_json says of nesting beyond its limit, for which it has
 /// no other sign.
 const TOO_DEEP: &str = "recursion limit exceeded";
@@ -54,9 +59,7 @@ fn explain(error: &serde_json::Error) -> String {
         Category::Io if error.io_error_kind() == Some(std::io::ErrorKind::Other) => {
             error.to_string()
         }
-        Category::Io => format!(
-            "cannot be read to its end ({error}); the file is cut short or damaged, get it again"
-        ),
+        Category::Io => unreadable(error),
         Category::Eof => {
             format!("ends in the middle ({error}); the file is cut short, get it again")
         }
@@ -382,7 +385,7 @@ struct Moment(i64);
 
 impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        json.deserialize_str(MomentVisitor)
+        json.deserialize_any(MomentVisitor)
     }
 }
 
@@ -400,7 +403,10 @@ impl Visitor<'_> for MomentVisitor {
             Some(time) => Err(E::custom(format!(
                 "{number} counts from 1970; write the time as \"{time}\""
             ))),
-            None => Err(E::invalid_type(serde::de::Unexpected::Unsigned(number), &self)),
+            None => Err(E::invalid_type(
+                serde::de::Unexpected::Unsigned(number),
+                &self,
+            )),
         }
     }
 

@@ -104,8 +104,11 @@ fn parse(bytes: &[u8]) -> Result<Body, Fault> {
     let parsed = if bytes.starts_with(GZIP) {
         let unpacked = Limited::new(Unpacked(GzDecoder::new(bytes)));
         let mut unpacked = BufReader::with_capacity(64 << 10, unpacked);
-        // What cannot be read is reported by the parser.
-        let mark = mark_len(unpacked.fill_buf().unwrap_or_default())?;
+        let head = unpacked.fill_buf().map_err(|error| {
+            let reason = json::unreadable(error);
+            Fault::Malformed(Place::default(), reason)
+        })?;
+        let mark = mark_len(head)?;
         unpacked.consume(mark);
         json::parse(unpacked)?
     } else {

@@ -267,8 +267,14 @@ pub fn connections(record: &Record) -> Option<String> {
     }
     if counts.disconnects > 0 {
         words.push(format!(
-            "{} lost or refused",
+            "{} lost or failed",
             quantity::count(counts.disconnects)
+        ));
+    }
+    if counts.refused > 0 {
+        words.push(format!(
+            "{} refused for the time being",
+            quantity::count(counts.refused)
         ));
     }
     let kinds = record.errors.iter();
@@ -299,18 +305,25 @@ pub fn presence(counts: &Counts) -> Option<String> {
     (counts.presence_sent > 0).then_some(text)
 }
 
-/// The traffic of the clients, and the bytes received per byte of an update.
+/// The traffic of the clients, and the bytes received per byte of an update. The bytes
+/// of joining do not count for that: documents are there whatever is typed.
 pub fn traffic(counts: &Counts) -> Option<String> {
     if counts.bytes_typed == 0 {
         return None;
     }
+    let joining = match counts.bytes_joining {
+        0 => String::new(),
+        bytes => format!(" ({} of it while joining)", quantity::bytes(bytes as f64)),
+    };
+    let delivering = counts.bytes_in.saturating_sub(counts.bytes_joining);
     Some(format!(
-        "{} sent in {} frames, {} received in {} frames; {:.1} bytes received per byte of update",
+        "{} sent in {} frames, {} received in {} frames{joining}; {:.1} bytes received per byte of \
+         update",
         quantity::bytes(counts.bytes_out as f64),
         quantity::count(counts.frames_out),
         quantity::bytes(counts.bytes_in as f64),
         quantity::count(counts.frames_in),
-        counts.bytes_in as f64 / counts.bytes_typed as f64,
+        delivering as f64 / counts.bytes_typed as f64,
     ))
 }
 

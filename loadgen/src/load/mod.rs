@@ -27,7 +27,8 @@ use crate::process::{TooFewDescriptors, reserve_descriptors};
 use crate::relay::{OwnedRelay, RelayCommand, RelayError, Start};
 use crate::room::initial_document::InitialDocumentError;
 use crate::room::typist::Typist;
-use crate::scenario::{EditKind, Scenario};
+use crate::scenario::{Arrivals, EditKind, Scenario};
+use crate::schedule::{NoRhythm, Rhythm};
 
 pub use coordinate::{RelaySide, coordinate};
 pub use fleet::{Fleet, ThreadFleet};
@@ -95,9 +96,12 @@ pub enum LoadError {
     /// The document to start with could not be made.
     #[error(transparent)]
     InitialDocument(#[from] InitialDocumentError),
-    /// The data set has no times to take a rhythm from.
-    #[error("data set {0} has no times: use constant or poisson arrivals, or another data set")]
-    NoRhythm(String),
+    /// The data set has no rhythm.
+    #[error(
+        "data set {0} has no rhythm: {1}; use constant or poisson arrivals, or a data set with times \
+         (`syncbench datasets stats NAME` shows its pauses)"
+    )]
+    NoRhythm(String, NoRhythm),
     /// The engine cannot make the edits of the scenario.
     #[error("{engine} cannot make `{kind}` edits: {reason}; use other edits, or another engine")]
     Unsupported {
@@ -177,12 +181,13 @@ fn check_sources(scenario: &Scenario) -> Result<(), LoadError> {
 }
 
 fn check_rhythm(scenario: &Scenario, trace: &Trace) -> Result<(), LoadError> {
-    use crate::scenario::Arrivals;
-    use crate::schedule::Rhythm;
-    if scenario.workload.arrivals == Arrivals::Trace && Rhythm::from_trace(trace).is_none() {
-        return Err(LoadError::NoRhythm(trace.name().to_owned()));
+    if scenario.workload.arrivals != Arrivals::Trace {
+        return Ok(());
     }
-    Ok(())
+    match Rhythm::from_trace(trace) {
+        Ok(_) => Ok(()),
+        Err(reason) => Err(LoadError::NoRhythm(trace.name().to_owned(), reason)),
+    }
 }
 
 /// Refuses kinds of edits that the engine cannot make.

@@ -24,6 +24,10 @@ pub const MAX_LAG_SHARE: f64 = 0.25;
 /// machine. It never makes a run invalid, however fast the relay is.
 pub const LAG_FLOOR: Duration = Duration::from_millis(1);
 
+/// The share of their time from which workers have too much to do. The CPU time of a
+/// saturated thread is less than all of its time, because others take turns with it.
+const BUSY: f64 = 0.5;
+
 /// The distributions that a verdict looks at.
 pub(super) const JUDGED: [&str; 4] = [
     "propagation",
@@ -236,7 +240,7 @@ impl<'a> Case<'a> {
         }
         // Without a course, nothing is known about the workers.
         if !reasons.is_empty() && self.record.course.is_some() {
-            reasons.push(self.sustained_rate());
+            reasons.push(self.cause());
         }
         reasons
     }
@@ -288,18 +292,31 @@ impl<'a> Case<'a> {
         format!("interrupted by {by} {when}{left_open}")
     }
 
-    /// The rate that this machine did sustain, in words.
-    fn sustained_rate(&self) -> String {
+    /// What the workers did instead of keeping up, and the remedy. Workers that had time
+    /// to spare would be as late at a lower rate.
+    fn cause(&self) -> String {
         let workers = self.course.workers;
         let sustained = self.counts.sent as f64 / (self.course.ran_for_ns() as f64 / 1e9);
-        let busy = 100.0 * workers.cpu_ns as f64 / workers.elapsed_ns.max(1) as f64;
-        let imports = 100.0 * workers.import_cpu_ns as f64 / workers.cpu_ns.max(1) as f64;
-        format!(
-            "the generator sustained {sustained:.0} edits/s: its worker threads (--workers {}) used \
-             {busy:.0} % of their time, {imports:.0} % of that on imports into the replicas; lower \
-             the rate, or use more cores",
+        let busy = workers.cpu_ns as f64 / workers.elapsed_ns.max(1) as f64;
+        let imports = workers.import_cpu_ns as f64 / workers.cpu_ns.max(1) as f64;
+        let used = format!(
+            "worker threads (--workers {}) used {:.0} % of their time, {:.0} % of that on imports \
+             into the replicas",
             workers.threads,
-        )
+            100.0 * busy,
+            100.0 * imports,
+        );
+        match busy < BUSY {
+            false => format!(
+                "the generator sustained {sustained:.0} edits/s: its {used}; lower the rate, or use \
+                 more cores"
+            ),
+            true => format!(
+                "the rate of {sustained:.0} edits/s was not the cause: the {used}. Edits were late \
+                 because many were due at once (--phase spread, --replica light), or because other \
+                 programs had the cores (`syncbench doctor` tells)"
+            ),
+        }
     }
 
     /// A part of the propagation latency beside the whole, at the quantile that

@@ -38,7 +38,7 @@ macro_rules! counts {
 }
 
 /// Every count.
-pub const COUNTS: [Count; 34] = counts! {
+pub const COUNTS: [Count; 35] = counts! {
     counts.clients as "clients", "clients", "clients", Neither Number:
         "Simulated clients.";
     counts.rooms as "rooms", "rooms", "rooms", Neither Number:
@@ -64,6 +64,9 @@ pub const COUNTS: [Count; 34] = counts! {
         "WebSocket frames with updates sent by clients.";
     counts.bytes_in as "bytes_in", "bytes received", "received_bytes_total", Higher Bytes:
         "Payload bytes of the frames received.";
+    counts.bytes_joining as "bytes_joining", "bytes received while joining",
+        "received_joining_bytes_total", Higher Bytes:
+        "Payload bytes of the frames received by clients that had not caught up, such as documents.";
     counts.bytes_out as "bytes_out", "bytes sent", "sent_bytes_total", Higher Bytes:
         "Payload bytes of the frames sent.";
     counts.bytes_typed as "bytes_typed", "bytes of updates made", "typed_bytes_total", Higher Bytes:
