@@ -403,6 +403,39 @@ mod tests {
     }
 
     #[test]
+    fn bytes_of_joining_do_not_count_as_bytes_per_byte_of_update() {
+        let mut counts = Counts {
+            bytes_in: 5_000,
+            bytes_joining: 1_024,
+            bytes_typed: 994,
+            ..Counts::default()
+        };
+        let text = traffic(&counts).unwrap_or_default();
+        assert!(text.contains("(1.00 KiB of it while joining)"), "{text}");
+        assert!(
+            text.ends_with("; 4.0 bytes received per byte of update"),
+            "{text}"
+        );
+        counts.bytes_joining = 0;
+        let text = traffic(&counts).unwrap_or_default();
+        assert!(!text.contains("joining"), "{text}");
+    }
+
+    #[test]
+    fn lost_connections_and_refused_ones_are_told_apart() {
+        let mut record = Record::example();
+        record.errors.clear();
+        record.counts = Some(Counts {
+            disconnects: 2,
+            refused: 3,
+            ..Counts::default()
+        });
+        let text = connections(&record);
+        let wanted = "2 lost or failed, 3 refused for the time being";
+        assert_eq!(text.as_deref(), Some(wanted));
+    }
+
+    #[test]
     fn all_but_a_few_are_not_all() {
         assert_eq!(share_of(10, 10).as_deref(), Some("100 %"));
         assert_eq!(
