@@ -232,7 +232,8 @@ impl<'a> Case<'a> {
             ));
         }
         let lag = self.ratio("generator_lag", |latency| latency.p50);
-        if lag.exceeds(MAX_LAG_SHARE) {
+        let is_late = lag.exceeds(MAX_LAG_SHARE);
+        if is_late {
             reasons.push(format!(
                 "the generator's own median lag was {lag} (at most {:.0} % is allowed)",
                 100.0 * MAX_LAG_SHARE,
@@ -240,7 +241,7 @@ impl<'a> Case<'a> {
         }
         // Without a course, nothing is known about the workers.
         if !reasons.is_empty() && self.record.course.is_some() {
-            reasons.push(self.cause());
+            reasons.push(self.cause(is_late));
         }
         reasons
     }
@@ -294,7 +295,7 @@ impl<'a> Case<'a> {
 
     /// What the workers did instead of keeping up, and the remedy. Workers that had time
     /// to spare would be as late at a lower rate.
-    fn cause(&self) -> String {
+    fn cause(&self, is_late: bool) -> String {
         let workers = self.course.workers;
         let sustained = self.counts.sent as f64 / (self.course.ran_for_ns() as f64 / 1e9);
         let busy = workers.cpu_ns as f64 / workers.elapsed_ns.max(1) as f64;
@@ -306,17 +307,20 @@ impl<'a> Case<'a> {
             100.0 * busy,
             100.0 * imports,
         );
-        match busy < BUSY {
-            false => format!(
+        if busy >= BUSY {
+            return format!(
                 "the generator sustained {sustained:.0} edits/s: its {used}; lower the rate, or use \
                  more cores"
-            ),
-            true => format!(
-                "the rate of {sustained:.0} edits/s was not the cause: the {used}. Edits were late \
-                 because many were due at once (--phase spread, --replica light), or because other \
-                 programs had the cores (`syncbench doctor` tells)"
-            ),
+            );
         }
+        let why = match is_late {
+            true => {
+                "; edits were late because many were due at once (use --phase spread or --replica \
+                 light), or because other programs had the cores (`syncbench doctor` tells)"
+            }
+            false => "",
+        };
+        format!("the rate of {sustained:.0} edits/s was not the cause: the {used}{why}")
     }
 
     /// A part of the propagation latency beside the whole, at the quantile that
