@@ -64,7 +64,7 @@ fn explain(error: &serde_json::Error) -> String {
             format!("ends in the middle ({error}); the file is cut short, get it again")
         }
         Category::Syntax if error.to_string().starts_with(TOO_DEEP) => {
-            format!("nested too deep ({error}); remove what is no part of a trace")
+            format!("nested too deep ({error}); remove what is not part of a trace")
         }
         Category::Syntax => format!("not JSON: {error}"),
         Category::Data => error.to_string(),

@@ -144,7 +144,7 @@ impl Read for Unpacked<'_> {
             }
             if !rest.starts_with(GZIP) {
                 return Err(std::io::Error::other(format!(
-                    "{} bytes follow the end of the gzip data, and are none; remove them",
+                    "{} bytes follow the end of the gzip data; remove them",
                     rest.len()
                 )));
             }

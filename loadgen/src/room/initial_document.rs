@@ -157,6 +157,9 @@ pub fn prepare(
     trace: &Arc<Trace>,
     engine: &dyn Engine,
 ) -> Result<Option<InitialDocument>, InitialDocumentError> {
+    if scenario.document.file.is_none() {
+        return prepare_here(scenario, plan, trace, engine);
+    }
     thread::scope(|scope| {
         let thread = thread::Builder::new().stack_size(STACK);
         let thread = thread
