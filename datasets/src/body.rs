@@ -99,6 +99,89 @@ impl Body {
         &self.text[start as usize..self.patches[patch].ins_end as usize]
     }
 
+    /// Drops the txns of a chain that change nothing.
+    pub(crate) fn drop_idle_txns(&mut self) {
+        let is_idle = |txn: usize| self.patch_range(txn).all(|patch| self.is_idle(patch));
+        let kept: Vec<usize> = (0..self.txn_count()).filter(|&txn| !is_idle(txn)).collect();
+        if kept.len() == self.txn_count() {
+            return;
+        }
+        let ranges = kept.iter().map(|&txn| self.patch_range(txn));
+        let mut patches = Vec::new();
+        let mut txn_ends = Vec::new();
+        for range in ranges {
+            // Only patches that insert nothing are left out, so each text still begins
+            // where the one before ends.
+            patches.extend_from_slice(&self.patches[range]);
+            txn_ends.push(patches.len() as u32);
+        }
+        if !self.agents.is_empty() {
+            self.agents = kept.iter().map(|&txn| self.agents[txn]).collect();
+        }
+        if self.times.len() > 1 {
+            self.times = kept.iter().map(|&txn| self.times[txn]).collect();
+        }
+        self.txn_count = kept.len() as u32;
+        self.patches = patches;
+        self.txn_ends = txn_ends;
+        self.compact();
+    }
+
+    /// Returns true if a patch changes nothing.
+    fn is_idle(&self, patch: usize) -> bool {
+        self.patches[patch].del == 0 && self.inserted(patch).is_empty()
+    }
+
+    /// Moves the start text into a txn of agent 0, on which every root of a graph then
+    /// builds.
+    pub(crate) fn type_start(&mut self) {
+        let Some(parents) = &mut self.parents else {
+            return;
+        };
+        let start = std::mem::take(&mut self.start);
+        let mut with_start = Parents {
+            ends: vec![0],
+            list: Vec::new(),
+        };
+        for txn in 0..parents.ends.len() {
+            let own = parents.of(txn);
+            with_start.list.extend(own.iter().map(|parent| parent + 1));
+            if own.is_empty() {
+                with_start.list.push(0);
+            }
+            with_start.ends.push(with_start.list.len() as u32);
+        }
+        *parents = with_start;
+        self.prepend_txn(&start);
+    }
+
+    /// Adds a txn that inserts `text` before all others, in every column but that of
+    /// the parents.
+    fn prepend_txn(&mut self, text: &str) {
+        let len = text.len() as u32;
+        self.text.insert_str(0, text);
+        for patch in &mut self.patches {
+            patch.ins_end += len;
+        }
+        let typed = PatchRow {
+            pos: 0,
+            del: 0,
+            ins_end: len,
+        };
+        self.patches.insert(0, typed);
+        if !self.txn_ends.is_empty() {
+            self.txn_ends.iter_mut().for_each(|end| *end += 1);
+            self.txn_ends.insert(0, 1);
+        }
+        if !self.agents.is_empty() {
+            self.agents.insert(0, 0);
+        }
+        if self.times.len() > 1 {
+            self.times.insert(0, NO_TIME);
+        }
+        self.txn_count += 1;
+    }
+
     /// Drops columns without information and frees unused capacity.
     pub(crate) fn compact(&mut self) {
         let count = self.txn_count();

@@ -1,6 +1,7 @@
 //! Consistency checks of a parsed file: agents can have made its graph, and its edits
 //! yield the end text.
 
+use std::borrow::Cow;
 use std::collections::BinaryHeap;
 
 use jumprope::JumpRope;
@@ -215,8 +216,46 @@ impl<'p> Walk<'p> {
     }
 }
 
+/// Replays a sequential trace. One that replays only if its positions count other units
+/// is refused with their name.
 fn replay_chain(body: &Body) -> Result<(), Fault> {
-    let mut text = JumpRope::from(body.start.as_str());
+    let Err(fault) = replay(body, scalar_values) else {
+        return Ok(());
+    };
+    let units: [(&str, Units); 2] = [
+        ("UTF-16 code units, as JavaScript does", utf16_units),
+        ("UTF-8 bytes", bytes),
+    ];
+    let counted = units.iter().find(|(_, units)| replay(body, *units).is_ok());
+    match counted {
+        None => Err(fault),
+        Some((units, _)) => Err(malformed(
+            fault.place(),
+            format!("positions and lengths count {units}; convert them to Unicode scalar values"),
+        )),
+    }
+}
+
+/// Returns a text with one character for each unit of another text that positions count.
+type Units = fn(&str) -> Cow<'_, str>;
+
+fn scalar_values(text: &str) -> Cow<'_, str> {
+    Cow::Borrowed(text)
+}
+
+fn utf16_units(text: &str) -> Cow<'_, str> {
+    // Surrogates are no characters, and above the first plane there are none.
+    let unit = |unit: u16| char::from_u32(0x1_0000 + u32::from(unit));
+    text.encode_utf16().filter_map(unit).collect()
+}
+
+fn bytes(text: &str) -> Cow<'_, str> {
+    text.bytes().map(char::from).collect()
+}
+
+/// Replays the edits in a rope of `units`, in which they must yield the end text.
+fn replay(body: &Body, units: Units) -> Result<(), Fault> {
+    let mut text = JumpRope::from(&*units(&body.start));
     for txn in 0..body.txn_count() {
         for patch in body.patch_range(txn) {
             let row = body.patches[patch];
@@ -227,25 +266,26 @@ fn replay_chain(body: &Body) -> Result<(), Fault> {
             if row.del > 0 {
                 text.remove(row.pos as usize..end);
             }
-            let inserted = body.inserted(patch);
+            let inserted = units(body.inserted(patch));
             if !inserted.is_empty() {
-                text.insert(row.pos as usize, inserted);
+                text.insert(row.pos as usize, &inserted);
             }
         }
     }
     // Not `text == body.end`: the rope slices the string where its own pieces
     // end, and panics when that is inside a character.
-    if text.to_string() == body.end {
+    let end = units(&body.end);
+    if text.to_string() == end {
         return Ok(());
     }
-    let reason = match differing(&text, &body.end) {
+    let reason = match differing(&text, &end) {
         Some(at) => {
             format!("the edits give another text than `endContent`, from character {at} on")
         }
         None => format!(
             "the edits give {} characters, `endContent` has {}",
             text.len_chars(),
-            body.end.chars().count()
+            end.chars().count()
         ),
     };
     Err(Fault::Replay(Place::default(), reason))

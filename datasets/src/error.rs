@@ -81,7 +81,7 @@ pub enum DatasetError {
     },
     /// The trace is well-formed, but its edits do not yield its end text.
     #[error(
-        "{file}: {place}{reason}; a trace that does not replay is never used, get an intact copy"
+        "{file}: {place}{reason}; a trace that does not replay is never used: correct it (positions and lengths count Unicode scalar values), or get an intact copy"
     )]
     Replay {
         /// The file or entry.
@@ -169,6 +169,13 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
+    /// Returns the place of the error.
+    pub(crate) fn place(&self) -> Place {
+        match self {
+            Self::Malformed(place, _) | Self::Replay(place, _) => *place,
+        }
+    }
+
     /// Adds the name of the file to the error.
     pub(crate) fn in_file(self, file: &str) -> DatasetError {
         let file = file.to_owned();

@@ -43,14 +43,28 @@ pub(crate) fn parse(input: impl Read) -> Result<Parsed, Fault> {
     }
 }
 
+/// Describes an error of the reader of a file.
+pub(crate) fn unreadable(error: impl fmt::Display) -> String {
+    format!("cannot be read to its end ({error}); the file is cut short or damaged, get it again")
+}
+
+/// The beginning of what serde_json says of nesting beyond its limit, for which it has
+/// no other sign.
+const TOO_DEEP: &str = "recursion limit exceeded";
+
 fn explain(error: &serde_json::Error) -> String {
     use serde_json::error::Category;
     match error.classify() {
-        Category::Io => format!(
-            "cannot be read to its end ({error}); the file is cut short or damaged, get it again"
-        ),
+        // Errors of our own readers say what to do.
+        Category::Io if error.io_error_kind() == Some(std::io::ErrorKind::Other) => {
+            error.to_string()
+        }
+        Category::Io => unreadable(error),
         Category::Eof => {
             format!("ends in the middle ({error}); the file is cut short, get it again")
+        }
+        Category::Syntax if error.to_string().starts_with(TOO_DEEP) => {
+            format!("nested too deep ({error}); remove what is not part of a trace")
         }
         Category::Syntax => format!("not JSON: {error}"),
         Category::Data => error.to_string(),
@@ -371,7 +385,7 @@ struct Moment(i64);
 
 impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        json.deserialize_str(MomentVisitor)
+        json.deserialize_any(MomentVisitor)
     }
 }
 
@@ -384,7 +398,22 @@ impl Visitor<'_> for MomentVisitor {
         f.write_str("a time such as \"2021-04-19T06:06:58.513Z\"")
     }
 
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Moment, E> {
+        match timestamp::from_number(number) {
+            Some(time) => Err(E::custom(format!(
+                "{number} counts from 1970; write the time as \"{time}\""
+            ))),
+            None => Err(E::invalid_type(
+                serde::de::Unexpected::Unsigned(number),
+                &self,
+            )),
+        }
+    }
+
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Moment, E> {
+        if let Ok(number) = text.parse() {
+            return self.visit_u64(number);
+        }
         let invalid = || E::invalid_value(serde::de::Unexpected::Str(text), &self);
         timestamp::parse(text).map(Moment).ok_or_else(invalid)
     }

@@ -1,11 +1,13 @@
 //! Loading of a checked [`Trace`] by name, from a path or from bytes.
 
-use std::io::{BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
+
+use flate2::bufread::GzDecoder;
 
 use crate::body::Body;
 use crate::catalog::{Derived, Entry, Kind, catalog};
-use crate::error::{DatasetError, Fault};
+use crate::error::{DatasetError, Fault, Place};
 use crate::source::{self, sha256_hex};
 use crate::trace::Trace;
 use crate::{binary, check, json, store};
@@ -95,14 +97,60 @@ pub fn load_bytes(name: &str, bytes: &[u8]) -> Result<Trace, DatasetError> {
     Ok(Trace::new(name, sha256, body))
 }
 
+/// The first bytes of a gzip member.
+const GZIP: &[u8] = &[0x1f, 0x8b];
+
 fn parse(bytes: &[u8]) -> Result<Body, Fault> {
-    let parsed = if bytes.starts_with(&[0x1f, 0x8b]) {
-        let unpacked = Limited::new(flate2::read::MultiGzDecoder::new(bytes));
-        json::parse(BufReader::with_capacity(64 << 10, unpacked))?
+    let parsed = if bytes.starts_with(GZIP) {
+        let unpacked = Limited::new(Unpacked(GzDecoder::new(bytes)));
+        let mut unpacked = BufReader::with_capacity(64 << 10, unpacked);
+        let head = unpacked.fill_buf().map_err(|error| {
+            let reason = json::unreadable(error);
+            Fault::Malformed(Place::default(), reason)
+        })?;
+        let mark = mark_len(head)?;
+        unpacked.consume(mark);
+        json::parse(unpacked)?
     } else {
-        json::parse(Limited::new(bytes))?
+        json::parse(Limited::new(&bytes[mark_len(bytes)?..]))?
     };
     check::finish(parsed)
+}
+
+/// Returns the length of the byte order mark of a text, which is 0 without one. Text in
+/// another encoding than UTF-8 is refused.
+fn mark_len(text: &[u8]) -> Result<usize, Fault> {
+    match text {
+        [0xef, 0xbb, 0xbf, ..] => Ok(3),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [b'{', 0, ..] | [0, b'{', ..] => {
+            let reason = "encoded as UTF-16; save it as UTF-8".to_owned();
+            Err(Fault::Malformed(Place::default(), reason))
+        }
+        _ => Ok(0),
+    }
+}
+
+/// A reader that unpacks gzip members one after the other. Zeros after the last one are
+/// padding, as for gzip itself.
+struct Unpacked<'b>(GzDecoder<&'b [u8]>);
+
+impl Read for Unpacked<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        loop {
+            let read = self.0.read(buffer)?;
+            let rest = *self.0.get_ref();
+            if read > 0 || buffer.is_empty() || rest.iter().all(|&byte| byte == 0) {
+                return Ok(read);
+            }
+            if !rest.starts_with(GZIP) {
+                return Err(std::io::Error::other(format!(
+                    "{} bytes follow the end of the gzip data; remove them",
+                    rest.len()
+                )));
+            }
+            self.0 = GzDecoder::new(rest);
+        }
+    }
 }
 
 /// A reader that fails after more than [`MAX_UNPACKED`] bytes.

@@ -34,6 +34,20 @@ fn split_offset(text: &str) -> Option<(&str, i64)> {
     (hours < 24 && minutes < 60).then_some((moment, east * seconds))
 }
 
+/// The number from which a count since 1970 is taken for milliseconds: as seconds, it
+/// would be a time after the year 5000.
+const MILLISECONDS_FROM: u64 = 100_000_000_000;
+
+/// Formats the time that a number of milliseconds or seconds since 1970 stands for.
+pub(crate) fn from_number(number: u64) -> Option<String> {
+    let millis = match number < MILLISECONDS_FROM {
+        true => number * 1_000,
+        false => number,
+    };
+    let millis = i64::try_from(millis).ok()?;
+    (millis <= LAST).then(|| format(millis))
+}
+
 /// Formats a time that [`parse`] returned, as `2021-04-19T06:06:58.513Z`.
 pub(crate) fn format(millis: i64) -> String {
     let since = Duration::from_millis(millis.unsigned_abs());

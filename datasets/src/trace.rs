@@ -70,6 +70,21 @@ impl Trace {
         self
     }
 
+    /// Leaves out what a replay through an engine cannot send. A sequential trace loses
+    /// the txns that change nothing. A concurrent one, whose agents begin with empty
+    /// documents, has its start text typed by agent 0 in a txn of its own, before all
+    /// others.
+    #[must_use]
+    pub fn for_replay(mut self) -> Self {
+        match self.kind() {
+            TraceKind::Sequential => self.body.drop_idle_txns(),
+            TraceKind::Concurrent if !self.body.start.is_empty() => self.body.type_start(),
+            TraceKind::Concurrent => return self,
+        }
+        self.heads = self.body.heads();
+        self
+    }
+
     pub(crate) fn body(&self) -> &Body {
         &self.body
     }

@@ -282,8 +282,14 @@ pub fn connections(record: &Record) -> Option<String> {
     }
     if counts.disconnects > 0 {
         words.push(format!(
-            "{} lost or refused",
+            "{} lost or failed",
             quantity::count(counts.disconnects)
+        ));
+    }
+    if counts.refused > 0 {
+        words.push(format!(
+            "{} refused for the time being",
+            quantity::count(counts.refused)
         ));
     }
     let kinds = record.errors.iter();
@@ -314,18 +320,25 @@ pub fn presence(counts: &Counts) -> Option<String> {
     (counts.presence_sent > 0).then_some(text)
 }
 
-/// The traffic of the clients, and the bytes received per byte of an update.
+/// The traffic of the clients, and the bytes received per byte of an update. The bytes
+/// of joining do not count for that: documents are there whatever is typed.
 pub fn traffic(counts: &Counts) -> Option<String> {
     if counts.bytes_typed == 0 {
         return None;
     }
+    let joining = match counts.bytes_joining {
+        0 => String::new(),
+        bytes => format!(" ({} of it while joining)", quantity::bytes(bytes as f64)),
+    };
+    let delivering = counts.bytes_in.saturating_sub(counts.bytes_joining);
     Some(format!(
-        "{} sent in {} frames, {} received in {} frames; {:.1} bytes received per byte of update",
+        "{} sent in {} frames, {} received in {} frames{joining}; {:.1} bytes received per byte of \
+         update",
         quantity::bytes(counts.bytes_out as f64),
         quantity::count(counts.frames_out),
         quantity::bytes(counts.bytes_in as f64),
         quantity::count(counts.frames_in),
-        counts.bytes_in as f64 / counts.bytes_typed as f64,
+        delivering as f64 / counts.bytes_typed as f64,
     ))
 }
 
@@ -402,6 +415,39 @@ mod tests {
     fn shares_never_add_up_to_more_than_the_whole() {
         assert_eq!(shares(100.0, &[100.0, 100.0]), [0.5, 0.5]);
         assert_eq!(shares(0.0, &[0.0]), [0.0]);
+    }
+
+    #[test]
+    fn bytes_of_joining_do_not_count_as_bytes_per_byte_of_update() {
+        let mut counts = Counts {
+            bytes_in: 5_000,
+            bytes_joining: 1_024,
+            bytes_typed: 994,
+            ..Counts::default()
+        };
+        let text = traffic(&counts).unwrap_or_default();
+        assert!(text.contains("(1.00 KiB of it while joining)"), "{text}");
+        assert!(
+            text.ends_with("; 4.0 bytes received per byte of update"),
+            "{text}"
+        );
+        counts.bytes_joining = 0;
+        let text = traffic(&counts).unwrap_or_default();
+        assert!(!text.contains("joining"), "{text}");
+    }
+
+    #[test]
+    fn lost_connections_and_refused_ones_are_told_apart() {
+        let mut record = Record::example();
+        record.errors.clear();
+        record.counts = Some(Counts {
+            disconnects: 2,
+            refused: 3,
+            ..Counts::default()
+        });
+        let text = connections(&record);
+        let wanted = "2 lost or failed, 3 refused for the time being";
+        assert_eq!(text.as_deref(), Some(wanted));
     }
 
     #[test]

@@ -104,6 +104,13 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
     }
     let dataset = args.dataset.as_deref().unwrap_or(suite.datasets[0]);
     let data = Data::load(dataset).map_err(BadInput::new)?;
+    if data.is_idle_trace() {
+        let message = format!(
+            "nothing in data set {dataset} changes its text, so there is nothing to measure: use \
+             another data set"
+        );
+        return Err(BadInput::new(message).into());
+    }
     let workloads: Vec<Workload> = suite
         .workloads()
         .into_iter()

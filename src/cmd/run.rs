@@ -5,6 +5,7 @@ mod execute;
 mod flags;
 mod watcher;
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -250,6 +251,9 @@ fn written(name: &str) -> anyhow::Result<String> {
         return Ok(shipped.toml.to_owned());
     }
     std::fs::read_to_string(name).map_err(|error| {
+        if error.kind() == ErrorKind::InvalidData {
+            return BadInput::new(format!("{name}: not encoded as UTF-8; save it as UTF-8")).into();
+        }
         let names: Vec<&str> = SHIPPED.iter().map(|shipped| shipped.name).collect();
         let message = format!(
             "no scenario `{name}`: {error}; name a file, or one of {}",

@@ -205,3 +205,15 @@ fn names_that_do_not_exist_are_answered_with_those_that_do() {
         assert!(output.stdout.is_empty());
     }
 }
+
+#[test]
+fn a_trace_that_changes_nothing_is_bad_input() {
+    let mut file = tempfile::Builder::new().suffix(".json").tempfile().unwrap();
+    let json = br#"{"startContent":"a","endContent":"a","txns":[{"patches":[[0,0,""]]}]}"#;
+    file.write_all(json).unwrap();
+    let output = cell(&["merge", "--dataset", file.path().to_str().unwrap()]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("nothing to measure"), "{stderr}");
+    assert!(output.stdout.is_empty());
+}

@@ -262,3 +262,51 @@ fn a_threshold_on_nothing_is_refused_before_anything_runs() {
     assert_eq!(output.status.code(), Some(2), "{stderr}");
     assert!(stderr.contains("did you mean `propagation`?"), "{stderr}");
 }
+
+/// A file that a run cannot use is refused before anything connects.
+#[test]
+fn files_that_cannot_be_used_are_bad_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let json = format!("document.file={}", file("doc.json", b"{}"));
+    let damaged = format!("document.file={}", file("doc.loro", b"loro?"));
+    let trace = file(
+        "trace.json",
+        br#"{"endContent":"a","txns":[{"patches":[[0,0,"a"]]}]}"#,
+    );
+    let utf16: Vec<u8> = "\u{feff}rate = 1"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let scenario = file("scenario.toml", &utf16);
+    let marked = file("marked.toml", "\u{feff}rate = 1".as_bytes());
+    for (args, message) in [
+        (vec!["--set", json.as_str()], "doc.json is JSON"),
+        (
+            vec!["--set", damaged.as_str()],
+            "not a document that loro can open",
+        ),
+        (
+            vec!["--dataset", trace.as_str(), "--arrivals", "trace"],
+            "its txns have no times",
+        ),
+        (vec![scenario.as_str()], "save it as UTF-8"),
+        // A byte order mark is not part of the first key.
+        (vec![marked.as_str()], "unknown field `rate`"),
+        (
+            vec!["--mix", "text=0.5,movable=0.5"],
+            "did you mean `movable-list`?",
+        ),
+    ] {
+        let path = folder.path().join("out");
+        let path = path.to_str().unwrap();
+        let output = output(&[&["run", "-q", "-o", path], &args[..]].concat());
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {stderr}");
+        assert!(stderr.contains(message), "{args:?}: {stderr}");
+    }
+}

@@ -56,6 +56,80 @@ fn a_truncated_gzip_file_is_told_from_a_malformed_one() {
 }
 
 #[test]
+fn bytes_after_the_end_of_gzip_data_are_named_unless_they_are_padding() {
+    let trace = sequential("a", r#"{"patches":[[0,0,"a"]]}"#);
+    let (head, tail) = trace.split_at(20);
+    let members = [gzip(head), gzip(tail)].concat();
+    for padding in [0, 1, 512] {
+        let padded = [&members[..], &vec![0; padding]].concat();
+        assert!(load_bytes("t.json", &padded).is_ok(), "{padding}");
+    }
+    let longer = [&members[..], b"rubbish"].concat();
+    assert_complains(
+        &longer,
+        &["7 bytes follow the end of the gzip data", "remove"],
+    );
+    assert!(!complaint(&longer).contains("cut short"));
+}
+
+#[test]
+fn a_byte_order_mark_is_skipped_and_utf16_is_refused() {
+    let trace = sequential("é", r#"{"patches":[[0,0,"é"]]}"#);
+    let marked = [b"\xef\xbb\xbf", &trace[..]].concat();
+    for bytes in [gzip(&marked), marked] {
+        assert!(load_bytes("t.json", &bytes).is_ok());
+    }
+    let text = String::from_utf8(trace).unwrap();
+    let units = || text.encode_utf16();
+    let little: Vec<u8> = units().flat_map(u16::to_le_bytes).collect();
+    let big: Vec<u8> = units().flat_map(u16::to_be_bytes).collect();
+    for bytes in [
+        [b"\xff\xfe", &little[..]].concat(),
+        [b"\xfe\xff", &big[..]].concat(),
+        gzip(&little),
+        little,
+        big,
+    ] {
+        assert_complains(&bytes, &["UTF-16", "save it as UTF-8"]);
+    }
+}
+
+#[test]
+fn a_time_as_a_number_is_answered_with_the_time_to_write() {
+    for (number, time) in [
+        ("1618812418513", "2021-04-19T06:06:58.513Z"),
+        ("\"1618812418513\"", "2021-04-19T06:06:58.513Z"),
+        ("1618812418", "2021-04-19T06:06:58.000Z"),
+    ] {
+        let txn = format!(r#"{{"time":{number},"patches":[[0,0,"a"]]}}"#);
+        let wanted = format!("write the time as \"{time}\"");
+        assert_complains(&sequential("a", &txn), &["txn 0, field `time`", &wanted]);
+    }
+    for number in ["18446744073709551615", "-1", "0.5", "1e300"] {
+        let txn = format!(r#"{{"time":{number},"patches":[[0,0,"a"]]}}"#);
+        assert_complains(
+            &sequential("a", &txn),
+            &["txn 0, field `time`", "2021-04-19"],
+        );
+    }
+}
+
+#[test]
+fn positions_in_other_units_are_told_from_a_damaged_file() {
+    let in_range = |pos| format!(r#"{{"patches":[[0,0,"😀abc"]]}},{{"patches":[[{pos},1,"x"]]}}"#);
+    for (pos, units) in [(2, "UTF-16 code units"), (4, "UTF-8 bytes")] {
+        let trace = sequential("😀xbc", &in_range(pos));
+        assert_complains(&trace, &[units, "convert them to Unicode scalar values"]);
+        assert!(!complaint(&trace).contains("intact"));
+    }
+    let past_the_end = r#"{"patches":[[0,0,"😀"]]},{"patches":[[2,0,"x"]]}"#;
+    let wanted = ["txn 1, field `patches`", "UTF-16 code units"];
+    assert_complains(&sequential("😀x", past_the_end), &wanted);
+    // No unit makes this one right.
+    assert_complains(&sequential("😀x", &in_range(2)), &["intact copy"]);
+}
+
+#[test]
 fn truncated_json_says_that_it_is_cut_short() {
     let whole = sequential("a", r#"{"patches":[[0,0,"a"]]}"#);
     for len in 0..whole.len() {
@@ -117,7 +191,7 @@ fn a_wrong_field_type_names_txn_and_field() {
         ),
         (
             r#"{"time":12,"patches":[]}"#,
-            vec!["txn 1, field `time`", "2021-04-19T06:06:58.513Z"],
+            vec!["txn 1, field `time`", "1970-01-01T00:00:12.000Z"],
         ),
         (
             r#"{"time":"noon","patches":[]}"#,
@@ -190,6 +264,8 @@ fn positions_count_scalar_values_not_bytes() {
     let txns = r#"{"patches":[[0,0,"é😀"]]},{"patches":[[2,0,"x"]]},{"patches":[[1,1,""]]}"#;
     assert!(load_bytes("t.json", &sequential("éx", txns)).is_ok());
     let txns = r#"{"patches":[[0,0,"é😀"]]},{"patches":[[6,0,"x"]]}"#;
+    assert_complains(&sequential("é😀x", txns), &["txn 1", "UTF-8 bytes"]);
+    let txns = r#"{"patches":[[0,0,"é😀"]]},{"patches":[[7,0,"x"]]}"#;
     assert_complains(&sequential("é😀x", txns), &["txn 1", "which has 2"]);
 }
 

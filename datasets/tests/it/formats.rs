@@ -203,6 +203,53 @@ fn a_time_that_only_the_first_txn_has_stays_there() {
 }
 
 #[test]
+fn txns_that_change_nothing_are_not_replayed() {
+    let json = r#"{"startContent":"s","endContent":"bca","txns":[
+        {"time":"2024-01-01T00:00:00Z","patches":[]},
+        {"time":"2024-01-01T00:00:01Z","patches":[[0,0,""],[1,0,"a"]]},
+        {"time":"2024-01-01T00:00:02Z","patches":[[0,0,""]]},
+        {"time":"2024-01-01T00:00:03Z","patches":[[0,1,"bc"]]}]}"#;
+    let trace = load_bytes("t.json", json.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
+    let start = trace.txn(1).time().unwrap_or_default();
+    let replayed = trace.for_replay();
+    let patches: Vec<Vec<_>> = replayed
+        .txns()
+        .map(|txn| txn.patches().map(|p| (p.pos, p.del, p.ins)).collect())
+        .collect();
+    assert_eq!(patches, [vec![(0, 0, ""), (1, 0, "a")], vec![(0, 1, "bc")]]);
+    let times: Vec<_> = replayed.txns().filter_map(|txn| txn.time()).collect();
+    assert_eq!(times, [start, start + 2_000]);
+    assert_eq!(
+        (replayed.start_content(), replayed.end_content()),
+        ("s", "bca")
+    );
+}
+
+#[test]
+fn the_start_text_of_a_concurrent_trace_is_typed_before_all_others() {
+    let json = r#"{"kind":"concurrent","numAgents":2,"startContent":"é","endContent":"xéy","txns":[
+        {"parents":[],"agent":1,"patches":[[0,0,"x"]]},
+        {"parents":[],"agent":0,"patches":[[1,0,"y"],[0,0,""]]},
+        {"parents":[0,1],"agent":1,"patches":[]}]}"#;
+    let trace = load_bytes("t.json", json.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
+    let replayed = trace.for_replay();
+    let parents: Vec<Vec<usize>> = replayed.txns().map(|txn| txn.parents().collect()).collect();
+    assert_eq!(parents, [vec![], vec![0], vec![0], vec![1, 2]]);
+    let agents: Vec<_> = replayed.txns().map(|txn| txn.agent()).collect();
+    assert_eq!(agents, [0, 1, 0, 1]);
+    let patches: Vec<_> = replayed.patches().map(|p| (p.pos, p.del, p.ins)).collect();
+    assert_eq!(patches, [(0, 0, "é"), (0, 0, "x"), (1, 0, "y"), (0, 0, "")]);
+    assert_eq!(
+        (replayed.start_content(), replayed.end_content()),
+        ("", "xéy")
+    );
+    // It is a trace like any other.
+    let json = write_json(&replayed, Vec::new()).unwrap_or_else(|error| panic!("{error}"));
+    let written = load_bytes("t.json", &json).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(view(&written), view(&replayed));
+}
+
+#[test]
 fn a_repeated_trace_replays_to_its_end_text() {
     let json = r#"{"kind":"concurrent","numAgents":2,"endContent":"xab","txns":[
         {"parents":[],"agent":0,"patches":[[0,0,"ab"]]},

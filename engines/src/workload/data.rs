@@ -103,6 +103,11 @@ impl Data {
         }
     }
 
+    /// Returns true for a trace that changes nothing.
+    pub fn is_idle_trace(&self) -> bool {
+        matches!(self, Self::Trace(_)) && self.operations() == 0
+    }
+
     /// Returns the number of characters that a trace inserts and deletes, and 0 for
     /// other data.
     pub fn operations(&self) -> u64 {

@@ -145,13 +145,13 @@ impl Repetition for Save<'_> {
     }
 
     fn check(&mut self) -> Result<Outcome, WorkloadError> {
-        let known = match self.what.continues() {
-            true => self.txns,
-            false => 0,
+        let subject = self.subject;
+        let mut receiver = match self.what.continues() {
+            true => subject.replica(peer(3), self.txns, Form::Updates)?,
+            false => subject.engine().replica(peer(3)),
         };
-        let mut receiver = self.subject.replica(peer(3), known, Form::Updates)?;
         let imported = receiver.import(&self.exported)?;
-        check::brought_all(&imported, self.subject.engine().capabilities())?;
+        check::brought_all(&imported, subject.engine().capabilities())?;
         if let What::ShallowAt(_) = self.what {
             // The receiver must still have the history since that version.
             let since = &self.version;

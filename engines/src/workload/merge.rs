@@ -76,9 +76,9 @@ fn blob(subject: &Subject) -> Prepared<'_> {
     Delivery::prepare(subject, receiver, updates, document)
 }
 
-/// The whole trace txn by txn into an empty replica.
+/// The whole trace txn by txn into a replica that has the start text.
 fn txns(subject: &Subject) -> Prepared<'_> {
-    let receiver = subject.engine().replica(RECEIVER);
+    let receiver = subject.replica(RECEIVER, 0, Form::Updates)?;
     Delivery::prepare(subject, receiver, subject.txn_updates(0)?, subject.whole()?)
 }
 
@@ -126,8 +126,13 @@ pub(super) fn branches(
     let mut a = subject.replica(WRITER, half, Form::Updates)?;
     let mut b = subject.replica(RECEIVER, half, Form::Updates)?;
     subject.play(&mut *a, first)?;
+    let before = b.own_counter();
     subject.play(&mut *b, second)?;
-    Ok([a, b])
+    match b.own_counter() > before {
+        true => Ok([a, b]),
+        // Deletions past the end of a text that lacks the first branch, for example.
+        false => Err(subject.unsuitable("its second branch changes nothing without the first")),
+    }
 }
 
 /// Remote edits arrive at a replica that loaded the first half of the trace in `loaded`

@@ -106,11 +106,15 @@ impl Document {
 }
 
 impl Subject {
-    /// Creates a subject; nothing is computed yet.
+    /// Creates a subject of a trace as engines can replay it, or of other data as it is;
+    /// no document is made yet.
     pub fn new(engine: &'static dyn Engine, data: impl Into<Data>) -> Self {
         Self {
             engine,
-            data: data.into(),
+            data: match data.into() {
+                Data::Trace(trace) => trace.for_replay().into(),
+                data => data,
+            },
             documents: RefCell::default(),
             txn_updates: RefCell::default(),
             made: RefCell::default(),
@@ -229,8 +233,9 @@ impl Subject {
         })
     }
 
-    /// Returns a new replica that has loaded the first `txns` txns. Loaded from
-    /// updates, its state is in use; loaded from a snapshot, it may still be encoded.
+    /// Returns a new replica that has loaded the first `txns` txns, and the start text
+    /// before them. Loaded from updates, its state is in use; loaded from a snapshot, it
+    /// may still be encoded.
     pub(super) fn replica(
         &self,
         peer: PeerId,
@@ -238,7 +243,7 @@ impl Subject {
         form: Form,
     ) -> Result<Box<dyn Replica>, WorkloadError> {
         let mut replica = self.engine.replica(peer);
-        if txns > 0 {
+        if txns > 0 || !self.trace()?.start_content().is_empty() {
             replica.import(self.document(txns)?.bytes(form)?)?;
         }
         Ok(replica)

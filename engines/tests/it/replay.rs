@@ -89,6 +89,26 @@ fn few_agents_and_many_are_replayed_alike() {
 }
 
 #[test]
+fn agents_begin_with_the_start_text() {
+    for agents in [3, 20] {
+        let others = (1..agents).map(|agent| {
+            format!(r#"{{"parents":[],"agent":{agent},"patches":[[0,1,""],[0,0,"c"],[0,1,""]]}}"#)
+        });
+        let first = r#"{"parents":[],"agent":0,"patches":[]}"#.to_owned();
+        let txns: Vec<String> = std::iter::once(first).chain(others).collect();
+        let json = format!(
+            r#"{{"kind":"concurrent","numAgents":{agents},"startContent":"ab","endContent":"b","txns":[{}]}}"#,
+            txns.join(",")
+        );
+        let trace = load_bytes("small", json.as_bytes()).unwrap().for_replay();
+        let replayed = replay(&Loro, &trace, Unit::Txn, Check::Text, &mut |_, _| ());
+        let replayed = replayed.unwrap_or_else(|error| panic!("{agents} agents: {error}"));
+        // The start text is an update, and the txn that changes nothing is none.
+        assert_eq!(replayed.stream.len(), agents);
+    }
+}
+
+#[test]
 fn a_text_that_merging_does_not_give_is_an_error() {
     for agents in [3, 20] {
         let (_, txns) = fan(agents);

@@ -182,6 +182,92 @@ fn a_trace_that_is_too_short_is_refused_with_its_name() {
     }
 }
 
+/// The trace of [`trace`] after a start text, with txns in between that change nothing.
+fn with_idle_txns(txns: usize) -> Trace {
+    let start = "start: ";
+    let mut json = String::new();
+    for (at, txn) in trace(txns).txns().enumerate() {
+        let comma = if at == 0 { "" } else { "," };
+        let idle = ["[]", r#"[[3,0,""]]"#][at % 2];
+        write!(json, r#"{comma}{{"patches":{idle}}},{{"patches":["#).unwrap();
+        for patch in txn.patches() {
+            let pos = start.chars().count() + patch.pos;
+            write!(json, r#"[{pos},{},"{}"]"#, patch.del, patch.ins).unwrap();
+        }
+        json.push_str("]}");
+    }
+    let end = format!("{start}{}", trace(txns).end_content());
+    let json = format!(r#"{{"startContent":"{start}","endContent":"{end}","txns":[{json}]}}"#);
+    load_bytes("with idle txns", json.as_bytes()).unwrap()
+}
+
+#[test]
+fn a_start_text_and_txns_that_change_nothing_are_no_fault_of_the_engine() {
+    std::thread::scope(|scope| {
+        for &engine in engines() {
+            scope.spawn(move || start_and_idle_txns_in(engine));
+        }
+    });
+}
+
+fn start_and_idle_txns_in(engine: &'static dyn Engine) {
+    let subject = Subject::new(engine, with_idle_txns(1100));
+    let few = Subject::new(engine, with_idle_txns(1));
+    for suite in ["import", "export", "merge", "sync", "history", "compaction"] {
+        let all = sequential(suite);
+        for workload in &all {
+            let is_left_out = workload.unsupported_because(engine, "any").is_some()
+                || workload.is_slow(engine, "any")
+                || is_large(workload, &all);
+            let rows = ["blob", "txns", "tail-", "receive-", "send-", "shallow"];
+            let concerns = rows.iter().any(|row| workload.variant().starts_with(row));
+            for subject in [Some(&few), concerns.then_some(&subject)] {
+                let Some(subject) = subject.filter(|_| !is_left_out) else {
+                    continue;
+                };
+                let id = format!("{suite}/{}/{}", engine.name(), workload.variant());
+                match measured(workload, subject) {
+                    Ok(()) | Err(WorkloadError::Unsuitable { .. }) => {}
+                    Err(error) => panic!("{id}: {error}"),
+                }
+            }
+        }
+    }
+    // The rows for which a thousand txns are enough were measured.
+    let merge = sequential("merge");
+    let txns = merge.iter().find(|row| row.variant() == "txns").unwrap();
+    if txns.unsupported_because(engine, "any").is_none() {
+        measured(txns, &subject).unwrap();
+    }
+}
+
+/// Runs a row once, and checks its result.
+fn measured(workload: &Workload, subject: &Subject) -> Result<(), WorkloadError> {
+    let mut repetition = workload.repetition(subject)?;
+    repetition.run()?;
+    repetition.check().map(|_| ())
+}
+
+#[test]
+fn a_branch_that_changes_nothing_without_the_other_does_not_suit() {
+    // After the first half, one branch types ten characters and the other deletes them.
+    let typed = |at: usize| format!(r#"{{"patches":[[{at},0,"x"]]}}"#);
+    let deleted = (20..30)
+        .rev()
+        .map(|at| format!(r#"{{"patches":[[{at},1,""]]}}"#));
+    let txns: Vec<String> = (0..30).map(typed).chain(deleted).collect();
+    let end = "x".repeat(20);
+    let json = format!(r#"{{"endContent":"{end}","txns":[{}]}}"#, txns.join(","));
+    let subject = Subject::new(&Loro, load_bytes("branches", json.as_bytes()).unwrap());
+    let merge = sequential("merge");
+    let row = merge
+        .iter()
+        .find(|row| row.variant() == "diverged-10")
+        .unwrap();
+    let error = measured(row, &subject).unwrap_err();
+    assert!(matches!(error, WorkloadError::Unsuitable { .. }), "{error}");
+}
+
 /// Returns the rows of a suite that work on a sequential trace.
 fn sequential(suite: &str) -> Vec<Workload> {
     let workloads = Suite::named(suite).unwrap().workloads().into_iter();

@@ -28,7 +28,7 @@ use crate::relay::{OwnedRelay, RelayCommand, RelayError, Start};
 use crate::room::initial_document::InitialDocumentError;
 use crate::room::typist::Typist;
 use crate::scenario::{Arrivals, EditKind, Scenario};
-use crate::schedule::{Rhythm, Schedule};
+use crate::schedule::{NoRhythm, Rhythm, Schedule};
 
 pub use coordinate::{RelaySide, coordinate};
 pub use fleet::{Fleet, ThreadFleet};
@@ -96,9 +96,12 @@ pub enum LoadError {
     /// The document to start with could not be made.
     #[error(transparent)]
     InitialDocument(#[from] InitialDocumentError),
-    /// The data set has no times to take a rhythm from.
-    #[error("data set {0} has no times: use constant or poisson arrivals, or another data set")]
-    NoRhythm(String),
+    /// The data set has no rhythm.
+    #[error(
+        "data set {0} has no rhythm: {1}; use constant or poisson arrivals, or a data set with times \
+         (`syncbench datasets stats NAME` shows its pauses)"
+    )]
+    NoRhythm(String, NoRhythm),
     /// The engine cannot make the edits of the scenario.
     #[error("{engine} cannot make `{kind}` edits: {reason}; use other edits, or another engine")]
     Unsupported {
@@ -186,7 +189,7 @@ fn check_workload(scenario: &Scenario, plan: &Plan, trace: &Arc<Trace>) -> Resul
     let rhythm = match scenario.workload.arrivals {
         Arrivals::Trace => Some(
             Rhythm::from_trace(trace)
-                .ok_or_else(|| LoadError::NoRhythm(trace.name().to_owned()))?,
+                .map_err(|reason| LoadError::NoRhythm(trace.name().to_owned(), reason))?,
         ),
         Arrivals::Constant | Arrivals::Poisson => None,
     };

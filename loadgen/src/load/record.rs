@@ -190,6 +190,7 @@ fn counted(total: &Metrics) -> Counts {
         frames_in: total.frames_in,
         frames_out: total.frames_out,
         bytes_in: total.bytes_in,
+        bytes_joining: total.bytes_joining,
         bytes_out: total.bytes_out,
         bytes_typed: total.bytes_typed,
         presence_sent: total.presence_sent,

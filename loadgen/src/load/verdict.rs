@@ -42,6 +42,10 @@ const NOT_UNDERSTOOD: [(u16, &str); 4] = [
     ),
 ];
 
+/// The share of their time from which workers have too much to do. The CPU time of a
+/// saturated thread is less than all of its time, because others take turns with it.
+const BUSY: f64 = 0.5;
+
 /// The distributions that a verdict looks at.
 pub(super) const JUDGED: [&str; 4] = [
     "propagation",
@@ -355,7 +359,8 @@ impl<'a> Case<'a> {
             ));
         }
         let lag = self.ratio("generator_lag", |latency| latency.p50);
-        if lag.exceeds(MAX_LAG_SHARE) {
+        let is_late = lag.exceeds(MAX_LAG_SHARE);
+        if is_late {
             reasons.push(format!(
                 "the generator's own median lag was {lag} (at most {:.0} % is allowed)",
                 100.0 * MAX_LAG_SHARE,
@@ -363,7 +368,7 @@ impl<'a> Case<'a> {
         }
         // Without a course, nothing is known about the workers.
         if !reasons.is_empty() && self.record.course.is_some() {
-            reasons.push(self.sustained_rate());
+            reasons.push(self.cause(is_late));
         }
         reasons
     }
@@ -416,18 +421,34 @@ impl<'a> Case<'a> {
         format!("interrupted by {by} {when}{left_open}")
     }
 
-    /// The rate that this machine did sustain, in words.
-    fn sustained_rate(&self) -> String {
+    /// What the workers did instead of keeping up, and the remedy. Workers that had time
+    /// to spare would be as late at a lower rate.
+    fn cause(&self, is_late: bool) -> String {
         let workers = self.course.workers;
         let sustained = self.counts.sent as f64 / (self.course.ran_for_ns() as f64 / 1e9);
-        let busy = 100.0 * workers.cpu_ns as f64 / workers.elapsed_ns.max(1) as f64;
-        let imports = 100.0 * workers.import_cpu_ns as f64 / workers.cpu_ns.max(1) as f64;
-        format!(
-            "the generator sustained {sustained:.0} edits/s: its worker threads (--workers {}) used \
-             {busy:.0} % of their time, {imports:.0} % of that on imports into the replicas; lower \
-             the rate, or use more cores",
+        let busy = workers.cpu_ns as f64 / workers.elapsed_ns.max(1) as f64;
+        let imports = workers.import_cpu_ns as f64 / workers.cpu_ns.max(1) as f64;
+        let used = format!(
+            "worker threads (--workers {}) used {:.0} % of their time, {:.0} % of that on imports \
+             into the replicas",
             workers.threads,
-        )
+            100.0 * busy,
+            100.0 * imports,
+        );
+        if busy >= BUSY {
+            return format!(
+                "the generator sustained {sustained:.0} edits/s: its {used}; lower the rate, or use \
+                 more cores"
+            );
+        }
+        let why = match is_late {
+            true => {
+                "; edits were late because many were due at once (use --phase spread or --replica \
+                 light), or because other programs had the cores (`syncbench doctor` tells)"
+            }
+            false => "",
+        };
+        format!("the rate of {sustained:.0} edits/s was not the cause: the {used}{why}")
     }
 
     /// A part of the propagation latency beside the whole, at the quantile that

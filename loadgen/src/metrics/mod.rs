@@ -213,6 +213,8 @@ metrics! {
         frames_out,
         /// Payload bytes of the messages received.
         bytes_in,
+        /// Payload bytes of the messages received by clients that had not caught up.
+        bytes_joining,
         /// Payload bytes of the messages sent.
         bytes_out,
         /// Bytes of the updates of the edits made.

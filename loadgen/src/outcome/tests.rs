@@ -347,6 +347,29 @@ fn what_a_worker_reports_survives_being_sent() {
     }
 }
 
+/// The reasons of a run whose generator was late, and whose workers used a share of
+/// their time.
+fn reasons_of_lateness(busy_percent: u64) -> String {
+    let mut outcome = outcome(&[events(0, &[(50_000_000, 40_000_000); 100])]);
+    outcome.convergence = Convergence::default();
+    let workers = &mut outcome.course.workers;
+    (workers.elapsed_ns, workers.cpu_ns) = (1_000_000_000, busy_percent * 10_000_000);
+    let verdict = outcome.verdict();
+    assert_eq!(verdict.status, Status::Invalid);
+    verdict.reasons.join("\n")
+}
+
+#[test]
+fn a_lower_rate_is_the_remedy_for_busy_workers_alone() {
+    let busy = reasons_of_lateness(90);
+    assert!(busy.contains("used 90 % of their time"), "{busy}");
+    assert!(busy.contains("lower the rate"), "{busy}");
+    let idle = reasons_of_lateness(20);
+    assert!(idle.contains("used 20 % of their time"), "{idle}");
+    assert!(idle.contains("was not the cause"), "{idle}");
+    assert!(!idle.contains("lower the rate"), "{idle}");
+}
+
 #[test]
 fn outcomes_of_different_runs_do_not_add_up() {
     let mut one = outcome(&[events(0, &[])]);

@@ -50,6 +50,7 @@ impl Room {
             .clock()
             .relative(self.members[slot].arrival.get());
         let arrived = arrived.min(self.meter.now());
+        let is_live = self.members[slot].is_live();
         let Some(present) = self.members[slot].present_mut() else {
             return received;
         };
@@ -59,6 +60,7 @@ impl Room {
         self.meter.record(|metrics| {
             metrics.frames_in += 1;
             metrics.bytes_in += bytes;
+            metrics.bytes_joining += if is_live { 0 } else { bytes };
         });
         if let Err(error) = read {
             self.note_unreadable(error, &mut received);

@@ -36,7 +36,7 @@ pub use crate::protocol::ProtocolKind;
 pub use crate::relay::HistoryKind;
 pub use clients::{Churn, Clients, ReplicaKind, RoomClass, Verify};
 pub use link::{LinkClass, LinkFault, LinkFaultKind};
-pub use read::ReadError;
+pub use read::{ReadError, suggestion};
 pub use relay::{RelayFault, RelayFaultKind, RelaySettings};
 pub use run_id::{NotARunId, RunId};
 pub use shipped::{SHIPPED, Shipped};

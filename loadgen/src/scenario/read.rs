@@ -92,28 +92,34 @@ fn overlay(table: &mut toml::Table, with: toml::Table) {
 /// was probably meant.
 fn explained(error: toml::de::Error, toml: &str) -> String {
     let message = shown(&error, toml);
-    let message = message.trim_end();
+    format!("{}{}", message.trim_end(), suggestion(&error))
+}
+
+/// A question for the key that was probably meant, on a line of its own; empty if the
+/// error is about something else, or no key is similar.
+pub fn suggestion(error: &toml::de::Error) -> String {
     let rest = error.message().strip_prefix("unknown field `");
-    let suggestion = rest.and_then(|rest| {
+    let similar = rest.and_then(|rest| {
         let mut names = rest.split('`').step_by(2);
         let written = names.next().unwrap_or_default();
         similar(written, names)
     });
-    match suggestion {
-        Some(name) => format!("{message}\ndid you mean `{name}`?"),
-        None => message.to_owned(),
-    }
+    similar.map_or(String::new(), |name| format!("\ndid you mean `{name}`?"))
 }
 
+/// The longest line of a scenario that is shown, bytes.
+const MAX_SHOWN: usize = 500;
+
 /// The message with the line that it is about. What is written of the relay may
-/// be secret: of such a line, only the place is shown.
+/// be secret: of such a line, and of a very long one, only the place is shown.
 fn shown(error: &toml::de::Error, toml: &str) -> String {
     let message = error.to_string();
     let Some(at) = error.span().map(|span| span.start.min(toml.len())) else {
         return message;
     };
     let line_end = toml[at..].find('\n').map_or(toml.len(), |end| at + end);
-    match is_of_relay(&toml[..line_end]) {
+    let line = toml[..line_end].lines().next_back().unwrap_or_default();
+    match line.len() > MAX_SHOWN || is_of_relay(&toml[..line_end]) {
         true => {
             let place = message.lines().next().unwrap_or_default();
             format!("{place}\n{}", error.message())

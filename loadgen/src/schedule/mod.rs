@@ -179,21 +179,41 @@ pub struct Rhythm(Arc<[f32]>);
 /// of writing is not part of a rhythm of typing.
 const LONGEST_PAUSE: f64 = 30_000.0;
 
+/// A reason why a data set has no rhythm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoRhythm {
+    /// No transaction has a time.
+    #[error("its txns have no times")]
+    NoTimes,
+    /// Some transaction has no time.
+    #[error("txn {0} has no `time`")]
+    TimeMissing(usize),
+    /// No transaction is later than the one before.
+    #[error("none of its txns is later than the one before")]
+    NoPauses,
+}
+
 impl Rhythm {
-    /// Reads the rhythm of `trace`; `None` if it has no times, or they are all the
-    /// same.
-    pub fn from_trace(trace: &Trace) -> Option<Self> {
+    /// Reads the rhythm of `trace`.
+    ///
+    /// # Errors
+    /// When a transaction has no time, or none is later than the one before.
+    pub fn from_trace(trace: &Trace) -> Result<Self, NoRhythm> {
         let times: Vec<i64> = trace.txns().map_while(|txn| txn.time()).collect();
         if times.len() < trace.txn_count() {
-            return None;
+            let has_times = trace.txns().any(|txn| txn.time().is_some());
+            return Err(match has_times {
+                true => NoRhythm::TimeMissing(times.len()),
+                false => NoRhythm::NoTimes,
+            });
         }
         let pause = |two: &[i64]| (two[1].saturating_sub(two[0]).max(0) as f64).min(LONGEST_PAUSE);
         let pauses: Vec<f64> = times.windows(2).map(pause).collect();
         let mean = pauses.iter().sum::<f64>() / pauses.len().max(1) as f64;
         if mean <= 0.0 {
-            return None;
+            return Err(NoRhythm::NoPauses);
         }
-        Some(Self(pauses.iter().map(|p| (p / mean) as f32).collect()))
+        Ok(Self(pauses.iter().map(|p| (p / mean) as f32).collect()))
     }
 }
 

@@ -158,6 +158,33 @@ fn the_rhythm_of_a_trace_keeps_its_pauses_at_the_given_rate() {
 }
 
 #[test]
+fn a_trace_without_a_rhythm_says_what_it_lacks() {
+    let trace = |times: [Option<&str>; 3]| {
+        let txns = times.map(|time| match time {
+            Some(time) => format!(r#"{{"time":"2024-01-01T00:00:{time}Z","patches":[]}}"#),
+            None => r#"{"patches":[]}"#.to_owned(),
+        });
+        let json = format!(r#"{{"endContent":"","txns":[{}]}}"#, txns.join(","));
+        syncbench_datasets::load_bytes("t", json.as_bytes()).unwrap()
+    };
+    for (times, lacks) in [
+        ([None; 3], Some(NoRhythm::NoTimes)),
+        (
+            [Some("01"), None, Some("02")],
+            Some(NoRhythm::TimeMissing(1)),
+        ),
+        ([Some("01"); 3], Some(NoRhythm::NoPauses)),
+        (
+            [Some("03"), Some("02"), Some("01")],
+            Some(NoRhythm::NoPauses),
+        ),
+        ([Some("01"), Some("01"), Some("02")], None),
+    ] {
+        assert_eq!(Rhythm::from_trace(&trace(times)).err(), lacks, "{times:?}");
+    }
+}
+
+#[test]
 fn presence_has_its_share_of_a_mix_by_the_seed() {
     let actions = |seed| -> Vec<ScheduledAction> {
         let mut scenario = scenario(10, 400.0, 10);

@@ -341,7 +341,7 @@ impl Worker {
             ..
         } = self.context.as_ref();
         let rhythm = match scenario.workload.arrivals {
-            Arrivals::Trace => Rhythm::from_trace(trace),
+            Arrivals::Trace => Rhythm::from_trace(trace).ok(),
             Arrivals::Constant | Arrivals::Poisson => None,
         };
         let schedule = Schedule::new(scenario, plan, rhythm.as_ref(), clients);

@@ -76,7 +76,114 @@ fn rooms_begin_with_the_document_and_none_of_it_counts_as_leaked() {
             assert_eq!(outcome.convergence.leaked, 0, "{protocol:?}");
             assert_eq!(outcome.total.visible, outcome.expected);
             assert!(outcome.total.sent > 0);
+            let joining = outcome.total.bytes_joining;
+            assert_eq!(joining > 0, protocol == ProtocolKind::Loro, "{joining}");
+            assert!(outcome.total.bytes_in > joining);
         }
+    }
+}
+
+fn stored_bytes(bytes: &[u8]) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.loro");
+    std::fs::write(&path, bytes).unwrap();
+    (folder, path)
+}
+
+/// Exports a document that `edit` has made with Loro itself.
+fn made(edit: impl FnOnce(&::loro::LoroDoc)) -> Vec<u8> {
+    let doc = ::loro::LoroDoc::new();
+    doc.set_peer_id(AUTHORS[0]).unwrap();
+    edit(&doc);
+    doc.commit();
+    doc.export(::loro::ExportMode::all_updates()).unwrap()
+}
+
+#[test]
+fn a_document_with_its_text_elsewhere_is_refused_with_what_it_has() {
+    let bytes = made(|doc| {
+        doc.get_text("content").insert(0, "elsewhere").unwrap();
+        doc.get_map("meta").insert("title", "notes").unwrap();
+        doc.get_list("empty");
+    });
+    let (_folder, path) = stored_bytes(&bytes);
+    let error = run(ProtocolKind::Loro, path.clone(), Scenario::default()).err();
+    let message = error.unwrap().to_string();
+    let wanted =
+        "nothing in the text `text`, which the clients edit; it has text `content`, map `meta`:";
+    assert!(message.contains(wanted), "{message}");
+    // Edits of a map do not need a text.
+    let mut edits_map = Scenario::default();
+    edits_map.workload.edits = EditKind::Map;
+    let outcome = run(ProtocolKind::Loro, path, edits_map).unwrap();
+    assert_eq!(outcome.convergence.converged, 2);
+}
+
+#[test]
+fn a_json_file_is_refused_as_what_it_is() {
+    for json in ["{\"txns\":[]}", " \n[1]", "\u{feff}{}"] {
+        let (_folder, path) = stored_bytes(json.as_bytes());
+        let error = run(ProtocolKind::Loro, path, Scenario::default()).err();
+        let message = error.unwrap().to_string();
+        assert!(message.contains("is JSON"), "{message}");
+        assert!(message.contains("--dataset"), "{message}");
+    }
+}
+
+/// Nests maps, values and nodes of a tree, of which each has a list of children.
+fn nested(levels: usize) -> [Vec<u8>; 3] {
+    let text = |doc: &::loro::LoroDoc| doc.get_text("text").insert(0, "text").unwrap();
+    [
+        made(|doc| {
+            text(doc);
+            let mut map = doc.get_map("maps");
+            for _ in 0..levels {
+                map = map.insert_container("in", ::loro::LoroMap::new()).unwrap();
+            }
+        }),
+        made(|doc| {
+            text(doc);
+            let mut value = ::loro::LoroValue::from(1);
+            for _ in 0..levels {
+                value = ::loro::LoroValue::from(vec![value]);
+            }
+            doc.get_map("values").insert("in", value).unwrap();
+        }),
+        made(|doc| {
+            text(doc);
+            let mut parent = None;
+            for _ in 0..levels / 2 {
+                parent = Some(doc.get_tree("nodes").create(parent).unwrap());
+            }
+        }),
+    ]
+}
+
+/// Makes documents on a stack that their nesting does not overflow.
+fn deeply_nested(levels: usize) -> [Vec<u8>; 3] {
+    let thread = std::thread::Builder::new().stack_size(1 << 28);
+    thread
+        .spawn(move || nested(levels))
+        .unwrap()
+        .join()
+        .unwrap()
+}
+
+#[test]
+fn a_document_nested_too_deeply_is_refused_and_overflows_no_stack() {
+    for bytes in deeply_nested(8_000) {
+        let (_folder, path) = stored_bytes(&bytes);
+        let error = run(ProtocolKind::Loro, path, Scenario::default()).err();
+        let message = error.unwrap().to_string();
+        assert!(
+            message.contains("levels deep, and at most 1000"),
+            "{message}"
+        );
+    }
+    for bytes in deeply_nested(900) {
+        let (_folder, path) = stored_bytes(&bytes);
+        let outcome = run(ProtocolKind::Loro, path, Scenario::default()).unwrap();
+        assert_eq!(outcome.convergence.converged, 2);
     }
 }
 

@@ -38,7 +38,7 @@ macro_rules! counts {
 }
 
 /// Every count.
-pub const COUNTS: [Count; 38] = counts! {
+pub const COUNTS: [Count; 39] = counts! {
     counts.clients as "clients", "clients", "clients", Neither Number:
         "Simulated clients.";
     counts.full_replicas as "full_replicas", "full replicas", "full_replicas", Neither Number:
@@ -69,6 +69,9 @@ pub const COUNTS: [Count; 38] = counts! {
         "WebSocket frames with updates sent by clients.";
     counts.bytes_in as "bytes_in", "bytes received", "received_bytes_total", Higher Bytes:
         "Payload bytes of the frames received.";
+    counts.bytes_joining as "bytes_joining", "bytes received while joining",
+        "received_joining_bytes_total", Higher Bytes:
+        "Payload bytes of the frames received by clients that had not caught up, such as documents.";
     counts.bytes_out as "bytes_out", "bytes sent", "sent_bytes_total", Higher Bytes:
         "Payload bytes of the frames sent.";
     counts.bytes_typed as "bytes_typed", "bytes of updates made", "typed_bytes_total", Higher Bytes:

@@ -27,6 +27,10 @@ pub struct Counts {
     pub frames_out: u64,
     /// Payload bytes in those received frames.
     pub bytes_in: u64,
+    /// Payload bytes in frames received by clients that had not caught up: documents,
+    /// and what was sent meanwhile. Part of `bytes_in`.
+    #[serde(default)]
+    pub bytes_joining: u64,
     /// Payload bytes in those sent frames.
     pub bytes_out: u64,
     /// Bytes of the updates of the edits made, before any protocol framed them.

@@ -61,12 +61,15 @@ fn explained(error: LoadError) -> anyhow::Error {
         LoadError::Descriptors(_)
         | LoadError::Source { .. }
         | LoadError::Url(_)
-        | LoadError::NoRhythm(_)
+        | LoadError::NoRhythm(..)
         | LoadError::NothingScheduled
         | LoadError::Unsupported { .. }
         | LoadError::Relay(RelayError::Taken { .. })
         | LoadError::NothingToType(..) => BadInput::new(error).into(),
         LoadError::Connect(ref lost) if lost.is_other_protocol() => BadInput::new(error).into(),
+        LoadError::InitialDocument(error) if error.is_about_the_file() => {
+            BadInput::new(error).into()
+        }
         error => error.into(),
     }
 }

@@ -1,7 +1,7 @@
 //! Flags as the settings of a scenario file.
 
 use serde::{Deserialize, Serialize};
-use syncbench_loadgen::scenario::Scenario;
+use syncbench_loadgen::scenario::{Scenario, suggestion};
 
 use crate::cmd::BadInput;
 
@@ -36,7 +36,8 @@ impl Flags {
         let mut alone = toml::Table::new();
         insert(&mut alone, path, value.clone());
         if let Err(error) = Scenario::deserialize(alone) {
-            return Err(BadInput::new(format!("{flag}: {}", error.message())));
+            let meant = suggestion(&error);
+            return Err(BadInput::new(format!("{flag}: {}{meant}", error.message())));
         }
         insert(&mut self.0, path, value);
         Ok(())
