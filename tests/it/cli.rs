@@ -33,6 +33,8 @@ fn printing_commands() -> Vec<Vec<&'static str>> {
             "1ns",
         ],
         vec!["cell", "--list"],
+        vec!["cell", "export", "--dry-run"],
+        vec!["completions", "bash"],
         vec!["datasets", "list"],
         vec!["datasets", "list", "--json"],
         vec!["datasets", "stats", "automerge-paper"],
