@@ -2,6 +2,7 @@
 
 pub mod cell;
 pub mod compare;
+pub mod completions;
 pub mod datasets;
 pub mod doctor;
 pub mod relay;

@@ -12,7 +12,7 @@ mod stdout;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use syncbench_engines::allocations::CountingAllocator;
 use syncbench_reports::record::Status;
 
@@ -38,6 +38,7 @@ enum Command {
     Compare(cmd::compare::Args),
     Datasets(cmd::datasets::Args),
     Doctor(cmd::doctor::Args),
+    Completions(cmd::completions::Args),
 }
 
 fn main() -> ExitCode {
@@ -49,5 +50,6 @@ fn main() -> ExitCode {
         Command::Compare(args) => cmd::compare::run(args).map(Status::exit_code),
         Command::Datasets(args) => cmd::datasets::run(args).map(Status::exit_code),
         Command::Doctor(args) => cmd::doctor::run(args).map(Status::exit_code),
+        Command::Completions(args) => Ok(cmd::completions::run(&args, Cli::command()).exit_code()),
     })
 }

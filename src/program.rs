@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Arg, Parser};
 use syncbench_engines::panics;
-use syncbench_reports::record::Status;
+use syncbench_reports::record::{Signal, Status};
 
 use crate::stderr::complain;
 use crate::{input, stdout};
@@ -30,7 +30,7 @@ pub fn run<C: Parser>(command: impl FnOnce(C) -> anyhow::Result<u8>) -> ExitCode
 
 /// Reads the arguments of this process.
 fn parse<C: Parser>() -> Result<C, clap::Error> {
-    let mut command = with_negative_values(C::command());
+    let mut command = with_exit_codes(with_negative_values(C::command()));
     let matches = command.try_get_matches_from_mut(std::env::args_os())?;
     C::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
@@ -50,6 +50,37 @@ fn with_negative_values(command: clap::Command) -> clap::Command {
             false => arg.allow_negative_numbers(true),
         }
     })
+}
+
+/// Ends the help of every command with the exit codes.
+fn with_exit_codes(command: clap::Command) -> clap::Command {
+    let command = command.mut_subcommands(with_exit_codes);
+    let codes = exit_codes();
+    let help = match command.get_after_help() {
+        Some(help) => format!("{help}\n\n{codes}"),
+        None => codes,
+    };
+    command.after_help(help)
+}
+
+/// Returns the exit codes of all commands and their meaning.
+fn exit_codes() -> String {
+    let code = Status::exit_code;
+    let signal = Signal::exit_code;
+    format!(
+        "Exit codes: {} ok, {} a failure of the tool, of what it needs, or of a check, {} bad usage \
+         or input\nOf load runs also: {} not converged, {} invalid measurement, {} threshold \
+         missed,\n{} / {} / {} interrupted by SIGHUP / SIGINT / SIGTERM",
+        code(Status::Ok),
+        code(Status::Failure),
+        code(Status::Usage),
+        code(Status::NotConverged),
+        code(Status::Invalid),
+        code(Status::Threshold),
+        signal(Signal::HangUp),
+        signal(Signal::Interrupt),
+        signal(Signal::Terminate),
+    )
 }
 
 /// Prints what was asked for instead of a command, such as the help, or why the

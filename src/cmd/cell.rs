@@ -2,17 +2,20 @@
 
 mod callgrind;
 mod growth;
+mod rows;
 
+use std::io::IsTerminal;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use syncbench_engines::cell::{self, Limits};
-use syncbench_engines::workload::{Data, Subject, Suite, Workload, WorkloadError};
+use syncbench_engines::workload::{Data, Input, Subject, Suite, Workload, WorkloadError, input_of};
 use syncbench_engines::{Engine, EngineInfo, engine, engines};
 use syncbench_reports::record::{
     Cell, DatasetRef, Kind, Record, Run, SCHEMA, Scale, Status, Verdict,
 };
 
+use self::rows::Rows;
 use super::BadInput;
 use crate::conditions;
 use crate::stderr::complain;
@@ -27,9 +30,10 @@ const MAX_TEXT: usize = 1 << 30;
 /// Measure one engine, workload and data set in a process of its own.
 ///
 /// Prints one record per variant, as a line of JSON: wall and CPU time of every
-/// repetition, encoded bytes, allocations, and a hash of the result. Every repetition
-/// is checked; a wrong result gives no figure and exit code 1. If the engine does not
-/// support a variant, its record gives the reason.
+/// repetition, encoded bytes, allocations, and a hash of the result. On a terminal it
+/// prints a table instead. Every repetition is checked; a wrong result gives no figure
+/// and exit code 1. If the engine does not support a variant, its record gives the
+/// reason.
 ///
 /// If cells differ only in size, a table on standard error shows how time grows: the
 /// exponent of the size, its 95 % interval, and whether it is above 1.3.
@@ -39,9 +43,7 @@ Examples:
   syncbench cell import --variant snapshot+edit
   syncbench cell import --variant snapshot+edit --repeat 1,2,4,8,16
   syncbench cell export --dataset my-trace.json.gz --budget 10s
-  syncbench cell --list
-
-Exit codes: 0 ok, 1 a wrong result or another failure, 2 bad usage or input")]
+  syncbench cell --list")]
 pub struct Args {
     /// Suite to measure; --list shows them
     #[arg(required_unless_present = "list")]
@@ -77,6 +79,14 @@ pub struct Args {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = super::duration)]
     budget: Duration,
 
+    /// Print the rows that would be measured, and measure none
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Print records on a terminal too, instead of a table
+    #[arg(long)]
+    json: bool,
+
     /// Also count the instructions of one repetition with valgrind (takes minutes)
     #[arg(long)]
     instructions: bool,
@@ -103,6 +113,12 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
         callgrind::find()?;
     }
     let dataset = args.dataset.as_deref().unwrap_or(suite.datasets[0]);
+    if args.dry_run {
+        for variant in variants(suite, dataset, args.variant.as_deref())? {
+            say!("{}/{}/{dataset}/{variant}", suite.name, engine.name());
+        }
+        return Ok(Status::Ok);
+    }
     let data = Data::load(dataset).map_err(BadInput::new)?;
     if data.is_idle_trace() {
         let message = format!(
@@ -111,17 +127,7 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
         );
         return Err(BadInput::new(message).into());
     }
-    let workloads: Vec<Workload> = suite
-        .workloads()
-        .into_iter()
-        .filter(|workload| workload.input() == data.input())
-        .collect();
-    if workloads.is_empty() {
-        let suites = suite.datasets.join(", ");
-        let message =
-            format!("{workload} has no row for {dataset}; name a data set like one of {suites}");
-        return Err(BadInput::new(message).into());
-    }
+    let workloads = workloads_for(suite, dataset, data.input())?;
     let workloads = select(&workloads, args.variant.as_deref())?;
     let sizes = sizes(data, &args.repeat)?;
     let benches: Vec<Bench<'_>> = sizes
@@ -146,8 +152,13 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
     }
     let mut status = Status::Ok;
     let mut cells = Vec::new();
+    let rows = match args.json || !std::io::stdout().is_terminal() {
+        true => Rows::Json,
+        false => Rows::table(names(&benches, &workloads)),
+    };
+    rows.begin(engine, dataset);
     for workload in workloads {
-        for record in measure_sizes(&benches, workload)? {
+        for record in measure_sizes(&benches, workload, &rows)? {
             if record.verdict.status != Status::Ok {
                 status = record.verdict.status;
             }
@@ -161,9 +172,51 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
     Ok(status)
 }
 
+/// Returns the rows of `suite` that `variant` selects for a data set, which is loaded
+/// only if the catalog does not have it.
+pub fn variants(
+    suite: &Suite,
+    dataset: &str,
+    variant: Option<&str>,
+) -> Result<Vec<String>, BadInput> {
+    let input = match input_of(dataset) {
+        Some(input) => input,
+        None => Data::load(dataset).map_err(BadInput::new)?.input(),
+    };
+    let workloads = workloads_for(suite, dataset, input)?;
+    let selected = select(&workloads, variant)?.into_iter();
+    Ok(selected.map(|row| row.variant().to_owned()).collect())
+}
+
+/// Returns the rows of `suite` for a data set of the kind `input`.
+fn workloads_for(suite: &Suite, dataset: &str, input: Input) -> Result<Vec<Workload>, BadInput> {
+    let mut workloads = suite.workloads();
+    workloads.retain(|workload| workload.input() == input);
+    if workloads.is_empty() {
+        let (name, datasets) = (suite.name, suite.datasets.join(", "));
+        let message =
+            format!("{name} has no row for {dataset}; name a data set like one of {datasets}");
+        return Err(BadInput::new(message));
+    }
+    Ok(workloads)
+}
+
+/// Returns the names of all rows at all sizes.
+fn names(benches: &[Bench<'_>], workloads: &[&Workload]) -> Vec<String> {
+    let sizes = |bench: &Bench<'_>| {
+        let names = workloads.iter().map(|workload| bench.variant(workload));
+        names.collect::<Vec<String>>()
+    };
+    benches.iter().flat_map(sizes).collect()
+}
+
 /// Measures a row at every size, the smallest first, and prints the records. If a
 /// single repetition uses up the budget, larger sizes are skipped.
-fn measure_sizes(benches: &[Bench<'_>], workload: &Workload) -> anyhow::Result<Vec<Record>> {
+fn measure_sizes(
+    benches: &[Bench<'_>],
+    workload: &Workload,
+    rows: &Rows,
+) -> anyhow::Result<Vec<Record>> {
     let mut records = Vec::new();
     let mut spent: Option<String> = None;
     for bench in benches {
@@ -178,7 +231,7 @@ fn measure_sizes(benches: &[Bench<'_>], workload: &Workload) -> anyhow::Result<V
         }
         let (record, budget_spent) = bench.measure(workload)?;
         spent = budget_spent.then(|| bench.variant(workload));
-        say!("{}", serde_json::to_string(&record)?);
+        rows.print(&record)?;
         records.push(record);
     }
     Ok(records)

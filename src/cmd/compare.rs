@@ -19,7 +19,7 @@ use syncbench_runner::{Builds, Contender, Job, Rounds};
 
 use self::contender::EngineVersion;
 use super::BadInput;
-use super::cell::REPEATS;
+use super::cell::{self, REPEATS};
 use crate::conditions;
 use crate::stderr::complain;
 use crate::stdout::say;
@@ -39,9 +39,7 @@ use crate::stdout::say;
 Examples:
   syncbench compare --engine loro@1.12.0 --engine loro@1.17.1 import live
   syncbench compare --engine loro@1.16.2 --engine loro merge --variant blob --rounds 10
-  syncbench compare --program before/syncbench --program after/syncbench import
-
-Exit codes: 0 ok, 1 failure, 2 bad usage or input")]
+  syncbench compare --program before/syncbench --program after/syncbench import")]
 pub struct Args {
     /// Suites to measure
     #[arg(value_name = "WORKLOAD", default_values = ["import", "live"])]
@@ -88,6 +86,10 @@ pub struct Args {
     #[arg(long, value_name = "DIR", default_value = "target/syncbench/engines")]
     builds: PathBuf,
 
+    /// Print the rows that would be measured, and measure none
+    #[arg(long)]
+    dry_run: bool,
+
     /// Print the comparison as JSON
     #[arg(long)]
     json: bool,
@@ -108,6 +110,16 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
         let message =
             "a comparison needs at least two engines or programs: repeat --engine or --program";
         return Err(BadInput::new(message).into());
+    }
+    if args.dry_run {
+        for row in rows(&args)? {
+            say!("{row}");
+        }
+        return Ok(Status::Ok);
+    }
+    // Another build of syncbench may have other rows.
+    if args.programs.is_empty() && args.source.is_none() {
+        rows(&args)?;
     }
     let started = SystemTime::now();
     let folder = args
@@ -167,13 +179,7 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
 /// Returns the work of each process.
 fn jobs(args: &Args) -> Result<Vec<Job>, BadInput> {
     let job = |name: &String| {
-        let suite = Suite::named(name).ok_or_else(|| {
-            let names: Vec<&str> = Suite::ALL.iter().map(|suite| suite.name).collect();
-            BadInput::new(format!(
-                "unknown suite `{name}`; the suites are {}",
-                names.join(", ")
-            ))
-        })?;
+        let suite = suite_named(name)?;
         let dataset = args.dataset.as_deref().unwrap_or(suite.datasets[0]);
         let mut cell_args = vec![
             format!("--dataset={dataset}"),
@@ -195,6 +201,29 @@ fn jobs(args: &Args) -> Result<Vec<Job>, BadInput> {
         })
     };
     args.workloads.iter().map(job).collect()
+}
+
+/// Returns the rows that a program built from these sources would measure.
+fn rows(args: &Args) -> Result<Vec<String>, BadInput> {
+    let mut rows = Vec::new();
+    for name in &args.workloads {
+        let suite = suite_named(name)?;
+        let dataset = args.dataset.as_deref().unwrap_or(suite.datasets[0]);
+        let variants = cell::variants(suite, dataset, args.variant.as_deref())?;
+        let named = variants.iter().map(|row| format!("{name} {dataset} {row}"));
+        rows.extend(named);
+    }
+    Ok(rows)
+}
+
+fn suite_named(name: &str) -> Result<&'static Suite, BadInput> {
+    Suite::named(name).ok_or_else(|| {
+        let names: Vec<&str> = Suite::ALL.iter().map(|suite| suite.name).collect();
+        BadInput::new(format!(
+            "unknown suite `{name}`; the suites are {}",
+            names.join(", ")
+        ))
+    })
 }
 
 /// Returns true if a suite is measured on a repeated trace, because its rows have no

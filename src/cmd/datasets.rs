@@ -23,14 +23,12 @@ Examples:
   syncbench datasets fetch friendsforever A1
   SYNCBENCH_DATASETS=~/traces syncbench datasets verify
   syncbench datasets stats my-trace.json.gz -o my-trace
-  syncbench datasets convert automerge-paper paper.sbtrace
+  syncbench datasets convert my-trace.json my-trace.sbtrace
 
 Data sets come from the executable (automerge-paper), from the folder that
 SYNCBENCH_DATASETS names, or from the cache folder that `fetch` fills
 (SYNCBENCH_CACHE, or by default the user's cache folder). Wherever a name is
-accepted, the path of a trace file is too.
-
-Exit codes: 0 ok, 1 a download or a check failed, 2 bad usage or input")]
+accepted, the path of a trace file is too.")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,

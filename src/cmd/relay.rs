@@ -20,13 +20,11 @@ use super::BadInput;
 ///
 /// Prints its address as one JSON line: {"listening":"127.0.0.1:7000"}.
 /// In `broadcast` a room is a URL path: ws://127.0.0.1:7000/my-room. In `loro`
-/// the frames name it, whatever the path.
+/// the frames name it, whatever the path. Ending it with a signal is a success.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   syncbench relay --listen 127.0.0.1:7000
-  syncbench relay --protocol loro --history shallow
-
-Exit codes: 0 ended by a signal, 1 failure, 2 bad usage or input")]
+  syncbench relay --protocol loro --history shallow")]
 pub struct Args {
     /// Protocol that the relay speaks
     #[arg(long, value_enum, default_value_t = ProtocolKind::Broadcast)]

@@ -25,10 +25,8 @@ use crate::stdout::say;
 #[command(after_help = "\
 Examples:
   syncbench report cells/ -o tables
-  syncbench cell merge --engine yrs > yrs.jsonl; syncbench report yrs.jsonl loro.jsonl
-  syncbench report target/syncbench --json
-
-Exit codes: 0 ok, 1 failure, 2 bad usage or input")]
+  syncbench cell export > export.jsonl; syncbench report export.jsonl merge.jsonl
+  syncbench report target/syncbench --json")]
 pub struct Args {
     /// Records: a record.json, lines that `syncbench cell` printed, or folders of them
     #[arg(required = true, value_name = "RECORD")]

@@ -42,10 +42,7 @@ Examples:
   syncbench run --clients 1000 --rooms 200 --rate 2000 --duration 30s
   syncbench run --relay ws://127.0.0.1:7000/{room} --json
   syncbench run --relay wss://example.com/sync/{room} --token-env TOKEN -H 'x-user: {client}'
-  syncbench run --threshold 'propagation.p99 < 100ms' --threshold 'lost == 0'
-
-Exit codes: 0 ok, 1 failure, 2 bad usage or input, 6 not converged, 7 invalid measurement,
-99 threshold missed, 129 / 130 / 143 interrupted by SIGHUP / SIGINT / SIGTERM")]
+  syncbench run --threshold 'propagation.p99 < 100ms' --threshold 'lost == 0'")]
 pub struct Args {
     /// A scenario: a TOML file, or the name of a built-in one; flags override it
     #[arg(value_name = "SCENARIO.toml|NAME")]
@@ -161,6 +158,10 @@ pub struct Args {
     #[arg(long)]
     allow_partial: bool,
 
+    /// Check the scenario, its data set and its thresholds, and run nothing
+    #[arg(long)]
+    dry_run: bool,
+
     /// Serve live measurements for Prometheus at http://ADDR/metrics
     #[arg(long, value_name = "ADDR")]
     metrics: Option<SocketAddr>,
@@ -263,6 +264,17 @@ fn written(name: &str) -> anyhow::Result<String> {
     })
 }
 
+/// Returns the load of a scenario in a line.
+fn outline(scenario: &Scenario) -> String {
+    format!(
+        "{} clients in {} rooms, {} edits/s for {}",
+        scenario.clients.count,
+        scenario.room_count(),
+        scenario.workload.rate,
+        humantime::format_duration(scenario.duration),
+    )
+}
+
 /// Prints the built-in scenarios.
 fn list() -> anyhow::Result<()> {
     for shipped in SHIPPED {
@@ -270,12 +282,9 @@ fn list() -> anyhow::Result<()> {
         let thresholds = scenario.thresholds.iter().map(Threshold::to_string);
         let thresholds: Vec<String> = thresholds.collect();
         say!(
-            "{}\n  {} clients in {} rooms, {} edits/s for {}\n  {}\n  thresholds: {}\n",
+            "{}\n  {}\n  {}\n  thresholds: {}\n",
             shipped.name,
-            scenario.clients.count,
-            scenario.room_count(),
-            scenario.workload.rate,
-            humantime::format_duration(scenario.duration),
+            outline(&scenario),
             scenario.analysis.trim().replace('\n', "\n  "),
             thresholds.join(", "),
         );
@@ -292,6 +301,10 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     }
     let scenario = args.scenario()?;
     let trace = syncbench_datasets::load(&scenario.workload.dataset).map_err(BadInput::new)?;
+    if args.dry_run {
+        say!("{}", outline(&scenario));
+        return Ok(Status::Ok.exit_code());
+    }
     let settings = serde_json::to_value(scenario.recorded(args.scenario.as_deref()))?;
     let dataset = DatasetRef {
         name: trace.name().to_owned(),

@@ -217,3 +217,58 @@ fn a_trace_that_changes_nothing_is_bad_input() {
     assert!(stderr.contains("nothing to measure"), "{stderr}");
     assert!(output.stdout.is_empty());
 }
+
+/// Runs `syncbench cell` in a terminal, and returns what it shows.
+#[cfg(target_os = "linux")] // has this `script`
+fn shown_in_a_terminal(args: &[&str]) -> String {
+    let command = format!(
+        "'{}' cell {}",
+        env!("CARGO_BIN_EXE_syncbench"),
+        args.join(" ")
+    );
+    let mut script = Command::new("script");
+    let output = script.args(["--quiet", "--return", "--command", &command, "/dev/null"]);
+    let output = output.stdin(std::process::Stdio::null()).output().unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{shown}");
+    shown.replace('\r', "")
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_terminal_shows_a_table_and_a_program_gets_records() {
+    let trace = trace(300);
+    let file = trace.path().to_str().unwrap();
+    let args = ["import", "--dataset", file, "--repetitions", "2"];
+    let records = cells(&args);
+    let shown = shown_in_a_terminal(&args);
+    assert!(shown.contains("median"), "{shown}");
+    for cell in &records {
+        let line = shown
+            .lines()
+            .find(|line| line.split(' ').next() == Some(&cell.variant));
+        let columns: Vec<&str> = line.unwrap().split("  ").map(str::trim).collect();
+        let figures: Vec<&str> = columns
+            .into_iter()
+            .filter(|text| !text.is_empty())
+            .collect();
+        let [_, _, spread, n, ..] = figures[..] else {
+            panic!("{figures:?}");
+        };
+        assert!(spread.starts_with("± ") && n == "2", "{figures:?}");
+        let allocations = syncbench_reports::quantity::count(cell.allocs.unwrap());
+        assert_eq!(figures.last(), Some(&allocations.as_str()));
+    }
+    let json = shown_in_a_terminal(&[&args[..], &["--json"]].concat());
+    let first: Record = serde_json::from_str(json.lines().next().unwrap()).unwrap();
+    assert_eq!(first.cell.unwrap().variant, records[0].variant);
+}
+
+#[test]
+fn a_dry_run_names_the_rows_and_measures_none() {
+    let output = cell(&["types", "--variant", "cursor/", "--dry-run"]);
+    assert!(output.status.success());
+    let rows =
+        "types/loro/synthetic/cursor/create-1000\ntypes/loro/synthetic/cursor/resolve-1000\n";
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), rows);
+}

@@ -33,6 +33,8 @@ fn printing_commands() -> Vec<Vec<&'static str>> {
             "1ns",
         ],
         vec!["cell", "--list"],
+        vec!["cell", "export", "--dry-run"],
+        vec!["completions", "bash"],
         vec!["datasets", "list"],
         vec!["datasets", "list", "--json"],
         vec!["datasets", "stats", "automerge-paper"],
@@ -133,4 +135,26 @@ fn messages_that_cannot_be_written_do_not_change_the_exit_code() {
         .stderr(full.expect("/dev/full"))
         .status();
     assert_eq!(status.expect("syncbench starts").code(), Some(2));
+}
+
+#[test]
+fn bash_completes_commands_flags_and_values() {
+    let completed = |words: &str| {
+        let script = format!(
+            "source <(\"$SYNCBENCH\" completions bash)
+             COMP_WORDS=({words}) COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
+             _syncbench syncbench \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD - 1]}}\"
+             echo \"${{COMPREPLY[*]}}\""
+        );
+        let mut bash = Command::new("bash");
+        let output = bash
+            .args(["-c", &script])
+            .env("SYNCBENCH", PROGRAM)
+            .output();
+        let output = output.expect("bash starts");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    };
+    assert_eq!(completed("syncbench rel"), "relay");
+    assert_eq!(completed("syncbench run --room-"), "--room-prefix");
+    assert_eq!(completed("syncbench run --arrivals poi"), "poisson");
 }

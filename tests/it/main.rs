@@ -9,6 +9,7 @@ mod cli;
 mod compare;
 mod datasets;
 mod doctor;
+mod documentation;
 mod mixed_edits;
 mod owned_relay;
 mod report;

@@ -47,7 +47,7 @@ impl Room {
         let Ok(imported) = imported else {
             return;
         };
-        self.note_unexpected(slot, &imported);
+        self.note_unexpected(slot, &arrival.update, &imported);
         let delivery = Delivery {
             slot,
             arrived: arrival.at,
@@ -76,9 +76,9 @@ impl Room {
 
     /// Counts an update that brought nothing new, or that holds operations from
     /// outside of the room: of another room of this run, or of strangers.
-    fn note_unexpected(&mut self, slot: usize, imported: &Imported) {
+    fn note_unexpected(&mut self, slot: usize, update: &Bytes, imported: &Imported) {
         let is_known = imported.applied.is_empty() && imported.pending.is_empty();
-        let is_duplicate = is_known && self.members[slot].is_live();
+        let is_duplicate = is_known && self.members[slot].is_live() && !self.is_empty(update);
         let (mut is_leaked, mut is_foreign) = (false, false);
         for range in imported.pending.iter().chain(&imported.applied) {
             match self.origin_of(range) {
@@ -95,6 +95,13 @@ impl Room {
             metrics.leaked += u64::from(is_leaked);
             metrics.foreign += u64::from(is_foreign);
         });
+    }
+
+    /// Returns true for an update without operations, such as some relays send to a
+    /// client that lacks none.
+    fn is_empty(&self, update: &Bytes) -> bool {
+        let ranges = self.context.engine.ranges_of(update);
+        ranges.is_ok_and(|ranges| ranges.is_empty())
     }
 
     fn take_update(&mut self, slot: usize, update: &Bytes) -> Result<Imported, EngineError> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::support::{RelayThread, play};
 use futures_util::{SinkExt, StreamExt};
+use syncbench_engines::{Engine, Export, Loro, VersionVector};
 use syncbench_loadgen::load::LoadError;
 use syncbench_loadgen::outcome::Outcome;
 use syncbench_loadgen::scenario::{Clients, ProtocolKind, RoomClass, Scenario, Workload};
@@ -21,6 +22,8 @@ enum Habit {
     Garbage,
     /// Sends meaningless bytes as fast as the client reads them.
     Flood,
+    /// Sends an update without operations.
+    Empty,
     /// Sends text.
     Chat,
     /// Asks for updates as a server of Yjs does, and ignores the answer.
@@ -45,6 +48,13 @@ async fn serve(tcp: TcpStream, habit: Habit) {
     match habit {
         Habit::HangUp => return,
         Habit::Garbage => drop(socket.send(garbage).await),
+        Habit::Empty => {
+            let everything = Export::Updates {
+                since: &VersionVector::default(),
+            };
+            let update = Loro.replica(1).export(everything).unwrap();
+            drop(socket.send(Message::Binary(update.into())).await);
+        }
         Habit::Chat => drop(socket.send(Message::text("hello?")).await),
         Habit::Yjs => {
             let sync_step_1 = Message::Binary(vec![0, 0, 1, 0].into());
@@ -126,4 +136,13 @@ fn another_protocol_instead_of_a_join_is_named_before_the_run_begins() {
         panic!("{message}");
     };
     assert!(lost.is_other_protocol(), "{lost:?}");
+}
+
+#[test]
+fn an_update_without_operations_is_no_duplicate() {
+    let outcome = run(Habit::Empty, ProtocolKind::Broadcast).unwrap();
+    let total = &outcome.total;
+    let imports = total.import.histogram().len();
+    assert!(imports > 0);
+    assert_eq!((total.duplicated, total.corrupt), (0, 0));
 }

@@ -13,7 +13,7 @@ use crate::stdout::say;
 
 /// Describe a trace: counts, sizes of edits, typing rhythm, concurrency
 #[derive(clap::Args)]
-#[command(after_help = "Example: syncbench datasets stats clownschool -o clownschool-plots")]
+#[command(after_help = "Example: syncbench datasets stats my-trace.json.gz -o plots")]
 pub struct Args {
     /// Catalog name, or the path of a trace file
     #[arg(value_name = "NAME|FILE")]

@@ -1,15 +1,18 @@
 //! Tests of panics inside an engine: they end one room, are reported as what they
 //! are, and cost no other room anything.
 
+mod repeated;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, LazyLock, mpsc};
 use std::time::Duration;
 
+use self::repeated::Repeated;
 use crate::support::{RelayThread, play, play_with};
 use futures_util::{SinkExt, StreamExt};
 use syncbench_engines::{
     Containers, Counter, Cursors, Engine, EngineError, Exchange, Export, Imported, Loro, OpRange,
-    PeerId, Replica, StateHash, TextDocument, Undo, VersionVector, Versioned,
+    PeerId, Replica, StateHash, TextDocument, Undo, VersionVector, Versioned, panics,
 };
 use syncbench_loadgen::outcome::Outcome;
 use syncbench_loadgen::relay::broadcast;
@@ -309,20 +312,16 @@ fn a_run_without_any_room_left_ends() {
     assert!(reasons.contains("no room was left"), "{reasons}");
 }
 
-/// A snapshot of a room in which four clients made ten operations each, and an
-/// update on which Loro 1.17.1 panics when it is imported into that: the ten
-/// operations of peer 2 again and one more, from a second run against a relay that
-/// remembered the first.
-const DOCUMENT_AND_UPDATE: [&[u8]; 2] =
-    [include_bytes!("document.bin"), include_bytes!("update.bin")];
+/// A document, and an update on which Loro 1.17.1 panics when it is imported into that.
+static REPEATED: LazyLock<Repeated> = LazyLock::new(|| Repeated::new(1).unwrap());
 
 /// Sends both to the client, and forwards nothing.
 async fn serve(tcp: TcpStream) {
     let Ok(mut socket) = accept_async(tcp).await else {
         return;
     };
-    for update in DOCUMENT_AND_UPDATE {
-        let _ = socket.send(Message::Binary(update.into())).await;
+    for update in [&REPEATED.snapshot, &REPEATED.repeating] {
+        let _ = socket.send(Message::Binary(update.clone().into())).await;
     }
     while let Some(Ok(_)) = socket.next().await {}
 }
@@ -348,11 +347,29 @@ fn a_panic_of_loro_is_reported_as_one_of_loro() {
     assert!(reason.starts_with(&expected), "{reason}");
     let place = "counter should be continuous (loro-internal-";
     assert!(reason.contains(place), "{reason}");
-    let [_, update] = DOCUMENT_AND_UPDATE;
     assert_eq!(outcome.attachments.len(), 4);
-    assert_eq!(outcome.attachments[0].bytes, update);
+    assert_eq!(outcome.attachments[0].bytes, REPEATED.repeating);
     // The operations are of strangers, which counts against the relay as well.
     let verdict = outcome.verdict();
     assert_ne!(verdict.status, Status::Ok);
     assert!(verdict.reasons.join("\n").contains(reason), "{verdict:?}");
+}
+
+#[test]
+fn loro_panics_on_repeated_operations_only_in_a_document_that_was_stored() {
+    for seed in 0..10 {
+        let made = Repeated::new(seed).unwrap();
+        let import = |document: &[u8], update: &[u8]| {
+            let mut replica = Loro.replica(4);
+            replica.import(document).unwrap();
+            let result = panics::catch(|| replica.import(update).unwrap());
+            std::mem::forget(replica);
+            result.map(|imported| imported.applied.len())
+        };
+        assert_eq!(import(&made.snapshot, &made.edit), Ok(1));
+        assert_eq!(import(&made.history, &made.repeating), Ok(1));
+        let panic = import(&made.snapshot, &made.repeating).unwrap_err();
+        let message = "counter should be continuous";
+        assert!(panic.to_string().starts_with(message), "{panic}");
+    }
 }
