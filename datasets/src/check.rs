@@ -215,7 +215,8 @@ impl<'p> Walk<'p> {
     }
 }
 
-fn replay_chain(body: &Body) -> Result<(), Fault> {
+/// Returns the text to which the txns of a sequential trace lead.
+pub(crate) fn end_of_chain(body: &Body) -> Result<JumpRope, Fault> {
     let mut text = JumpRope::from(body.start.as_str());
     for txn in 0..body.txn_count() {
         for patch in body.patch_range(txn) {
@@ -233,6 +234,11 @@ fn replay_chain(body: &Body) -> Result<(), Fault> {
             }
         }
     }
+    Ok(text)
+}
+
+fn replay_chain(body: &Body) -> Result<(), Fault> {
+    let text = end_of_chain(body)?;
     // Not `text == body.end`: the rope slices the string where its own pieces
     // end, and panics when that is inside a character.
     if text.to_string() == body.end {
