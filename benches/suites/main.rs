@@ -5,20 +5,31 @@
 //!
 //! Only the engine's own work is timed. Each repetition gets fresh replicas before the
 //! clock starts; they are checked and dropped after it has stopped.
+//!
+//! Where Criterion only tests the benchmarks, as `cargo test --benches` does, every row
+//! runs once, with less work: on the beginnings of long traces, and at small sizes.
 
 mod selection;
 
 use std::cell::OnceCell;
 use std::collections::HashSet;
 use std::fmt::Display;
+use std::slice;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, PlottingBackend, Throughput};
 use syncbench_datasets::{catalog, locate, mirror};
-use syncbench_engines::workload::{Data, Input, Subject, Suite, Workload, WorkloadError, input_of};
+use syncbench_engines::workload::{
+    Data, Input, Size, Subject, Suite, Workload, WorkloadError, input_of,
+};
 use syncbench_engines::{Engine, engines};
 
 use crate::selection::Selection;
+
+/// The number of txns of a sequential trace to which tests keep. The longest branches
+/// of the suite `merge` need that many.
+const TESTED_TXNS: usize = 40_000;
 
 fn main() {
     if let Err(error) = mirror() {
@@ -27,9 +38,22 @@ fn main() {
     }
     let here = datasets_here();
     let selection = Selection::from_args();
-    let mut criterion = criterion(&selection);
-    for &engine in engines() {
-        for &dataset in &here {
+    if !selection.tests {
+        return run(engines(), &here, &selection);
+    }
+    // Nothing is timed, so the engines share the cores.
+    thread::scope(|scope| {
+        for engine in engines() {
+            scope.spawn(|| run(slice::from_ref(engine), &here, &selection));
+        }
+    });
+}
+
+/// Measures or tests the selected rows of some engines.
+fn run(engines: &[&'static dyn Engine], datasets: &[&'static str], selection: &Selection) {
+    let mut criterion = criterion(selection);
+    for &engine in engines {
+        for &dataset in datasets {
             // Filled by the first benchmark that runs, so that `--list` and filters
             // load only what they need.
             let subject = OnceCell::new();
@@ -40,7 +64,7 @@ fn main() {
             };
             for suite in Suite::ALL {
                 if suite.datasets.contains(&dataset) {
-                    bench(&mut criterion, &selection, suite, &rows);
+                    bench(&mut criterion, selection, suite, &rows);
                 }
             }
         }
@@ -105,7 +129,10 @@ fn bench(criterion: &mut Criterion, selection: &Selection, suite: &Suite, rows: 
     } = *rows;
     let input = input_of(dataset);
     let name = group_name(suite, engine, dataset);
-    let workloads = suite.workloads();
+    let workloads = suite.workloads_of(match selection.tests {
+        true => Size::Small,
+        false => Size::Published,
+    });
     for workload in workloads.iter().filter(|w| Some(w.input()) == input) {
         let variant = workload.variant();
         if let Some(reason) = workload.unsupported_because(engine, dataset) {
@@ -123,7 +150,7 @@ fn bench(criterion: &mut Criterion, selection: &Selection, suite: &Suite, rows: 
             group.throughput(Throughput::Elements(elements));
         }
         group.bench_function(variant, |bencher| {
-            let subject = subject.get_or_init(|| load(engine, dataset));
+            let subject = subject.get_or_init(|| load(engine, dataset, selection));
             bencher.iter_custom(|repetitions| {
                 measure(workload, subject, repetitions)
                     .unwrap_or_else(|e| stop(1, format_args!("{name}/{variant}: {e}")))
@@ -167,9 +194,17 @@ fn operations(dataset: &str) -> u64 {
     })
 }
 
-fn load(engine: &'static dyn Engine, dataset: &str) -> Subject {
+fn load(engine: &'static dyn Engine, dataset: &str, selection: &Selection) -> Subject {
     let data = Data::load(dataset).unwrap_or_else(|e| stop(2, e));
-    Subject::new(engine, data)
+    Subject::new(
+        engine,
+        match data {
+            Data::Trace(trace) if selection.tests && data.input() == Input::Sequential => {
+                trace.truncated(TESTED_TXNS).into()
+            }
+            data => data,
+        },
+    )
 }
 
 /// Ends the run, because a benchmark cannot be trusted, before its time is shown.

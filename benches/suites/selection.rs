@@ -12,6 +12,8 @@ pub struct Selection {
     filter: Option<Regex>,
     /// The filter to pass to Criterion if it would misread the given one.
     pub rewritten: Option<String>,
+    /// True if rows are only tested, and nothing is measured.
+    pub tests: bool,
     /// True if rows are only listed.
     lists: bool,
 }
@@ -23,10 +25,13 @@ impl Selection {
         let filter = positional(&args).map(String::as_str);
         let rewritten = filter.and_then(rewritten);
         let pattern = rewritten.as_deref().or(filter);
+        let has = |flag| args.iter().any(|arg| arg == flag);
         Self {
             filter: pattern.and_then(|pattern| Regex::new(pattern).ok()),
             rewritten,
-            lists: args.iter().any(|arg| arg == "--list"),
+            // As Criterion decides it: `cargo bench` adds `--bench`, `cargo test` does not.
+            tests: has("--test") || !has("--bench"),
+            lists: has("--list"),
         }
     }
 

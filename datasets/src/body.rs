@@ -182,6 +182,18 @@ impl Body {
         self.txn_count += 1;
     }
 
+    /// Drops all txns of a chain from the given one on. The end text stays.
+    pub(crate) fn truncate(&mut self, txns: usize) {
+        let patches = self.patch_range(txns).start;
+        self.patches.truncate(patches);
+        self.text
+            .truncate(self.patches.last().map_or(0, |row| row.ins_end as usize));
+        self.txn_ends.truncate(txns);
+        self.agents.truncate(txns);
+        self.times.truncate(txns);
+        self.txn_count = txns as u32;
+    }
+
     /// Drops columns without information and frees unused capacity.
     pub(crate) fn compact(&mut self) {
         let count = self.txn_count();

@@ -253,8 +253,13 @@ fn bytes(text: &str) -> Cow<'_, str> {
     text.bytes().map(char::from).collect()
 }
 
-/// Replays the edits in a rope of `units`, in which they must yield the end text.
-fn replay(body: &Body, units: Units) -> Result<(), Fault> {
+/// Returns the text to which the txns of a sequential trace lead.
+pub(crate) fn end_of_chain(body: &Body) -> Result<JumpRope, Fault> {
+    end_in_units(body, scalar_values)
+}
+
+/// Returns the text to which the txns lead, with one character for each of `units`.
+fn end_in_units(body: &Body, units: Units) -> Result<JumpRope, Fault> {
     let mut text = JumpRope::from(&*units(&body.start));
     for txn in 0..body.txn_count() {
         for patch in body.patch_range(txn) {
@@ -272,6 +277,12 @@ fn replay(body: &Body, units: Units) -> Result<(), Fault> {
             }
         }
     }
+    Ok(text)
+}
+
+/// Replays the edits in a rope of `units`, in which they must yield the end text.
+fn replay(body: &Body, units: Units) -> Result<(), Fault> {
+    let text = end_in_units(body, units)?;
     // Not `text == body.end`: the rope slices the string where its own pieces
     // end, and panics when that is inside a character.
     let end = units(&body.end);

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::body::Body;
 use crate::catalog::Counts;
+use crate::check::end_of_chain;
 
 /// The shape of a trace's history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -82,6 +83,27 @@ impl Trace {
             TraceKind::Concurrent => return self,
         }
         self.heads = self.body.heads();
+        self
+    }
+
+    /// Keeps the first `txns` txns of a sequential trace. Its end text becomes that
+    /// after the last of them.
+    ///
+    /// # Panics
+    /// If the trace is concurrent, since it does not tell the text of a merge, or if it
+    /// is a repeated one.
+    #[must_use]
+    pub fn truncated(mut self, txns: usize) -> Self {
+        assert!(
+            self.kind() == TraceKind::Sequential && self.repeat == 1,
+            "cannot truncate"
+        );
+        if txns < self.txn_count() {
+            self.body.truncate(txns);
+            let text = end_of_chain(&self.body).expect("the whole trace has been checked");
+            self.body.end = text.to_string();
+            self.heads = self.body.heads();
+        }
         self
     }
 

@@ -273,6 +273,30 @@ fn a_repeated_trace_replays_to_its_end_text() {
 }
 
 #[test]
+fn a_truncated_trace_ends_with_the_text_of_its_last_txn() {
+    let json = r#"{"startContent":"é","endContent":"xd","txns":[
+        {"time":"2024-01-01T00:00:00Z","patches":[[1,0,"ab😀"]]},
+        {"time":"2024-01-02T00:00:00Z","patches":[[0,1,""],[2,1,"c"]]},
+        {"time":"2024-01-03T00:00:00Z","patches":[[0,3,"xd"]]}]}"#;
+    for (txns, patches, end) in [(0, 0, "é"), (1, 1, "éab😀"), (2, 3, "abc"), (3, 4, "xd")] {
+        let whole = load_bytes("t.json", json.as_bytes());
+        let first = whole
+            .unwrap_or_else(|error| panic!("{error}"))
+            .truncated(txns);
+        assert_eq!(
+            (first.txn_count(), first.patch_count(), first.end_content()),
+            (txns, patches, end)
+        );
+        if txns > 0 {
+            // Written out, it is a trace like any other.
+            let json = write_json(&first, Vec::new()).unwrap_or_else(|error| panic!("{error}"));
+            let written = load_bytes("first.json", &json).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(view(&written), view(&first));
+        }
+    }
+}
+
+#[test]
 fn a_repeated_sequential_trace_replays_to_its_end_text() {
     let Ok(base) = load("automerge-paper") else {
         println!("skipped: automerge-paper is not here");

@@ -10,8 +10,8 @@ use syncbench_reports::record::Status;
 
 use crate::turns::{Kind, Turn};
 
-/// The number of seeds for each kind of trial: 15 s in the dev profile.
-const SEEDS: u64 = 3;
+/// The number of seeds for each kind of trial: 10 s in the dev profile.
+const SEEDS: u64 = 2;
 
 /// Runs all trials of one protocol. Each protocol has its own test, so that two
 /// threads share the work.

@@ -20,9 +20,9 @@ use tokio::time::timeout;
 
 use crate::turns::{Kind, Turn};
 
-/// The number of seeds, with which the suite takes less than a minute in the dev
+/// The number of seeds, with which the suite takes less than half a minute in the dev
 /// profile.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 100;
 
 /// The limit on a run in virtual time, longer than any timeout in it.
 const LONGEST: Duration = Duration::from_secs(120);
@@ -180,7 +180,7 @@ fn edits_of_clients_that_wait_for_the_document_are_counted_apart() {
 }
 
 /// The share of seeds for runs on turmoil, which is slow: one in this number.
-const ONE_IN_ON_TURMOIL: u64 = 20;
+const ONE_IN_ON_TURMOIL: u64 = 10;
 
 #[test]
 fn delayed_segments_are_not_lost() {

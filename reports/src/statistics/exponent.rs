@@ -238,11 +238,11 @@ mod tests {
         Exponent::fit(&points.collect::<Vec<_>>())
     }
 
-    /// Share of 200 seeds in which the interval holds the true exponent.
+    /// Share of 100 seeds in which the interval holds the true exponent.
     fn coverage(sizes: &[u64], n: usize) -> f64 {
         let covered = |seed: u64| {
             let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-            let k = 0.5 + seed as f64 / 80.0;
+            let k = 0.5 + seed as f64 / 40.0;
             let measured = sizes
                 .iter()
                 .map(|&size| (size, noisy(&mut rng, k, 0.1, size, n)));
@@ -252,7 +252,7 @@ mod tests {
                 .unwrap();
             low <= k && k <= high
         };
-        (0..200).filter(|&seed| covered(seed)).count() as f64 / 200.0
+        (0..100).filter(|&seed| covered(seed)).count() as f64 / 100.0
     }
 
     #[test]
@@ -316,6 +316,9 @@ mod tests {
     }
 
     proptest! {
+        // A fit draws thousands of samples.
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         #[test]
         fn a_power_law_without_noise_gives_back_its_exponent(
             k in 0.2f64..3.0,
