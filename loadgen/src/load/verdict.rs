@@ -381,8 +381,8 @@ impl<'a> Case<'a> {
         let figures: Vec<String> = figures.map(own_part).collect();
         (!figures.is_empty()).then(|| {
             format!(
-                "warning: of the propagation latency, {} are the generator's rather than the \
-                 relay's: {}",
+                "warning: figures of the propagation latency that are the generator's rather than \
+                 the relay's: {}; {}",
                 figures.join(", "),
                 advice(self.record)
             )
@@ -465,7 +465,7 @@ impl<'a> Case<'a> {
 /// A figure with the part of it that is the generator's.
 fn own_part(figure: &MarkedFigure) -> String {
     format!(
-        "{} ({}, {} of it the generator's own lag)",
+        "{} ({}, {} of it its own)",
         figure.stat,
         quantity::duration(figure.observed_us),
         quantity::duration(figure.own_us),

@@ -16,6 +16,7 @@ use crate::time::clock::Nanos;
 
 pub use identity::Identity;
 pub use ids::{ClientId, RoomIndex};
+pub use replicas::excessive_imports;
 
 /// The rooms and clients of a run.
 #[derive(Debug, Clone, PartialEq)]

@@ -38,6 +38,15 @@ pub(super) fn assign(plan: &mut Plan, scenario: &Scenario) {
     }
 }
 
+/// The updates per second that the full replicas of `scenario` import together, if
+/// it asks for full ones and they may have more to import than a core can: the run
+/// then lasts longer than its schedule.
+pub fn excessive_imports(scenario: &Scenario) -> Option<f64> {
+    let imports = imports_per_second(scenario);
+    let is_excessive = imports > AUTOMATIC_IMPORTS;
+    (scenario.clients.replica == ReplicaKind::Full && is_excessive).then_some(imports)
+}
+
 /// Returns true if every client can keep a full replica.
 fn fits(plan: &Plan, scenario: &Scenario) -> bool {
     plan.clients.len() <= AUTOMATIC_CLIENTS && imports_per_second(scenario) <= AUTOMATIC_IMPORTS
@@ -118,6 +127,16 @@ mod tests {
         assert_eq!(kinds(&light), [(0, 2); 3]);
         light.clients.verify = Verify::Versions;
         assert_eq!(kinds(&light), [(0, 0); 3]);
+    }
+
+    #[test]
+    fn full_replicas_that_are_asked_for_may_have_too_much_to_import() {
+        let mut crowd = scenario(1, 500, 20.0);
+        assert_eq!(excessive_imports(&crowd), None, "they are light");
+        crowd.clients.replica = ReplicaKind::Full;
+        assert_eq!(excessive_imports(&crowd), Some(9_980.0));
+        crowd.workload.rate = 2.0;
+        assert_eq!(excessive_imports(&crowd), None);
     }
 
     #[test]

@@ -82,15 +82,26 @@ impl Verified {
             Some(document) => (document, 0),
             None => one_by_one(engine.replica(peer), &updates, importing),
         };
-        self.budget.0.update(|left| left + self.bytes.len());
-        (self.bytes, self.ends) = (Vec::new(), Vec::new());
+        self.release();
         self.document = Some(document);
         damaged
+    }
+
+    /// Drops the updates.
+    fn release(&mut self) {
+        self.budget.0.update(|left| left + self.bytes.len());
+        (self.bytes, self.ends) = (Vec::new(), Vec::new());
     }
 
     /// The document, after [`open`](Self::open).
     pub fn document(&self) -> Option<&dyn Replica> {
         self.document.as_deref()
+    }
+}
+
+impl Drop for Verified {
+    fn drop(&mut self) {
+        self.release();
     }
 }
 
@@ -182,5 +193,7 @@ mod tests {
         assert!(verified[1].keep(&[0; 40]));
         verified[0].open(&Loro, 9, |_| {});
         assert_eq!(budget.0.get(), 60);
+        drop(verified);
+        assert_eq!(budget.0.get(), 100);
     }
 }

@@ -7,9 +7,11 @@ use syncbench_datasets::Trace;
 use syncbench_engines::Loro;
 use syncbench_loadgen::load::{self, Inputs, LoadError};
 use syncbench_loadgen::outcome::Outcome;
+use syncbench_loadgen::plan::excessive_imports;
 use syncbench_loadgen::process::EndSignals;
 use syncbench_loadgen::relay::RelayError;
 use syncbench_loadgen::scenario::Scenario;
+use syncbench_reports::quantity;
 use syncbench_reports::record::{Run, Signal};
 use tokio::sync::oneshot;
 
@@ -37,6 +39,13 @@ pub fn execute(
         engine: &Loro,
         embedded_relay: relay::owned_command(&scenario.relay)?,
     };
+    if let Some(imports) = excessive_imports(scenario) {
+        complain!(
+            "note: the full replicas import up to {} updates per second together, which may take \
+             this machine longer than the schedule lasts; --replica light imports after it",
+            quantity::count(imports as u64)
+        );
+    }
     let mut watcher = Watcher::new(scenario, conditions, options.quiet);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
